@@ -1,0 +1,72 @@
+# `make` alone lists the targets. Everything is installed into .venv; nothing outside this folder changes but caches.
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-long bench services fmt lint types docs clean
+
+# The Python to build on: PYTHON=... where given, else python3, else the newest named one; 3.11 is the oldest that will do.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$name && break; done)
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTEST := $(PY) -m pytest
+comma := ,
+DEV_EXTRAS := demo$(comma)dev
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+demo: $(VENV)/.demo ## set up, and run the main job on real data: capture, ship, store, ask
+	@$(PY) examples/run_demo.py </dev/null
+
+test: lint types ## set up, and run lint, types and all tests but the long ones
+	@$(PYTEST) -m 'not long' </dev/null
+
+test-long: $(VENV)/.dev ## run the long fault and fuzz tests too
+	@$(PYTEST) </dev/null
+
+bench: $(VENV)/.dev ## measure us beside our peers in one run; prints ratios
+	@$(PY) -m benchmarks </dev/null
+
+services: $(VENV)/.dev ## build or find the real servers that the tests talk to
+	@$(PY) -m tests.services </dev/null
+
+fmt: $(VENV)/.dev ## format the code and fix what can be fixed
+	@$(VENV)/bin/ruff check --fix --quiet . || true
+	@$(VENV)/bin/ruff format .
+
+lint: $(VENV)/.dev ## check style, the walls between the rooms, and the generated pages
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/lint-imports --no-logo
+	@$(if $(wildcard docs/generate.py),$(PY) -m docs.generate --check)
+
+types: $(VENV)/.dev ## check the types, strictly
+	@$(VENV)/bin/mypy
+
+docs: $(VENV)/.dev ## write the generated reference pages anew
+	@$(PY) -m docs.generate
+
+clean: ## remove what the targets made here
+	@rm -rf $(VENV) demo_output dist .provtel .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv installs in seconds what takes pip most of a minute; where it cannot be had or fails, pip does the same.
+install = if $(VENV)/bin/uv --version >/dev/null 2>&1 \
+  && $(VENV)/bin/uv pip install --quiet --python $(PY) --constraint constraints.txt --editable '.[$(1)]'; then :; \
+  else $(PY) -m pip install --quiet --constraint constraints.txt --editable '.[$(1)]'; fi
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo 'provtel needs Python 3.11 or newer, and found none: install one, or name it: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv || echo 'uv cannot be had; pip does its work'
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.python pyproject.toml constraints.txt
+	@$(call install,demo)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.python pyproject.toml constraints.txt
+	@$(call install,$(DEV_EXTRAS))
+	@touch $(VENV)/.demo $@

@@ -1,0 +1,1 @@
+"""The collector: receivers, delivery, extensions, the pipeline graph and the life of the service."""

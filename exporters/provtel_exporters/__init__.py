@@ -1,0 +1,1 @@
+"""Destinations that the collector writes to, and their readers."""

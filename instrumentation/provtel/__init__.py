@@ -1,0 +1,1 @@
+"""Record what a computation did and what it cost, while it runs."""

@@ -1,0 +1,1 @@
+"""What two rooms must agree on: vocabulary, records, codecs, the journal's format, component contracts."""
