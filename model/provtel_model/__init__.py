@@ -1,1 +1,1 @@
-"""What two rooms must agree on: vocabulary, records, codecs, the journal's format, component contracts."""
+"""What two rooms of provtel must agree on: vocabulary, record, codec, hash, journal format and contracts."""

@@ -1,0 +1,242 @@
+"""The contracts between the rooms, written as guarantees.
+
+Data flows ``Receiver -> Processor … -> Exporter``, each a `Consumer` of the next; `Writer` and `Reader` are the two
+sides of a store; a `Drain` brings journals into one. Components are found by entry point (``provtel.receivers``,
+``.processors``, ``.exporters``, ``.extensions``: each a `Factory`; ``.readers``: an `OpenReader`; ``.drains``: a
+`Drain`) and named in YAML as ``type`` or ``type/name``.
+"""
+
+from __future__ import annotations
+
+import builtins
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol, runtime_checkable
+
+from provtel_model.filters import Query
+from provtel_model.record import PlainRecord, Record
+
+
+class Signal(enum.StrEnum):
+    """The kinds of data that OTLP carries, as pipelines name them."""
+
+    TRACES = "traces"
+    METRICS = "metrics"
+    LOGS = "logs"
+
+
+ALL_SIGNALS: Final = frozenset(Signal)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One OTLP request as it was received: bytes stay bytes.
+
+    Args:
+        signal: What it carries.
+        payload: A serialised ``Export(Trace|Metrics|Logs)ServiceRequest`` that was parsed once and found valid.
+        items: How many spans, data points or log records it has.
+    """
+
+    signal: Signal
+    payload: bytes
+    items: int
+
+
+@runtime_checkable
+class Consumer(Protocol):
+    """Something that takes batches."""
+
+    def consume(self, batch: Batch) -> None:
+        """Take a batch; return only when it is durable at the destination or was deliberately dropped.
+
+        May be called from several threads at once. A batch that was taken may be given again (at least once): the
+        result must be the same. Ownership of the bytes stays with the caller, who never changes them.
+
+        Raises:
+            RetryableError: Not taken; the same batch may be taken later.
+            PermanentError: Not taken and never will be.
+        """
+
+
+@runtime_checkable
+class Component(Protocol):
+    """A part of the collector with a life cycle."""
+
+    def start(self) -> None:
+        """Acquire what is needed; fail now rather than later.
+
+        Called once, after everything downstream has started.
+
+        Raises:
+            UserError: It cannot run as configured.
+        """
+
+    def shutdown(self) -> None:
+        """Stop taking work, finish what was taken, release everything.
+
+        Safe when never started and when called twice. Called before anything downstream is shut down.
+        """
+
+
+class Receiver(Component, Protocol):
+    """Brings batches in and acknowledges them to its source only after the consumer returned."""
+
+
+class Exporter(Component, Consumer, Protocol):
+    """Takes batches out of the collector."""
+
+
+class Processor(Component, Consumer, Protocol):
+    """Takes batches, and gives them changed or unchanged to the next consumer before it returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a component is told about its place.
+
+    Args:
+        id: Its id in the configuration, ``type`` or ``type/name``.
+        next: For a receiver or a processor, the consumer of each signal that a pipeline routes onwards.
+        report: Called with the metric's name (without prefix), a count and attributes.
+    """
+
+    id: str
+    next: Mapping[Signal, Consumer]
+    report: Callable[[str, int, Mapping[str, str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """One component type, as its entry point names it.
+
+    Args:
+        type: The type as YAML spells it.
+        config: A dataclass: what a user writes, with defaults; its fields' types are checked against the YAML.
+        create: Makes the component from a config and its context; does no I/O.
+        signals: What it can carry.
+        stability: ``development``, ``alpha``, ``beta`` or ``stable``.
+    """
+
+    type: str
+    config: builtins.type[Any]
+    create: Callable[[Any, Context], Any]
+    signals: frozenset[Signal] = ALL_SIGNALS
+    stability: str = "alpha"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What became of the records of one write.
+
+    Args:
+        stored: New records, and records whose state or content moved on.
+        duplicates: Records that the store already had, or had better.
+    """
+
+    stored: int
+    duplicates: int
+
+
+class Writer(Protocol):
+    """The writing side of a store."""
+
+    def write(self, records: Sequence[PlainRecord]) -> WriteResult:
+        """Merge records into the store in one transaction; return only when they are durable.
+
+        Idempotent, in any order: the store ends up with `merge` of all copies of each key. Several writers, also in
+        other processes, may write at once. All or nothing.
+
+        Raises:
+            RetryableError: Nothing was written; it may succeed later.
+            PermanentError: Nothing was written and never will be.
+        """
+
+    def close(self) -> None:
+        """Release the store; safe to call twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Where a datum was used or generated.
+
+    Args:
+        record: The activity.
+        role: The role of the value that is, or contains, the datum.
+    """
+
+    record: Record
+    role: str
+
+
+class Reader(Protocol):
+    """The reading side of a store; sees everything that was durable when the call began.
+
+    May be used from several threads, beside writers in this and other processes.
+    """
+
+    def get(self, record_id: str) -> Record | None:
+        """Return the record of an id; of several with the same id and different starts the earliest."""
+
+    def find(self, query: Query) -> Sequence[Record]:
+        """Return the records that a query selects, in its order.
+
+        Without a sort the order is by start, newest first; ties are broken by id, so that the order is total.
+        """
+
+    def count(self, query: Query) -> int:
+        """Return how many records the query's filter matches; its sort and limit are ignored."""
+
+    def children(self, record_id: str) -> Sequence[Record]:
+        """Return the records whose parent is `record_id`, oldest first."""
+
+    def generated(self, data_key: str) -> Sequence[Occurrence]:
+        """Return who generated a datum, by a key of `provtel_model.dataflow`, oldest first."""
+
+    def used(self, data_key: str) -> Sequence[Occurrence]:
+        """Return who used a datum, by a key of `provtel_model.dataflow`, oldest first."""
+
+    def close(self) -> None:
+        """Release the store; safe to call twice."""
+
+
+class OpenReader(Protocol):
+    """An entry point of ``provtel.readers``."""
+
+    def __call__(self, location: str) -> Reader:
+        """Open the store at a location for reading.
+
+        Raises:
+            StoreError: There is no readable store of this kind; the text says what was found.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class DrainReport:
+    """What a drain brought in.
+
+    Args:
+        records: Records that were given to the store; it may have had some of them.
+        journals: How many journals were looked at.
+        elsewhere: Journals that this drain left alone, each with the reason (another destination, another host, in
+            the hands of another drainer).
+    """
+
+    records: int
+    journals: int
+    elsewhere: Mapping[Path, str]
+
+
+class Drain(Protocol):
+    """An entry point of ``provtel.drains``."""
+
+    def __call__(self, store: Path) -> DrainReport:
+        """Bring the pending journals of a store folder into its LMDB store; return when they are durable.
+
+        Idempotent, and may run while the writers live; journals of other destinations are left alone.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """

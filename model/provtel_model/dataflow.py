@@ -1,0 +1,138 @@
+"""The data of a record, and the keys by which the same datum is found elsewhere.
+
+Writers index `data_keys`; the lineage of `query` looks them up. A key begins with how it is known:
+
+- ``content:<sha256>``: the full hash of the content. Only where equality means something: canonical size of 16 bytes or
+  more, or a float with six or more significant digits. A fingerprint never makes a key.
+- ``file:<sha256>:<uri>``: a file by path and content.
+- ``name:<run>:<role>:<sha256>``: the value of a role within a run, of any size.
+
+Elements of containers count as members to depth 2, by content and by file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from provtel_model.anyvalue import TYPE_KEY, AnyValue
+from provtel_model.hashing import SHA256_PREFIX, canonical_bytes, content_hash, hash_bytes
+from provtel_model.record import PlainRecord, run_of
+
+MEMBER_DEPTH: Final = 2
+MAX_MEMBERS: Final = 1000
+MIN_CANONICAL_SIZE: Final = 16
+MIN_SIGNIFICANT_DIGITS: Final = 6
+
+CONTENT: Final = "content"
+FILE: Final = "file"
+NAME: Final = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Datum:
+    """A value in a role, or a member of one.
+
+    Args:
+        role: The role it was used or generated in.
+        path: Where it lies inside the value of the role; empty for the value itself.
+        value: The datum.
+    """
+
+    role: str
+    path: tuple[str | int, ...]
+    value: AnyValue
+
+    @property
+    def label(self) -> str:
+        """Return the role and the path as people write them: ``results[3].score``."""
+        parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
+        return self.role + "".join(parts)
+
+
+def data(values: Mapping[str, AnyValue]) -> Iterator[Datum]:
+    """Yield the values of `values` by role, each followed by its members to depth 2, at most 1,000 a role."""
+    for role, value in values.items():
+        budget = MAX_MEMBERS
+        for datum in _with_members(Datum(role, (), value), MEMBER_DEPTH):
+            yield datum
+            budget -= 1
+            if not budget:
+                break
+
+
+def data_keys(plain: PlainRecord, values: Mapping[str, AnyValue]) -> set[tuple[str, str]]:
+    """Return ``(key, role)`` of every datum in `values`, one of the two value maps of `plain`."""
+    run = run_of(plain)
+    keys = {(name_key(run, role, value), role) for role, value in values.items()}
+    for datum in data(values):
+        keys.update((key, datum.role) for key in (content_key(datum.value), file_key(datum.value)) if key)
+    return keys
+
+
+def name_key(run: str, role: str, value: AnyValue) -> str:
+    """Return the key of a role's value within a run."""
+    return f"{NAME}:{run}:{role}:{content_hash(value)}"
+
+
+def content_key(value: AnyValue) -> str | None:
+    """Return the key of a datum by content, or ``None`` where equality would mean nothing."""
+    if isinstance(value, dict) and value.get(TYPE_KEY) == "reference":
+        return _reference_key(value)
+    canonical = canonical_bytes(value)
+    if len(canonical) >= MIN_CANONICAL_SIZE or (isinstance(value, float) and _is_distinctive(value)):
+        return f"{CONTENT}:{hash_bytes(canonical)}"
+    return None
+
+
+def file_key(value: AnyValue) -> str | None:
+    """Return the key of a file by path and content, or ``None`` for anything else."""
+    if not isinstance(value, dict) or value.get(TYPE_KEY) != "reference" or value.get("type") != "file":
+        return None
+    known, uri = value.get("hash"), value.get("uri")
+    if isinstance(known, str) and isinstance(uri, str) and known.startswith(SHA256_PREFIX):
+        return f"{FILE}:{known}:{uri}"
+    return None
+
+
+def _reference_key(value: Mapping[str, AnyValue]) -> str | None:
+    known, nbytes = value.get("hash"), value.get("nbytes")
+    if not isinstance(known, str) or not known.startswith(SHA256_PREFIX):
+        return None
+    if isinstance(nbytes, int) and nbytes < MIN_CANONICAL_SIZE:
+        return None
+    return f"{CONTENT}:{known}"
+
+
+def _is_distinctive(value: float) -> bool:
+    digits = repr(value).partition("e")[0].lstrip("-").replace(".", "").strip("0")
+    return len(digits) >= MIN_SIGNIFICANT_DIGITS and digits.isdigit()
+
+
+def _with_members(datum: Datum, depth: int) -> Iterator[Datum]:
+    yield datum
+    if depth:
+        for step, member in _members(datum.value):
+            yield from _with_members(Datum(datum.role, (*datum.path, step), member), depth - 1)
+
+
+def _members(value: AnyValue) -> Iterator[tuple[str | int, AnyValue]]:
+    if isinstance(value, list):
+        yield from enumerate(value)
+    elif isinstance(value, dict):
+        yield from _members_of_map(value)
+
+
+def _members_of_map(value: Mapping[str, AnyValue]) -> Iterator[tuple[str | int, AnyValue]]:
+    if TYPE_KEY not in value:
+        yield from value.items()
+    elif isinstance(items := value.get("items"), list):
+        yield from enumerate(items)
+    elif isinstance(fields := value.get("fields"), dict):
+        yield from fields.items()
+    elif isinstance(entries := value.get("entries"), list):
+        for number, entry in enumerate(entries):
+            if isinstance(entry, list) and len(entry) == 2:  # noqa: PLR2004  # a pair
+                key = entry[0] if isinstance(entry[0], str | int) else number
+                yield key, entry[1]

@@ -1,0 +1,88 @@
+"""Value types of configurations: durations as Go writes them, sizes, and secrets that never show themselves."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Self
+
+_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_SIZES: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_SIZE: Final = re.compile(r"(\d+)\s*([KMG]i?B|B)?")
+
+
+class Duration(float):
+    """A length of time in seconds, written ``200ms``, ``1.5s`` or ``1h2m`` as Go writes it."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the duration that a text says.
+
+        Raises:
+            ValueError: The text is not a duration.
+        """
+        if text in {"0", "+0"}:
+            return cls(0)
+        parts = list(_DURATION.finditer(text))
+        if not parts or "".join(part.group() for part in parts) != text:
+            msg = f"{text!r} is not a duration; write a number with a unit, such as 200ms, 5s or 1h30m"
+            raise ValueError(msg)
+        return cls(sum(float(part[1]) * _UNITS[part[2]] for part in parts))
+
+
+class Size(int):
+    """A number of bytes, written ``4MiB``, ``10 GB`` or as a plain number."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the size that a text says.
+
+        Raises:
+            ValueError: The text is not a size.
+        """
+        match = _SIZE.fullmatch(text.strip())
+        if match is None:
+            msg = f"{text!r} is not a size; write a whole number with a unit, such as 64KiB, 4MiB or 10GB"
+            raise ValueError(msg)
+        return cls(int(match[1]) * _SIZES[match[2] or ""])
+
+
+class Secret:
+    """A text that shows itself only to code that asks by `reveal`."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        """Hide the text."""
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._text
+
+    def __repr__(self) -> str:
+        """Return what may be shown."""
+        return "[REDACTED]"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the texts of two secrets."""
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        """Hash the text."""
+        return hash(self._text)
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        """Refuse to be written out with its text.
+
+        Raises:
+            TypeError: Always.
+        """
+        msg = "a secret is not serialised"
+        raise TypeError(msg)
