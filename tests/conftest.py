@@ -1,0 +1,60 @@
+"""What all tests share: deterministic examples, real servers, and an honest end of a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.services.found import Found, MissingServiceError
+from tests.services.otelcol import server as otelcol_server
+
+# No deadline: on a shared machine a slow example is no failure. In CI the examples are the same in every run.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+SERVICES = pytest.StashKey[dict[str, str]]()
+LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the list of services and of tests left out."""
+    config.stash[SERVICES] = {}
+    config.stash[LEFT_OUT] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """End the run with the services that were real and the tests that were left out."""
+    services, left_out = config.stash[SERVICES], config.stash[LEFT_OUT]
+    if services or left_out:
+        terminalreporter.section("services")
+    for line in services.values():
+        terminalreporter.line(line)
+    for test in left_out:
+        terminalreporter.line(f"LEFT OUT {test}")
+
+
+def _required(request: pytest.FixtureRequest, name: str, find: Callable[[], Found]) -> Found:
+    """Return a service; where it is missing, leave the test out visibly, or fail it in CI."""
+    try:
+        found = find()
+    except MissingServiceError as error:
+        request.config.stash[SERVICES][name] = f"{name}: missing: {error}"
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} is missing: {error}", pytrace=False)
+        request.config.stash[LEFT_OUT].append(request.node.nodeid)
+        pytest.skip(f"{name} is missing: {error}")
+    request.config.stash[SERVICES][name] = str(found)
+    return found
+
+
+@pytest.fixture
+def otelcol(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[otelcol_server.Otelcol]:
+    """Run the OpenTelemetry Collector itself: it takes OTLP by HTTP and writes it to files."""
+    found = _required(request, "otelcol", otelcol_server.find)
+    with otelcol_server.running(found, tmp_path / "otelcol") as server:
+        yield server

@@ -1,0 +1,26 @@
+"""Build or find every real server that the tests talk to, and say which real thing each is."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.services.found import MissingServiceError
+from tests.services.otelcol import server as otelcol
+
+FINDERS = {"otelcol": otelcol.find}
+
+
+def main() -> int:
+    """Print one line a service; return 1 where one is missing."""
+    missing = 0
+    for name, find in FINDERS.items():
+        try:
+            print(find(), flush=True)
+        except MissingServiceError as error:
+            missing += 1
+            print(f"{name}: missing: {error}", file=sys.stderr)
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""The OpenTelemetry Collector itself, found or built, and started for a test."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.services.found import Found, MissingServiceError, cache_folder
+
+RECIPE = Path(__file__).parent
+SOURCES = ("go.mod", "go.sum", "main.go")
+START_SECONDS = 30
+STOP_SECONDS = 15
+
+
+def find() -> Found:
+    """Return the collector that PROVTEL_TEST_OTELCOL names, else one on PATH, else one built here.
+
+    Raises:
+        MissingServiceError: There is none, and nothing to build one with.
+    """
+    if named := os.environ.get("PROVTEL_TEST_OTELCOL"):
+        if not shutil.which(named):
+            message = f"PROVTEL_TEST_OTELCOL={named} is no program that can be started"
+            raise MissingServiceError(message)
+        return Found("otelcol", Path(named), "named by PROVTEL_TEST_OTELCOL")
+    if on_path := shutil.which("otelcol") or shutil.which("otelcol-contrib"):
+        return Found("otelcol", Path(on_path), "on PATH")
+    return _built()
+
+
+def _built() -> Found:
+    binary = cache_folder() / f"otelcol-{_recipe_hash()}"
+    if binary.exists():
+        return Found("otelcol", binary, "built before from tests/services/otelcol")
+    if not shutil.which("go"):
+        message = "no otelcol on PATH and no go to build one: install either, or set PROVTEL_TEST_OTELCOL"
+        raise MissingServiceError(message)
+    _build(binary)
+    return Found("otelcol", binary, "built from tests/services/otelcol")
+
+
+def _recipe_hash() -> str:
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        digest.update((RECIPE / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _build(binary: Path) -> None:
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=binary.parent) as folder:
+        fresh = Path(folder) / "otelcol"
+        command = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(fresh), "."]
+        done = subprocess.run(command, cwd=RECIPE, capture_output=True, text=True, check=False)
+        if done.returncode:
+            message = f"otelcol cannot be built: {' '.join(command)} in {RECIPE} says:\n{done.stderr[-2000:]}"
+            raise MissingServiceError(message)
+        fresh.replace(binary)  # in one step, because two test runs may build at once
+
+
+@dataclass(frozen=True)
+class Otelcol:
+    """A collector that runs and writes what it receives to files.
+
+    Attributes:
+        endpoint: The base address for OTLP by HTTP; `/v1/traces` and `/v1/logs` are below it.
+        folder: Where it writes `traces.jsonl`, `logs.jsonl`, and its own log.
+    """
+
+    endpoint: str
+    folder: Path
+
+    def requests(self, signal: str) -> list[dict[str, Any]]:
+        """Return every OTLP request of a signal, `traces` or `logs`, written so far, in JSON's form."""
+        file = self.folder / f"{signal}.jsonl"
+        whole = file.read_text().split("\n")[:-1] if file.exists() else []
+        return [json.loads(line) for line in whole]
+
+    def spans(self) -> list[dict[str, Any]]:
+        """Return every span written so far, in JSON's form."""
+        resources = [item for request in self.requests("traces") for item in request["resourceSpans"]]
+        return [span for item in resources for scope in item["scopeSpans"] for span in scope["spans"]]
+
+    def wait_for_spans(self, count: int, seconds: float = 10) -> list[dict[str, Any]]:
+        """Return the spans as soon as there are `count` of them.
+
+        Raises:
+            TimeoutError: They did not arrive in time.
+        """
+        _wait(lambda: len(self.spans()) >= count, seconds, f"{count} spans in {self.folder}")
+        return self.spans()
+
+
+@contextmanager
+def running(found: Found, folder: Path) -> Iterator[Otelcol]:
+    """Run a collector on free loopback ports for as long as the block lasts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    otlp, health = _free_ports(2)
+    config = folder / "otelcol.yaml"
+    config.write_text(_config(folder, otlp, health))
+    with (folder / "otelcol.log").open("wb") as log:
+        process = subprocess.Popen([found.binary, "--config", config], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        try:
+            _wait(lambda: _healthy(process, health, folder), START_SECONDS, "a healthy otelcol")
+            yield Otelcol(f"http://127.0.0.1:{otlp}", folder)
+        finally:
+            _stop(process)
+
+
+def _config(folder: Path, otlp: int, health: int) -> str:
+    def file(signal: str) -> dict[str, Any]:
+        return {"path": str(folder / f"{signal}.jsonl"), "flush_interval": "50ms"}
+
+    signals = ("traces", "logs")
+    document = {
+        "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{otlp}"}}}},
+        "exporters": {f"file/{signal}": file(signal) for signal in signals},
+        "extensions": {"health_check": {"endpoint": f"127.0.0.1:{health}"}},
+        "service": {
+            "extensions": ["health_check"],
+            "pipelines": {signal: {"receivers": ["otlp"], "exporters": [f"file/{signal}"]} for signal in signals},
+            "telemetry": {"metrics": {"level": "none"}},
+        },
+    }
+    return json.dumps(document, indent=2)  # JSON is YAML
+
+
+def _healthy(process: subprocess.Popen[bytes], port: int, folder: Path) -> bool:
+    if process.poll() is not None:
+        message = f"otelcol ended with {process.returncode}:\n{(folder / 'otelcol.log').read_text()[-2000:]}"
+        raise RuntimeError(message)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(sock.getsockname()[1]) for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+def _wait(ready: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            message = f"waited {seconds} s in vain for {what}"
+            raise TimeoutError(message)
+        time.sleep(0.05)
