@@ -1,0 +1,148 @@
+"""What a user gets: the wheel, installed without extras where there are no sources."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.house.project import ROOMS, ROOT, pyproject
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A plain install of the wheel in an environment of its own.
+
+    Attributes:
+        bin: The folder of its programs.
+        folder: An empty folder outside the checkout, where they run.
+    """
+
+    bin: Path
+    folder: Path
+
+    def run(self, program: str, *arguments: str) -> str:
+        """Return what a program prints, and fail where it fails."""
+        foreign = ("PROVTEL", "OTEL", "PYTHON")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        done = subprocess.run(
+            [self.bin / program, *arguments],
+            cwd=self.folder,
+            env={**environment, "HOME": str(self.folder), "XDG_STATE_HOME": str(self.folder / "state")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{program} {arguments} says:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel once."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Install the wheel without extras in an empty environment."""
+    folder = tmp_path_factory.mktemp("plain")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    subprocess.run(
+        [*installer(folder / "venv" / "bin" / "python"), "--quiet", "--constraint", ROOT / "constraints.txt", wheel],
+        check=True,
+        capture_output=True,
+    )
+    (folder / "work").mkdir()
+    return Installed(folder / "venv" / "bin", folder / "work")
+
+
+def installer(python: Path) -> list[str | Path]:
+    """Return the command that installs into another environment, the quick one where there is one."""
+    uv = Path(sys.executable).with_name("uv")
+    if uv.exists():
+        return [uv, "pip", "install", "--python", python]
+    return [sys.executable, "-m", "pip", "--python", str(python), "install"]
+
+
+def test_wheel_holds_the_rooms_and_nothing_else(wheel: Path) -> None:
+    """Every file of every package is in the wheel, data and type marks too, and no test is."""
+    with zipfile.ZipFile(wheel) as archive:
+        inside = {name for name in archive.namelist() if ".dist-info/" not in name}
+
+    assert inside == {
+        str(file.relative_to(ROOT / room))
+        for room, (package, _) in ROOMS.items()
+        for file in (ROOT / room / package).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+
+
+def test_plain_install_brings_no_extra(installed: Installed) -> None:
+    """None of the extras' packages can be imported, so that what follows runs without them."""
+    code = (
+        "import importlib.util, json, sys; print(json.dumps([n for n in sys.argv[1:] if importlib.util.find_spec(n)]))"
+    )
+
+    assert json.loads(installed.run("python", "-c", code, *extra_imports())) == []
+
+
+def test_every_room_is_importable_without_extras(installed: Installed) -> None:
+    """A plain install imports every package, and from the environment, not from a checkout."""
+    code = "import importlib, sys; [print(importlib.import_module(n).__file__) for n in sys.argv[1:]]"
+    places = installed.run("python", "-c", code, *(package for package, _ in ROOMS.values())).split()
+
+    assert len(places) == len(ROOMS)
+    assert all(Path(place).is_relative_to(installed.bin.parent) for place in places)
+
+
+def test_quickstart_runs_without_extras(installed: Installed) -> None:
+    """The quickstart, run twice, prints its result, and `provtel tasks` shows the two tasks of the last run."""
+    shutil.copy(ROOT / "examples" / "quickstart.py", installed.folder)
+
+    printed = [installed.run("python", "quickstart.py") for _ in range(2)]
+    tasks = [json.loads(line) for line in installed.run("provtel", "tasks", "--json").splitlines()]
+
+    assert all("Final output 8" in text.splitlines() for text in printed)
+    assert sorted((data(task) for task in tasks), key=str) == [({"i1": 3}, {"o1": 4}), ({"o1": 4}, {"o2": 8})]
+    assert {task["status"] for task in tasks} == {"finished"}
+    assert len({task["workflow_id"] for task in tasks}) == 1
+
+
+def data(task: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a task used and generated."""
+    return task["used"], task["generated"]
+
+
+def extra_imports() -> list[str]:
+    """Return the import names of what the extras for users bring, as this environment has them."""
+    extras = pyproject()["project"]["optional-dependencies"]
+    names = {
+        re.split(r"[^\w.-]", requirement)[0].lower()
+        for extra in extras.keys() - {"all", "dev"}
+        for requirement in extras[extra]
+    } - {"provtel"}
+    found = {
+        module: {distribution.lower() for distribution in distributions}
+        for module, distributions in importlib.metadata.packages_distributions().items()
+    }
+    assert names <= set().union(*found.values())
+    return [module for module, distributions in found.items() if distributions & names and not module.startswith("_")]
