@@ -10,8 +10,6 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 VENV := .venv
 PY := $(VENV)/bin/python
 PYTEST := $(PY) -m pytest
-comma := ,
-DEV_EXTRAS := demo$(comma)dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -51,22 +49,18 @@ clean: ## remove what the targets made here
 	@rm -rf $(VENV) demo_output dist .provtel .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# uv installs in seconds what takes pip most of a minute; where it cannot be had or fails, pip does the same.
-install = if $(VENV)/bin/uv --version >/dev/null 2>&1 \
-  && $(VENV)/bin/uv pip install --quiet --python $(PY) --constraint constraints.txt --editable '.[$(1)]'; then :; \
-  else $(PY) -m pip install --quiet --constraint constraints.txt --editable '.[$(1)]'; fi
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 $(VENV)/.python:
 	@test -n "$(PYTHON)" || { echo 'provtel needs Python 3.11 or newer, and found none: install one, or name it: make PYTHON=/path/to/python3' >&2; exit 1; }
-	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
+	@echo "setting up $(VENV) with $$($(PYTHON) --version), half a minute"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check uv || echo 'uv cannot be had; pip does its work'
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.python pyproject.toml constraints.txt
-	@$(call install,demo)
+	@$(INSTALL) '.[demo]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml constraints.txt
-	@$(call install,$(DEV_EXTRAS))
+	@$(INSTALL) '.[demo,dev]'
 	@touch $(VENV)/.demo $@

@@ -66,21 +66,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     """Install the wheel without extras in an empty environment."""
     folder = tmp_path_factory.mktemp("plain")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
-    subprocess.run(
-        [*installer(folder / "venv" / "bin" / "python"), "--quiet", "--constraint", ROOT / "constraints.txt", wheel],
-        check=True,
-        capture_output=True,
-    )
+    pip = [sys.executable, "-m", "pip", "--python", folder / "venv" / "bin" / "python"]
+    subprocess.run([*pip, "install", "--quiet", "--constraint", ROOT / "constraints.txt", wheel], check=True)
     (folder / "work").mkdir()
     return Installed(folder / "venv" / "bin", folder / "work")
-
-
-def installer(python: Path) -> list[str | Path]:
-    """Return the command that installs into another environment, the quick one where there is one."""
-    uv = Path(sys.executable).with_name("uv")
-    if uv.exists():
-        return [uv, "pip", "install", "--python", python]
-    return [sys.executable, "-m", "pip", "--python", str(python), "install"]
 
 
 def test_wheel_holds_the_rooms_and_nothing_else(wheel: Path) -> None:
