@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-AnyValue: TypeAlias = "None | bool | int | float | str | bytes | list[AnyValue] | dict[str, AnyValue]"
+AnyValue: TypeAlias = "bool | int | float | str | bytes | list[AnyValue] | dict[str, AnyValue] | None"
 """``None``, ``bool``, 64-bit ``int``, ``float``, ``str`` without surrogates, ``bytes``, and lists and maps of these."""
 
 TYPE_KEY: Final = "provtel.type"

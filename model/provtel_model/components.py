@@ -13,10 +13,12 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from provtel_model.filters import Query
 from provtel_model.record import PlainRecord, Record
+
+if TYPE_CHECKING:
+    from provtel_model.filters import Query
 
 
 class Signal(enum.StrEnum):
@@ -191,6 +193,9 @@ class Reader(Protocol):
 
     def children(self, record_id: str) -> Sequence[Record]:
         """Return the records whose parent is `record_id`, oldest first."""
+
+    def linked(self, record_id: str) -> Sequence[Record]:
+        """Return the records that have a link to `record_id`, oldest first."""
 
     def generated(self, data_key: str) -> Sequence[Occurrence]:
         """Return who generated a datum, by a key of `provtel_model.dataflow`, oldest first."""

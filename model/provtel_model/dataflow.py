@@ -12,13 +12,15 @@ Elements of containers count as members to depth 2, by content and by file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from provtel_model.anyvalue import TYPE_KEY, AnyValue
 from provtel_model.hashing import SHA256_PREFIX, canonical_bytes, content_hash, hash_bytes
 from provtel_model.record import PlainRecord, run_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 MEMBER_DEPTH: Final = 2
 MAX_MEMBERS: Final = 1000
@@ -133,6 +135,8 @@ def _members_of_map(value: Mapping[str, AnyValue]) -> Iterator[tuple[str | int, 
         yield from fields.items()
     elif isinstance(entries := value.get("entries"), list):
         for number, entry in enumerate(entries):
-            if isinstance(entry, list) and len(entry) == 2:  # noqa: PLR2004  # a pair
-                key = entry[0] if isinstance(entry[0], str | int) else number
-                yield key, entry[1]
+            match entry:
+                case [str() | int() as key, member]:
+                    yield key, member
+                case [_, member]:
+                    yield number, member

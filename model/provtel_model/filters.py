@@ -113,7 +113,7 @@ def values_at(value: AnyValue, path: tuple[str, ...]) -> Iterator[AnyValue]:
                 yield from values_at(item, path)
 
 
-def _document(where: Mapping[str, Any], depth: int) -> Predicate:
+def _document(where: object, depth: int) -> Predicate:
     if not isinstance(where, Mapping):
         msg = f"a filter is a map of fields and conditions, not {where!r}"
         raise FilterError(msg)
@@ -124,7 +124,7 @@ def _document(where: Mapping[str, Any], depth: int) -> Predicate:
     return lambda record: all(part(record) for part in parts)
 
 
-def _clause(name: str, condition: Any, depth: int) -> Predicate:  # noqa: ANN401  # operands are of any type
+def _clause(name: str, condition: Any, depth: int) -> Predicate:  # operands are of any type
     if name in COMBINATORS:
         if not isinstance(condition, Sequence) or isinstance(condition, str) or not condition:
             msg = f"{name} takes a list of one or more filters, not {condition!r}"
@@ -143,14 +143,14 @@ def _clause(name: str, condition: Any, depth: int) -> Predicate:  # noqa: ANN401
 _Test: TypeAlias = Callable[[list[AnyValue]], bool]
 
 
-def _condition(top: str, condition: Any) -> _Test:  # noqa: ANN401
+def _condition(top: str, condition: Any) -> _Test:
     if not isinstance(condition, Mapping) or not any(str(key).startswith("$") for key in condition):
         return _operator(top, "$eq", condition)
     tests = [_operator(top, str(name), operand) for name, operand in condition.items()]
     return lambda found: all(test(found) for test in tests)
 
 
-def _operator(top: str, name: str, operand: Any) -> _Test:  # noqa: ANN401
+def _operator(top: str, name: str, operand: Any) -> _Test:
     if name == "$exists":
         return lambda found: bool(found) == bool(operand)
     if name == "$not":
@@ -172,7 +172,7 @@ def _unknown_operator(name: str, known: Sequence[str]) -> FilterError:
     return FilterError(f"unknown operator {name!r}; known here are {', '.join(known)}")
 
 
-def _membership(top: str, name: str, operand: Any) -> _Test:  # noqa: ANN401
+def _membership(top: str, name: str, operand: Any) -> _Test:
     if not isinstance(operand, Sequence) or isinstance(operand, str | bytes):
         msg = f"{name} takes a list, not {operand!r}"
         raise FilterError(msg)
@@ -180,8 +180,8 @@ def _membership(top: str, name: str, operand: Any) -> _Test:  # noqa: ANN401
     return lambda found: any(_equals(found, item) for item in wanted) == (name == "$in")
 
 
-def _regex(operand: Any) -> _Test:  # noqa: ANN401
-    import re2  # noqa: PLC0415  # only filters with $regex pay for it
+def _regex(operand: Any) -> _Test:
+    import re2  # only filters with $regex pay for it
 
     try:
         pattern = re2.compile(operand)
@@ -191,7 +191,7 @@ def _regex(operand: Any) -> _Test:  # noqa: ANN401
     return lambda found: any(isinstance(value, str) and bool(pattern.search(value)) for value in _each(found))
 
 
-def _operand(top: str, operand: Any) -> AnyValue:  # noqa: ANN401
+def _operand(top: str, operand: Any) -> AnyValue:
     if top in TIME_FIELDS:
         return _time(top, operand)
     try:
@@ -201,7 +201,7 @@ def _operand(top: str, operand: Any) -> AnyValue:  # noqa: ANN401
         raise FilterError(msg) from None
 
 
-def _time(top: str, operand: Any) -> AnyValue:  # noqa: ANN401
+def _time(top: str, operand: Any) -> AnyValue:
     if isinstance(operand, str):
         try:
             operand = dt.datetime.fromisoformat(operand)
@@ -242,7 +242,7 @@ _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def _comparison(top: str, name: str, operand: Any) -> _Test:  # noqa: ANN401
+def _comparison(top: str, name: str, operand: Any) -> _Test:
     wanted = _operand(top, operand)
     compare = _COMPARISONS[name]
     if wanted is None or isinstance(wanted, list | dict):

@@ -6,8 +6,8 @@ a float (big-endian IEEE 754, every NaN the same), ``s<length>:`` text in UTF-8,
 ``m…e`` a map with its keys in the order of their UTF-8 bytes. A reference that knows its hash is ``r<length>:<hash>``:
 its preview and its place are not content.
 
-The hash is ``sha256:`` and the SHA-256 of these bytes after the prefix ``provtel.value.1\\0``. A reference's hash is the
-one that it carries: for a file the SHA-256 of the file's bytes, as ``sha256sum`` prints it.
+The hash is ``sha256:`` and the SHA-256 of these bytes after the prefix ``provtel.value.1`` and a zero byte. A
+reference's hash is the one that it carries: for a file the SHA-256 of the file's bytes, as ``sha256sum`` prints it.
 """
 
 from __future__ import annotations

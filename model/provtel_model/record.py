@@ -11,10 +11,12 @@ import datetime as dt
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict, cast
 
-from provtel_model.anyvalue import AnyValue
 from provtel_model.values import decode
+
+if TYPE_CHECKING:
+    from provtel_model.anyvalue import AnyValue
 
 
 class State(enum.StrEnum):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Self
+from collections.abc import Callable
+from typing import Any, Final, Self
 
 _UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_LONGEST: Final = 2**63 / 1e9
 _SIZES: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZE: Final = re.compile(r"(\d+)\s*([KMG]i?B|B)?")
 
@@ -29,7 +31,17 @@ class Duration(float):
         if not parts or "".join(part.group() for part in parts) != text:
             msg = f"{text!r} is not a duration; write a number with a unit, such as 200ms, 5s or 1h30m"
             raise ValueError(msg)
-        return cls(sum(float(part[1]) * _UNITS[part[2]] for part in parts))
+        seconds = sum(float(part[1]) * _UNITS[part[2]] for part in parts)
+        if seconds > _LONGEST:
+            msg = f"{text!r} is longer than 292 years"
+            raise ValueError(msg)
+        return cls(seconds)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> dict[str, Any]:
+        """Tell pydantic how a setting becomes a duration."""
+        expected = "a duration, such as 200ms, 5s or 1h30m"
+        return _schema(lambda value: cls.parse("0" if value == 0 and type(value) is int else _text(value, expected)))
 
 
 class Size(int):
@@ -49,6 +61,12 @@ class Size(int):
             msg = f"{text!r} is not a size; write a whole number with a unit, such as 64KiB, 4MiB or 10GB"
             raise ValueError(msg)
         return cls(int(match[1]) * _SIZES[match[2] or ""])
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> dict[str, Any]:
+        """Tell pydantic how a setting becomes a size."""
+        expected = "a size, such as 64KiB, 4MiB or 10GB"
+        return _schema(lambda value: cls.parse(str(value) if type(value) is int else _text(value, expected)))
 
 
 class Secret:
@@ -86,3 +104,24 @@ class Secret:
         """
         msg = "a secret is not serialised"
         raise TypeError(msg)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> dict[str, Any]:
+        """Tell pydantic how a setting becomes a secret."""
+        return _schema(lambda value: cls(_text(value, "a text")))
+
+
+def _schema(convert: Callable[[Any], object]) -> dict[str, Any]:
+    """Return what pydantic wants to be told; it is a plain dict, so that the model needs no pydantic."""
+    return {
+        "type": "function-plain",
+        "function": {"type": "no-info", "function": convert},
+        "json_schema_input_schema": {"type": "str"},
+    }
+
+
+def _text(value: object, expected: str) -> str:
+    if not isinstance(value, str):
+        msg = f"expected {expected}"
+        raise ValueError(msg)  # noqa: TRY004  # pydantic collects a ValueError and lets a TypeError through
+    return value

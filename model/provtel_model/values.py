@@ -33,7 +33,7 @@ import pathlib
 import uuid
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from provtel_model.anyvalue import TYPE_KEY, AnyValue
 from provtel_model.errors import MalformedError
@@ -108,20 +108,32 @@ def encode(value: object, fallback: Callable[[object], AnyValue] | None = None) 
     leaf = encode_leaf(value)
     if leaf is not NotImplemented:
         return leaf  # type: ignore[return-value]  # NotImplemented is excluded above
-    if type(value) is list:
-        return [encode(item, fallback) for item in value]
-    if type(value) is tuple:
-        return encode_tuple([encode(item, fallback) for item in value])
-    if isinstance(value, dict) and type(value) is dict:
-        return encode_map((encode(key, fallback), encode(item, fallback)) for key, item in value.items())
-    if isinstance(value, set | frozenset):
-        return encode_set([encode(item, fallback) for item in value], frozen=isinstance(value, frozenset))
-    if isinstance(value, ObjectValue):
-        return encode_object(value.type, {key: encode(item, fallback) for key, item in value.fields.items()})
+    container = _CONTAINERS.get(type(value))
+    if container is not None:
+        return container(value, fallback)
     if fallback is not None:
         return fallback(value)
     msg = f"{type(value).__qualname__} has no form on the wire"
     raise TypeError(msg)
+
+
+_Fallback: TypeAlias = "Callable[[object], AnyValue] | None"
+
+
+def _encode_items(items: Iterable[object], fallback: _Fallback) -> list[AnyValue]:
+    return [encode(item, fallback) for item in items]
+
+
+_CONTAINERS: Final[dict[type, Callable[[Any, _Fallback], AnyValue]]] = {
+    list: _encode_items,
+    tuple: lambda value, fallback: encode_tuple(_encode_items(value, fallback)),
+    set: lambda value, fallback: encode_set(_encode_items(value, fallback)),
+    frozenset: lambda value, fallback: encode_set(_encode_items(value, fallback), frozen=True),
+    dict: lambda value, fallback: encode_map((encode(key, fallback), encode(value[key], fallback)) for key in value),
+    ObjectValue: lambda value, fallback: encode_object(
+        value.type, {key: encode(item, fallback) for key, item in value.fields.items()}
+    ),
+}
 
 
 def encode_leaf(value: object) -> object:
@@ -194,7 +206,7 @@ _LEAVES: Final[dict[type, Callable[[Any], AnyValue]]] = {
 }
 
 
-def decode(value: AnyValue) -> Any:  # noqa: ANN401  # any Python value may come out
+def decode(value: AnyValue) -> Any:  # any Python value may come out
     """Return the Python value of an AnyValue form.
 
     Total: a tagged map that is unknown or malformed comes back as `Unrecognised`, never as an error.
@@ -205,7 +217,7 @@ def decode(value: AnyValue) -> Any:  # noqa: ANN401  # any Python value may come
     return _decode(value, 0)
 
 
-def _decode(value: AnyValue, depth: int) -> Any:  # noqa: ANN401
+def _decode(value: AnyValue, depth: int) -> Any:
     if isinstance(value, list):
         _check_depth(depth)
         return [_decode(item, depth + 1) for item in value]

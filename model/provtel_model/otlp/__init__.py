@@ -1,0 +1,12 @@
+"""The codec between OTLP requests and plain records, both ways.
+
+Ended activities are spans. Activities that have not ended are log records with the span's ids, an ``event_name`` of
+``prov.activity.*`` and the attributes that the span will have.
+"""
+
+from __future__ import annotations
+
+from provtel_model.otlp.decode import check, decode
+from provtel_model.otlp.encode import encode
+
+__all__ = ["check", "decode", "encode"]

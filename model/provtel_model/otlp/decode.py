@@ -1,0 +1,267 @@
+"""OTLP requests to plain records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from provtel_model import attributes as names
+from provtel_model.components import Batch, Signal
+from provtel_model.errors import MalformedError
+from provtel_model.otlp.mapping import put_resource, take_attributes
+from provtel_model.record import PlainError, PlainEvent, PlainLink, PlainRecord, PlainScope, State, record_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue as WireValue
+    from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
+    from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+    from provtel_model.anyvalue import AnyValue
+
+_T = TypeVar("_T")
+_Request = TypeVar("_Request", bound=Message)
+
+_STATUS_ERROR: Final = 2
+_LAST_TIME: Final = 2**63 - 1
+_OPEN_STATES: Final = {
+    names.EVENT_STARTED: State.RUNNING,
+    names.EVENT_HEARTBEAT: State.RUNNING,
+    names.EVENT_LOST: State.LOST,
+}
+
+
+def check(signal: Signal, payload: bytes) -> Batch:
+    """Parse a request once, to be sure that it is one, and count what it carries.
+
+    Raises:
+        MalformedError: The bytes are no request of this signal.
+    """
+    if signal is Signal.TRACES:
+        spans = _parse(ExportTraceServiceRequest, payload).resource_spans
+        return Batch(signal, payload, sum(len(scope.spans) for group in spans for scope in group.scope_spans))
+    if signal is Signal.LOGS:
+        logs = _parse(ExportLogsServiceRequest, payload).resource_logs
+        return Batch(signal, payload, sum(len(scope.log_records) for group in logs for scope in group.scope_logs))
+    points = _parse(ExportMetricsServiceRequest, payload).resource_metrics
+    metrics = (metric for group in points for scope in group.scope_metrics for metric in scope.metrics)
+    return Batch(signal, payload, sum(map(_data_points, metrics)))
+
+
+def decode(batch: Batch) -> list[PlainRecord]:
+    """Return the activities of a batch; log records that are no activity events, and metrics, are none.
+
+    A span without a trace id or a span id cannot be addressed and is left out.
+
+    Raises:
+        MalformedError: The bytes are no request of the batch's signal.
+    """
+    if batch.signal is Signal.TRACES:
+        return list(_spans(_parse(ExportTraceServiceRequest, batch.payload)))
+    if batch.signal is Signal.LOGS:
+        return list(_events(_parse(ExportLogsServiceRequest, batch.payload)))
+    return []
+
+
+def _parse(kind: type[_Request], payload: bytes) -> _Request:
+    try:
+        return kind.FromString(payload)
+    except DecodeError:
+        msg = f"these {len(payload)} bytes are no {kind.DESCRIPTOR.name}"
+        raise MalformedError(msg) from None
+
+
+def _data_points(metric: Any) -> int:  # the generated class has no common type for its five kinds
+    kind = metric.WhichOneof("data")
+    return len(getattr(metric, kind).data_points) if kind else 0
+
+
+def _spans(request: ExportTraceServiceRequest) -> Iterator[PlainRecord]:
+    for group in request.resource_spans:
+        resource = attributes_of(group.resource.attributes)
+        for scoped in group.scope_spans:
+            scope = _scope(scoped.scope, scoped.schema_url)
+            for span in scoped.spans:
+                if span.trace_id and span.span_id:
+                    yield _from_span(span, resource, scope)
+
+
+def _events(request: ExportLogsServiceRequest) -> Iterator[PlainRecord]:
+    for group in request.resource_logs:
+        resource = attributes_of(group.resource.attributes)
+        for scoped in group.scope_logs:
+            scope = _scope(scoped.scope, scoped.schema_url)
+            for log in scoped.log_records:
+                if log.event_name in _OPEN_STATES and log.trace_id and log.span_id:
+                    yield _from_log(log, resource, scope)
+
+
+def _from_span(span: Span, resource: dict[str, AnyValue], scope: PlainScope) -> PlainRecord:
+    plain: PlainRecord = {"trace_id": span.trace_id.hex(), "span_id": span.span_id.hex(), "name": span.name}
+    if span.parent_span_id:
+        plain["parent_id"] = record_id(plain["trace_id"], span.parent_span_id.hex())
+    plain["started_at"] = _time(span.start_time_unix_nano)
+    if span.end_time_unix_nano:
+        plain["ended_at"] = _time(span.end_time_unix_nano)
+    if span.events:
+        plain["events"] = [_event(event) for event in span.events]
+    if span.links:
+        plain["links"] = [_link(link) for link in span.links]
+    attributes = attributes_of(span.attributes)
+    plain["status"] = _status(span, attributes)
+    if plain["status"] != State.FINISHED:
+        _put_error(plain, span.status.message, attributes)
+    take_attributes(plain, attributes)
+    _put_rest(plain, span)
+    _put_origin(plain, resource, scope)
+    return plain
+
+
+def _status(span: Span, attributes: dict[str, AnyValue]) -> str:
+    if attributes.get(names.PROV_ACTIVITY_STATE) == State.CANCELLED:
+        del attributes[names.PROV_ACTIVITY_STATE]
+        return State.CANCELLED.value
+    return (State.ERROR if span.status.code == _STATUS_ERROR else State.FINISHED).value
+
+
+def _put_error(plain: PlainRecord, message: str, attributes: dict[str, AnyValue]) -> None:
+    raised = [event for event in plain.get("events", ()) if event["name"] == names.EXCEPTION_EVENT]
+    said = raised[-1].get("attributes", {}) if raised else {}
+    kind = attributes.get(names.ERROR_TYPE)
+    if not isinstance(kind, str):
+        kind = said.get(names.EXCEPTION_TYPE)
+    if isinstance(kind, str):
+        attributes.pop(names.ERROR_TYPE, None)
+    if plain["status"] == State.CANCELLED:
+        message = ""
+    found = {
+        "type": kind,
+        "message": message or said.get(names.EXCEPTION_MESSAGE),
+        "stacktrace": said.get(names.EXCEPTION_STACKTRACE),
+    }
+    error = {key: value for key, value in found.items() if isinstance(value, str) and value}
+    if error:
+        plain["error"] = cast("PlainError", error)
+
+
+def _put_rest(plain: PlainRecord, span: Span) -> None:
+    if span.kind:
+        plain["span_kind"] = int(span.kind)
+    if span.trace_state:
+        plain["trace_state"] = span.trace_state
+    counts = {
+        "attributes": span.dropped_attributes_count,
+        "events": span.dropped_events_count,
+        "links": span.dropped_links_count,
+    }
+    dropped: dict[str, AnyValue] = {key: count for key, count in counts.items() if count}
+    if dropped:
+        plain["dropped"] = dropped
+
+
+def _put_origin(plain: PlainRecord, resource: dict[str, AnyValue], scope: PlainScope) -> None:
+    put_resource(plain, resource)
+    if scope:
+        plain["scope"] = scope
+
+
+def _scope(scope: InstrumentationScope, schema_url: str) -> PlainScope:
+    result: PlainScope = {}
+    if scope.name:
+        result["name"] = scope.name
+    if scope.version:
+        result["version"] = scope.version
+    if scope.attributes:
+        result["attributes"] = attributes_of(scope.attributes)
+    if schema_url:
+        result["schema_url"] = schema_url
+    return result
+
+
+def _event(event: Span.Event) -> PlainEvent:
+    result: PlainEvent = {"name": event.name, "time": _time(event.time_unix_nano)}
+    if event.attributes:
+        result["attributes"] = attributes_of(event.attributes)
+    if event.dropped_attributes_count:
+        result["dropped"] = event.dropped_attributes_count
+    return result
+
+
+def _link(link: Span.Link) -> PlainLink:
+    result: PlainLink = {"trace_id": link.trace_id.hex(), "span_id": link.span_id.hex()}
+    if link.trace_state:
+        result["trace_state"] = link.trace_state
+    if link.attributes:
+        result["attributes"] = attributes_of(link.attributes)
+    if link.dropped_attributes_count:
+        result["dropped"] = link.dropped_attributes_count
+    return result
+
+
+def _from_log(log: LogRecord, resource: dict[str, AnyValue], scope: PlainScope) -> PlainRecord:
+    attributes = attributes_of(log.attributes)
+    seen = _time(log.time_unix_nano or log.observed_time_unix_nano)
+    state = _OPEN_STATES[log.event_name]
+    if attributes.get(names.PROV_ACTIVITY_STATE) == State.SUBMITTED:
+        del attributes[names.PROV_ACTIVITY_STATE]
+        state = State.SUBMITTED
+    plain: PlainRecord = {
+        "trace_id": log.trace_id.hex(),
+        "span_id": log.span_id.hex(),
+        "name": _pop(attributes, names.PROV_ACTIVITY_NAME, str, ""),
+        "started_at": _time(_pop(attributes, names.PROV_ACTIVITY_START_TIME, int, seen)),
+        "last_seen_at": seen,
+        "status": state.value,
+    }
+    parent = _pop(attributes, names.PROV_ACTIVITY_PARENT_ID, str, "")
+    if parent and _is_hex(parent):
+        plain["parent_id"] = record_id(plain["trace_id"], parent)
+    links = [link for link in _pop(attributes, names.PROV_ACTIVITY_LINKS, list, []) if _is_link(link)]
+    if links:
+        plain["links"] = cast("list[PlainLink]", links)
+    take_attributes(plain, attributes)
+    _put_origin(plain, resource, scope)
+    return plain
+
+
+def _time(nanoseconds: int) -> int:
+    """Return a time that every store can hold: of OTLP's 64 bits a store may have 63."""
+    return min(max(nanoseconds, 0), _LAST_TIME)
+
+
+def _pop(attributes: dict[str, AnyValue], name: str, kind: type[_T], default: _T) -> _T:
+    value = attributes.pop(name, default)
+    return value if type(value) is kind else default
+
+
+def _is_hex(text: AnyValue) -> bool:
+    try:
+        return isinstance(text, str) and bool(text) and bytes.fromhex(text).hex() == text
+    except ValueError:
+        return False
+
+
+def _is_link(link: AnyValue) -> bool:
+    return isinstance(link, dict) and _is_hex(link.get("trace_id")) and _is_hex(link.get("span_id"))
+
+
+def attributes_of(pairs: Iterable[KeyValue]) -> dict[str, AnyValue]:
+    """Return repeated ``KeyValue`` as a map; of a key that comes twice the last counts."""
+    return {pair.key: _value(pair.value) for pair in pairs}
+
+
+def _value(value: WireValue) -> AnyValue:
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return None
+    if kind == "array_value":
+        return [_value(item) for item in value.array_value.values]
+    if kind == "kvlist_value":
+        return attributes_of(value.kvlist_value.values)
+    return cast("AnyValue", getattr(value, kind))

@@ -1,0 +1,224 @@
+"""Hypothesis strategies for values, plain records and protobuf messages, shared by the tests of the codecs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+from typing import Any
+
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue as WireValue
+from opentelemetry.proto.common.v1.common_pb2 import ArrayValue, InstrumentationScope, KeyValue, KeyValueList
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
+from provtel_model import attributes as names
+from provtel_model.anyvalue import TYPE_KEY, AnyValue
+from provtel_model.values import ObjectValue, Reference
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+INT64 = st.integers(-(2**63), 2**63 - 1)
+IDS = st.binary(min_size=8, max_size=8).filter(any)
+TRACE_IDS = st.binary(min_size=16, max_size=16).filter(any)
+TIMES = st.integers(0, 2**63)
+
+ANY_LEAVES = st.none() | st.booleans() | INT64 | st.floats() | TEXT | st.binary(max_size=20)
+ANY_VALUES = st.recursive(
+    ANY_LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT | st.just(TYPE_KEY), inner, max_size=4),
+    max_leaves=12,
+)
+"""Any tree that AnyValue can carry, tags that mean nothing included."""
+
+REFERENCES = st.builds(
+    Reference,
+    type=TEXT,
+    hash=st.none() | TEXT,
+    shape=st.none() | st.lists(st.integers(0, 10), max_size=3).map(tuple),
+    dtype=st.none() | TEXT,
+    nbytes=st.none() | st.integers(0, 2**40),
+    preview=st.none() | TEXT,
+    uri=st.none() | TEXT,
+)
+_ZONES = st.none() | st.integers(-1439, 1439).map(lambda minutes: dt.timezone(dt.timedelta(minutes=minutes)))
+PYTHON_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**200), 2**200)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=20)
+    | st.binary(max_size=20)
+    | st.complex_numbers(allow_nan=False)
+    | st.decimals(allow_nan=False)
+    | st.uuids()
+    | st.datetimes(timezones=_ZONES, allow_imaginary=False)
+    | st.dates()
+    | st.times()
+    | st.timedeltas()
+    | TEXT.filter(lambda text: "\0" not in text).map(pathlib.Path)
+    | REFERENCES
+)
+
+
+def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    keys = PYTHON_LEAVES | st.tuples(PYTHON_LEAVES, PYTHON_LEAVES) | st.just(TYPE_KEY)
+    return (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.sets(PYTHON_LEAVES, max_size=4)
+        | st.frozensets(PYTHON_LEAVES, max_size=4)
+        | st.dictionaries(keys, inner, max_size=4)
+        | st.builds(ObjectValue, type=TEXT, fields=st.dictionaries(TEXT, inner, max_size=3))
+    )
+
+
+PYTHON_VALUES = st.recursive(PYTHON_LEAVES, _containers, max_leaves=12)
+"""Any Python value that the wire keeps without loss."""
+
+ATTRIBUTES = st.dictionaries(TEXT, ANY_VALUES, max_size=4)
+
+
+def _known_attributes() -> st.SearchStrategy[dict[str, AnyValue]]:
+    """Attributes of the registry, of the right type and of wrong ones."""
+    maps = st.dictionaries(TEXT, ANY_VALUES, max_size=3)
+    texts = TEXT | ANY_LEAVES
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            names.PROV_ACTIVITY_TYPE: st.sampled_from(["task", "workflow", "span", ""]) | texts,
+            names.PROV_ACTIVITY_STATE: st.just("cancelled") | texts,
+            names.PROV_USED: maps | ANY_VALUES,
+            names.PROV_GENERATED: maps | ANY_VALUES,
+            names.PROV_USED + ".lr": ANY_VALUES,
+            names.WORKFLOW_ID: texts,
+            names.WORKFLOW_TASK_TAGS: st.lists(TEXT, max_size=3) | ANY_VALUES,
+            names.CODE_LINE_NUMBER: INT64 | texts,
+            names.CODE_FUNCTION_NAME: texts,
+            names.PROV_AGENT_ID: texts,
+            names.TASK_CPU_USER: st.floats(0, 9) | texts,
+            names.ERROR_TYPE: texts,
+            names.HOST_NAME: texts,
+        },
+    )
+
+
+def _mixed_attributes() -> st.SearchStrategy[dict[str, AnyValue]]:
+    return st.builds(lambda known, other: {**other, **known}, _known_attributes(), ATTRIBUTES)
+
+
+def _pairs(attributes: dict[str, AnyValue]) -> list[KeyValue]:
+    return [KeyValue(key=key, value=to_wire(value)) for key, value in attributes.items()]
+
+
+def to_wire(value: AnyValue) -> WireValue:
+    """Return the protobuf message of a value, built by the generated classes and not by our encoder."""
+    match value:
+        case None:
+            return WireValue()
+        case bool():
+            return WireValue(bool_value=value)
+        case int():
+            return WireValue(int_value=value)
+        case float():
+            return WireValue(double_value=value)
+        case str():
+            return WireValue(string_value=value)
+        case bytes():
+            return WireValue(bytes_value=value)
+        case list():
+            return WireValue(array_value=ArrayValue(values=map(to_wire, value)))
+        case _:
+            return WireValue(kvlist_value=KeyValueList(values=_pairs(value)))
+
+
+_RESOURCES = _mixed_attributes().map(lambda attributes: Resource(attributes=_pairs(attributes)))
+_SCOPES = st.builds(
+    lambda name, version, attributes: InstrumentationScope(name=name, version=version, attributes=_pairs(attributes)),
+    st.just(names.SCOPE_NAME) | TEXT,
+    TEXT,
+    ATTRIBUTES,
+)
+_EVENTS = st.builds(
+    lambda name, time, attributes, dropped: Span.Event(
+        name=name, time_unix_nano=time, attributes=_pairs(attributes), dropped_attributes_count=dropped
+    ),
+    st.just(names.EXCEPTION_EVENT) | TEXT,
+    TIMES,
+    st.fixed_dictionaries({}, optional={names.EXCEPTION_TYPE: TEXT, names.EXCEPTION_MESSAGE: ANY_LEAVES}) | ATTRIBUTES,
+    st.integers(0, 9),
+)
+_LINKS = st.builds(
+    lambda trace, span, state, attributes: Span.Link(
+        trace_id=trace, span_id=span, trace_state=state, attributes=_pairs(attributes)
+    ),
+    TRACE_IDS,
+    IDS,
+    TEXT,
+    ATTRIBUTES,
+)
+SPANS = st.builds(
+    lambda attributes, status, **rest: Span(attributes=_pairs(attributes), status=Status(**status), **rest),
+    _mixed_attributes(),
+    st.fixed_dictionaries({"code": st.integers(0, 2), "message": TEXT}),
+    trace_id=TRACE_IDS,
+    span_id=IDS,
+    parent_span_id=st.just(b"") | IDS,
+    name=TEXT,
+    kind=st.integers(0, 5),
+    trace_state=TEXT,
+    start_time_unix_nano=TIMES,
+    end_time_unix_nano=TIMES,
+    events=st.lists(_EVENTS, max_size=3),
+    links=st.lists(_LINKS, max_size=3),
+    dropped_attributes_count=st.integers(0, 9),
+)
+"""Spans of any sender, with and without attributes of the registry."""
+
+TRACE_REQUESTS = st.builds(
+    lambda groups: ExportTraceServiceRequest(resource_spans=groups),
+    st.lists(
+        st.builds(
+            lambda resource, scope, url, spans: ResourceSpans(
+                resource=resource, scope_spans=[ScopeSpans(scope=scope, schema_url=url, spans=spans)]
+            ),
+            _RESOURCES,
+            _SCOPES,
+            TEXT,
+            st.lists(SPANS, max_size=3),
+        ),
+        max_size=2,
+    ),
+)
+
+_LOG_ATTRIBUTES = st.builds(
+    lambda attributes, known: {**attributes, **known},
+    _mixed_attributes(),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            names.PROV_ACTIVITY_NAME: TEXT | ANY_LEAVES,
+            names.PROV_ACTIVITY_START_TIME: st.integers(0, 2**62) | ANY_LEAVES,
+            names.PROV_ACTIVITY_PARENT_ID: IDS.map(bytes.hex) | ANY_LEAVES,
+            names.PROV_ACTIVITY_STATE: st.just("submitted"),
+            names.PROV_ACTIVITY_LINKS: ANY_VALUES,
+        },
+    ),
+)
+LOG_RECORDS = st.builds(
+    lambda attributes, **rest: LogRecord(attributes=_pairs(attributes), **rest),
+    _LOG_ATTRIBUTES,
+    trace_id=TRACE_IDS,
+    span_id=IDS,
+    time_unix_nano=TIMES,
+    event_name=st.sampled_from([names.EVENT_STARTED, names.EVENT_HEARTBEAT, names.EVENT_LOST, "other", ""]),
+)
+LOG_REQUESTS = st.builds(
+    lambda resource, scope, records: ExportLogsServiceRequest(
+        resource_logs=[ResourceLogs(resource=resource, scope_logs=[ScopeLogs(scope=scope, log_records=records)])]
+    ),
+    _RESOURCES,
+    _SCOPES,
+    st.lists(LOG_RECORDS, max_size=4),
+)
