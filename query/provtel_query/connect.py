@@ -1,0 +1,78 @@
+"""Open a store for questions: drain its journals, then find the reader for its kind."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+from provtel_model.components import DrainReport
+from provtel_model.errors import StoreError
+from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER, find_store, is_own_folder
+
+from provtel_query.empty import EmptyReader
+from provtel_query.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from provtel_model.components import Drain, OpenReader, Reader
+
+READERS: Final = "provtel.readers"
+DRAINS: Final = "provtel.drains"
+FOLDER_SCHEME: Final = "lmdb"
+
+_NOTHING: Final = DrainReport(0, 0, {})
+
+
+def connect(store: str | os.PathLike[str] | None = None, *, drain: bool = True) -> Store:
+    """Open a store for questions.
+
+    What this user's processes recorded for the store, and nobody has brought there yet, is brought first. A store that
+    was never written to, and one that does not exist, is empty.
+
+    Args:
+        store: A store folder, or an address with a scheme; by default the folder that recording would write to from
+            here: ``PROVTEL_STORE``, else the nearest ``.provtel`` upward.
+        drain: Bring pending journals into the store first. A store that this user may not write is never drained.
+
+    Raises:
+        StoreError: It is no store, or cannot be read, or pending records cannot be brought in.
+    """
+    location = find_store() if store is None else os.fspath(store)
+    if isinstance(location, str) and "://" in location:
+        scheme = location.partition("://")[0]
+        return Store(location, _open(scheme, location), _NOTHING)
+    folder = Path(location).expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"{folder} is a file; a store is a folder, such as one named .provtel")
+    report = _drain(folder) if drain else _NOTHING
+    return Store(str(folder), _reader(folder), report)
+
+
+def _reader(folder: Path) -> Reader:
+    return _open(FOLDER_SCHEME, str(folder)) if (folder / LMDB_FOLDER).is_dir() else EmptyReader()
+
+
+def _open(scheme: str, location: str) -> Reader:
+    known = {point.name: point for point in entry_points(group=READERS)}
+    if scheme not in known:
+        raise StoreError(f"nothing here reads {location!r}; known kinds of store are {', '.join(sorted(known))}")
+    return cast("OpenReader", known[scheme].load())(location)
+
+
+def _drain(folder: Path) -> DrainReport:
+    if not folder.is_dir():
+        return _NOTHING
+    if not is_own_folder(folder) or not os.access(folder, os.W_OK):
+        reason = "this user may not write the store; what is pending there is not in the answer"
+        return DrainReport(0, 0, {folder / JOURNAL_FOLDER: reason})
+    reports = [drain(folder) for drain in _drains()]
+    elsewhere = {journal: reason for report in reports for journal, reason in report.elsewhere.items()}
+    return DrainReport(sum(report.records for report in reports), sum(report.journals for report in reports), elsewhere)
+
+
+def _drains() -> Iterator[Drain]:
+    for point in entry_points(group=DRAINS):
+        yield point.load()

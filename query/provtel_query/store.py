@@ -1,0 +1,203 @@
+"""A store, open for questions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from provtel_model.errors import UserError
+from provtel_model.filters import Query
+
+from provtel_query.evidence import chosen
+from provtel_query.flow import Flow
+from provtel_query.identity import find_record, find_run, last_run
+from provtel_query.lineage import Direction, Lineage, trace
+from provtel_query.target import Finder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from prov.model import ProvDocument
+    from provtel_model.components import DrainReport, Reader
+    from provtel_model.record import Record
+
+    from provtel_query.evidence import Wanted
+
+
+class Store:
+    """A store, open for questions; use it in a ``with`` statement, or close it.
+
+    It sees what was durable when a question is asked. What processes record while it is open comes in when their
+    journals are drained: by `provtel_query.connect`, by a collector.
+
+    Args:
+        location: The folder or address.
+        reader: Reads it; the store closes it.
+        drained: What was brought in when the store was opened, and what was left elsewhere.
+    """
+
+    def __init__(self, location: str, reader: Reader, drained: DrainReport) -> None:
+        """Ask questions of a reader."""
+        self.location = location
+        self.drained = drained
+        self._reader = reader
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the store; safe to call twice."""
+        self._reader.close()
+
+    def tasks(
+        self,
+        where: Mapping[str, Any] | None = None,
+        *,
+        run: str | None = None,
+        all_runs: bool = False,
+        sort: Sequence[str] | str = (),
+        limit: int | None = 50,
+    ) -> list[Record]:
+        """Return tasks: those of the last run, newest first, at most 50, unless told otherwise.
+
+        Args:
+            where: A filter; see `provtel_model.filters`.
+            run: A run: its id, the id or a prefix of the id of a record in it, or the name of its workflow.
+            all_runs: Take every run.
+            sort: Fields in order of weight, each with ``-`` before it to descend.
+            limit: At most so many; ``None`` for all.
+
+        Raises:
+            FilterError: A field or operator is unknown, or an operand of the wrong type.
+            UserError: There is no such run.
+        """
+        if run and all_runs:
+            raise UserError(f"the run {run!r} and all runs were asked for; choose one")
+        return self._find({"kind": "task"} | ({} if all_runs else _of_run(self.run(run))), where, sort, limit)
+
+    def workflows(
+        self, where: Mapping[str, Any] | None = None, *, sort: Sequence[str] | str = (), limit: int | None = 50
+    ) -> list[Record]:
+        """Return workflows, newest first, at most 50, unless told otherwise.
+
+        Raises:
+            FilterError: A field or operator is unknown, or an operand of the wrong type.
+        """
+        return self._find({"kind": "workflow"}, where, sort, limit)
+
+    def records(
+        self, where: Mapping[str, Any] | None = None, *, sort: Sequence[str] | str = (), limit: int | None = None
+    ) -> list[Record]:
+        """Return activities of every kind and run, newest first, all of them, unless told otherwise.
+
+        Raises:
+            FilterError: A field or operator is unknown, or an operand of the wrong type.
+        """
+        return self._find({}, where, sort, limit)
+
+    def count(self, where: Mapping[str, Any] | None = None, *, run: str | None = None) -> int:
+        """Return how many activities of every kind match a filter, in one run or in all.
+
+        Raises:
+            FilterError: A field or operator is unknown, or an operand of the wrong type.
+            UserError: There is no such run.
+        """
+        scope = _of_run(self._named_run(run)) if run else {}
+        return self._reader.count(Query(where=_both(scope, where)))
+
+    def get(self, identity: str) -> Record | None:
+        """Return the record of an id, or of a prefix, of at least four digits, of its trace id or span id.
+
+        A prefix of a trace id means the first record of the trace, which is its workflow where it has one.
+
+        Raises:
+            UserError: The prefix fits several.
+        """
+        return find_record(self._reader, identity)
+
+    def children(self, record: Record) -> list[Record]:
+        """Return the activities that ran directly inside another, oldest first."""
+        return list(self._reader.children(record.id))
+
+    def run(self, name: str | None = None) -> str | None:
+        """Return the id of a run, or of the last one; ``None`` for the last one of an empty store.
+
+        Raises:
+            UserError: There is no such run.
+        """
+        return self._named_run(name) if name else last_run(self._reader)
+
+    def lineage(
+        self,
+        target: object,
+        direction: Direction | Literal["upstream", "downstream"] = Direction.UPSTREAM,
+        *,
+        depth: int | None = None,
+        evidence: Wanted = None,
+        run: str | None = None,
+    ) -> Lineage:
+        """Return where something came from, or what came of it.
+
+        Args:
+            target: A record or its id, a content hash, ``role=value``, a file, a value as JSON writes it, or any value.
+            direction: ``upstream`` or ``downstream``.
+            depth: How many activities to go from the target; ``None`` for all.
+            evidence: How edges must be known: one kind for it and all stronger ones, several for just those.
+            run: The run to look in for a value that says little by itself; by default the last.
+
+        Raises:
+            UserError: Nothing in the store is meant by the target; or the depth or an evidence is none.
+        """
+        if depth is not None and depth < 0:
+            raise UserError(f"depth is {depth}; use 0 or more, or none for all")
+        flow, way = Flow(self._reader, chosen(evidence)), Direction(direction)
+        found = Finder(self._reader, flow, way, self._named_run(run) if run else None).find(target)
+        return trace(flow, found.starts, way, depth, found.others)
+
+    def prov(self, run: str | None = None) -> ProvDocument:
+        """Return a run, by default the last, as a W3C PROV document of the package ``prov``.
+
+        Raises:
+            UserError: There is no such run, or no run at all; or the package is not installed.
+        """
+        from provtel_query.prov_document import prov_document
+
+        name = self.run(run)
+        if name is None:
+            raise UserError(f"the store {self.location} has no run to export")
+        query = Query(where=_of_run(name), sort=(("started_at", 1),))
+        return prov_document(self._reader.find(query), Flow(self._reader))
+
+    def _named_run(self, run: str) -> str:
+        known = find_run(self._reader, run)
+        if known is None:
+            raise UserError(f"there is no run {run!r} in {self.location}; `provtel workflows` lists what there is")
+        return known
+
+    def _find(
+        self,
+        scope: dict[str, Any],
+        where: Mapping[str, Any] | None,
+        sort: Sequence[str] | str,
+        limit: int | None,
+    ) -> list[Record]:
+        order = {"sort": sort_order(sort)} if sort else {}
+        return list(self._reader.find(Query(where=_both(scope, where), limit=limit, **order)))
+
+
+def sort_order(fields: Sequence[str] | str) -> list[tuple[str, int]]:
+    """Return the order that fields stand for, in order of weight, each with ``-`` before it to descend."""
+    names = fields.split(",") if isinstance(fields, str) else fields
+    return [(name.strip().removeprefix("-"), -1 if name.strip().startswith("-") else 1) for name in names]
+
+
+def _of_run(run: str | None) -> dict[str, Any]:
+    return {"run": run} if run else {}
+
+
+def _both(scope: dict[str, Any], where: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if where is None:
+        return scope
+    return {"$and": [scope, where]} if scope else where
