@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @given(TRACE_REQUESTS)
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_spans_of_any_sender_survive_the_record(request: Message) -> None:
     """Decoding, encoding and decoding again gives the same records as decoding once."""
     records = decode(check(Signal.TRACES, request.SerializeToString()))
@@ -34,7 +34,7 @@ def test_spans_of_any_sender_survive_the_record(request: Message) -> None:
 
 
 @given(LOG_REQUESTS)
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_open_activities_of_any_sender_survive_the_record(request: Message) -> None:
     """Log events of open activities come back the same; other log records are no activities."""
     records = decode(check(Signal.LOGS, request.SerializeToString()))
@@ -44,7 +44,7 @@ def test_open_activities_of_any_sender_survive_the_record(request: Message) -> N
 
 
 @given(TRACE_REQUESTS | LOG_REQUESTS)
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_every_decoded_record_can_be_read(request: Message) -> None:
     """The typed view works on whatever came in, and each of its fields can be asked for."""
     signal = Signal.TRACES if isinstance(request, ExportTraceServiceRequest) else Signal.LOGS

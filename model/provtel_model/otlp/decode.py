@@ -134,7 +134,7 @@ def _put_error(plain: PlainRecord, message: str, attributes: dict[str, AnyValue]
     raised = [event for event in plain.get("events", ()) if event["name"] == names.EXCEPTION_EVENT]
     said = raised[-1].get("attributes", {}) if raised else {}
     kind = attributes.get(names.ERROR_TYPE)
-    if not isinstance(kind, str):
+    if not (isinstance(kind, str) and kind):
         kind = said.get(names.EXCEPTION_TYPE)
     if isinstance(kind, str):
         attributes.pop(names.ERROR_TYPE, None)

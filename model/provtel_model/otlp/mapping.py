@@ -44,7 +44,7 @@ def to_attributes(plain: PlainRecord) -> dict[str, AnyValue]:
     """Return the span attributes of a plain record."""
     result: dict[str, AnyValue] = {}
     source = cast("Mapping[str, Any]", plain)
-    if plain["kind"] != DEFAULT_KIND:
+    if plain["kind"] != DEFAULT_KIND or "used" in plain or "generated" in plain:
         result[names.PROV_ACTIVITY_TYPE] = plain["kind"]
     for name, key in (*_FIELDS.items(), *_DATA.items()):
         if key in source:
