@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from provtel_model.anyvalue import TYPE_KEY
 from provtel_model.components import Occurrence
@@ -21,12 +21,15 @@ from provtel_query.identity import find_record, last_run
 from provtel_query.lineage import Direction, Entity, Start, generated_entity, used_entity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from provtel_model.anyvalue import AnyValue
     from provtel_model.components import Reader
+    from provtel_model.record import PlainRecord
 
     from provtel_query.flow import Flow
+
+_Values: TypeAlias = "Callable[[PlainRecord], Mapping[str, AnyValue] | None]"
 
 _ASSIGNMENT: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _HASH: Final = re.compile(rf"(?:{SHA256_PREFIX})?([0-9a-f]{{64}})")
@@ -128,8 +131,8 @@ class Finder:
         generated = within | ({f"generated.{role}": {"$exists": True}} if role else {})
         used = within | ({f"used.{role}": {"$exists": True}} if role else {})
         return _Data(
-            list(_occurrences(self._reader.find(Query(where=generated)), "generated", fits)),
-            list(_occurrences(self._reader.find(Query(where=used)), "used", fits)),
+            list(_occurrences(self._reader.find(Query(where=generated)), lambda plain: plain.get("generated"), fits)),
+            list(_occurrences(self._reader.find(Query(where=used)), lambda plain: plain.get("used"), fits)),
         )
 
     def _chosen(self, found: _Data, text: str) -> Found:
@@ -168,10 +171,9 @@ def _unknown_origin(users: Iterable[tuple[Record, str]]) -> list[Start]:
     return [Start(entity, users=tuple(users_of[identity])) for identity, entity in entities.items()]
 
 
-def _occurrences(records: Iterable[Record], side: str, fits: Callable[[Datum], bool]) -> Iterator[Occurrence]:
+def _occurrences(records: Iterable[Record], values: _Values, fits: Callable[[Datum], bool]) -> Iterator[Occurrence]:
     for record in records:
-        values = record.plain.get("generated" if side == "generated" else "used") or {}
-        for role in {datum.role: None for datum in data(values) if fits(datum)}:
+        for role in {datum.role: None for datum in data(values(record.plain) or {}) if fits(datum)}:
             yield Occurrence(record, role)
 
 
