@@ -113,6 +113,21 @@ def values_at(value: AnyValue, path: tuple[str, ...]) -> Iterator[AnyValue]:
                 yield from values_at(item, path)
 
 
+def comparable(top: str, operand: Any) -> AnyValue:
+    """Return an operand in the form in which a field's values are compared with it; a time in nanoseconds.
+
+    Raises:
+        FilterError: It has no such form.
+    """
+    if top in TIME_FIELDS:
+        return _time(top, operand)
+    try:
+        return encode(operand)
+    except TypeError:
+        msg = f"{operand!r} cannot be compared with: it has no form in a record"
+        raise FilterError(msg) from None
+
+
 def _document(where: object, depth: int) -> Predicate:
     if not isinstance(where, Mapping):
         msg = f"a filter is a map of fields and conditions, not {where!r}"
@@ -161,7 +176,7 @@ def _operator(top: str, name: str, operand: Any) -> _Test:
     if name == "$regex":
         return _regex(operand)
     if name in {"$eq", "$ne"}:
-        wanted = _operand(top, operand)
+        wanted = comparable(top, operand)
         return lambda found: _equals(found, wanted) == (name == "$eq")
     if name in _COMPARISONS:
         return _comparison(top, name, operand)
@@ -176,7 +191,7 @@ def _membership(top: str, name: str, operand: Any) -> _Test:
     if not isinstance(operand, Sequence) or isinstance(operand, str | bytes):
         msg = f"{name} takes a list, not {operand!r}"
         raise FilterError(msg)
-    wanted = [_operand(top, item) for item in operand]
+    wanted = [comparable(top, item) for item in operand]
     return lambda found: any(_equals(found, item) for item in wanted) == (name == "$in")
 
 
@@ -189,16 +204,6 @@ def _regex(operand: Any) -> _Test:
         msg = f"$regex {operand!r} is not a regular expression of RE2: {error}"
         raise FilterError(msg) from None
     return lambda found: any(isinstance(value, str) and bool(pattern.search(value)) for value in _each(found))
-
-
-def _operand(top: str, operand: Any) -> AnyValue:
-    if top in TIME_FIELDS:
-        return _time(top, operand)
-    try:
-        return encode(operand)
-    except TypeError:
-        msg = f"{operand!r} cannot be compared with: it has no form in a record"
-        raise FilterError(msg) from None
 
 
 def _time(top: str, operand: Any) -> AnyValue:
@@ -243,7 +248,7 @@ _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 
 
 def _comparison(top: str, name: str, operand: Any) -> _Test:
-    wanted = _operand(top, operand)
+    wanted = comparable(top, operand)
     compare = _COMPARISONS[name]
     if wanted is None or isinstance(wanted, list | dict):
         msg = f"{name} compares numbers, texts, bytes, booleans and times, not {operand!r}"

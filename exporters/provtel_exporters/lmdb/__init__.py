@@ -1,0 +1,10 @@
+"""The embedded store: LMDB files in the folder ``lmdb/`` of a store, written and read without any server."""
+
+from __future__ import annotations
+
+from provtel_exporters.lmdb.config import LmdbConfig
+from provtel_exporters.lmdb.exporter import LmdbExporter, factory
+from provtel_exporters.lmdb.reader import LmdbReader, open_reader
+from provtel_exporters.lmdb.writer import LmdbWriter
+
+__all__ = ["LmdbConfig", "LmdbExporter", "LmdbReader", "LmdbWriter", "factory", "open_reader"]

@@ -1,0 +1,79 @@
+"""The exporter ``lmdb``: OTLP batches in, records in the store out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from provtel_model.components import Batch, Context, Factory, Signal
+from provtel_model.errors import MalformedError, PermanentError, RetryableError
+from provtel_model.otlp import decode
+from provtel_model.store_folder import LMDB_FOLDER, find_store, make_store
+
+from provtel_exporters.lmdb.config import LmdbConfig
+from provtel_exporters.lmdb.writer import LmdbWriter
+
+STORED: Final = "exporter_stored_records"
+DUPLICATE: Final = "exporter_duplicate_records"
+SKIPPED: Final = "exporter_skipped_items"
+
+
+class LmdbExporter:
+    """A `provtel_model.components.Exporter` that merges activities into an LMDB store.
+
+    Reports, with the attribute ``exporter``: records stored (`STORED`), records that the store already had, or had
+    better (`DUPLICATE`), and items that are no activities, such as ordinary logs, and are not kept (`SKIPPED`).
+
+    Args:
+        config: What the user wrote.
+        context: Its place in the collector.
+    """
+
+    def __init__(self, config: LmdbConfig, context: Context) -> None:
+        self._config = config
+        self._context = context
+        self._writer: LmdbWriter | None = None
+
+    @property
+    def store(self) -> Path:
+        """The store folder."""
+        return Path(self._config.store).expanduser().absolute() if self._config.store else find_store()
+
+    def start(self) -> None:
+        """Make the store folder where it is missing, and open the store.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        make_store(self.store)
+        self._writer = LmdbWriter(self.store / LMDB_FOLDER)
+
+    def consume(self, batch: Batch) -> None:
+        """Merge the activities of a batch into the store; return when they are on the disk.
+
+        Raises:
+            RetryableError: The disk is full, or the store cannot be reached now.
+            PermanentError: The batch is malformed, or holds what no store can keep.
+        """
+        if self._writer is None:
+            raise RetryableError(f"the exporter {self._context.id} was not started")
+        try:
+            records = decode(batch)
+        except MalformedError as error:
+            raise PermanentError(str(error)) from error
+        written = self._writer.write(records)
+        attributes = {"exporter": self._context.id}
+        counts = {STORED: written.stored, DUPLICATE: written.duplicates, SKIPPED: batch.items - len(records)}
+        for name, count in counts.items():
+            if count:
+                self._context.report(name, count, attributes)
+
+    def shutdown(self) -> None:
+        """Close the store; safe when never started and when called twice."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+factory: Final = Factory(
+    type="lmdb", config=LmdbConfig, create=LmdbExporter, signals=frozenset({Signal.TRACES, Signal.LOGS})
+)

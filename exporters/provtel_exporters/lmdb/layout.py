@@ -1,0 +1,185 @@
+"""What lies where in the LMDB files: databases, keys, format version. `docs/adr/005-lmdb-layout.md` says why.
+
+============  ======================================  ======================================================
+database      key                                     value
+============  ======================================  ======================================================
+``meta``      ``format``, ``engine``, ``next_row``    text, text, 6 bytes
+``rows``      row, 6 bytes                            a record, see `provtel_exporters.lmdb.rows`
+``ids``       trace id 16, span id 8, start 8 bytes   row
+``parts``     part, 4 bytes                           what many records share, packed
+``part_ids``  digest of a part, 16 bytes              part
+``postings``  a letter and a digest                   start 8 bytes, row: sorted, so in order of time
+============  ======================================  ======================================================
+
+Integers are big-endian and unsigned, so that their order is that of their bytes. A row is written once: a record that
+changes gets a new row, so rows are also the order of changes. Everything but `rows` and `parts` is derived from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+import lmdb
+from provtel_model.dataflow import data_keys
+from provtel_model.errors import StoreError
+from provtel_model.record import PlainRecord, run_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FORMAT: Final = 1
+MAX_DATABASES: Final = 32
+
+ROW_BYTES: Final = 6
+START_BYTES: Final = 8
+
+EVERYTHING: Final = b"*"
+"""The key of the posting list that holds every record."""
+
+TERMS: Final[Mapping[str, bytes]] = {"run": b"r", "name": b"n", "kind": b"k", "status": b"s", "parent_id": b"p"}
+"""The letters of the fields whose every value has a posting list."""
+
+GENERATED: Final = b"g"
+USED: Final = b"u"
+
+_TERM_DIGEST: Final = 16  # collisions are out of the question: counts are taken from posting lists unread
+_DATA_DIGEST: Final = 8  # readers compare the datum itself
+_GROUP_DIGEST: Final = 2  # keeps what one run uses or generates close together on disk
+_NEXT_ROW: Final = b"next_row"
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """The named databases of a store."""
+
+    meta: lmdb._Database
+    rows: lmdb._Database
+    ids: lmdb._Database
+    parts: lmdb._Database
+    part_ids: lmdb._Database
+    postings: lmdb._Database
+
+
+_SORTED: Final = {"postings": {"dupsort": True, "dupfixed": True}}
+
+
+def create(env: lmdb.Environment, folder: Path) -> Databases:
+    """Return the databases of a store that is open for writing; they are made where the files are new.
+
+    Raises:
+        StoreError: The files are of a newer format, or no store.
+    """
+    with env.begin(write=True) as txn:
+        is_new = txn.stat()["entries"] == 0
+        if not is_new:
+            _check_format(env, txn, folder)
+        databases = _databases(env, txn, create=True)
+        if is_new:
+            txn.put(b"format", b"%d" % FORMAT, db=databases.meta)
+            txn.put(b"engine", _engine().encode(), db=databases.meta)
+        return databases
+
+
+def find(env: lmdb.Environment, folder: Path) -> Databases:
+    """Return the databases of a store that is open for reading.
+
+    Raises:
+        StoreError: The files are of a newer format, or no store.
+    """
+    with env.begin() as txn:
+        _check_format(env, txn, folder)
+        return _databases(env, txn, create=False)
+
+
+def _databases(env: lmdb.Environment, txn: lmdb.Transaction[bytes], *, create: bool) -> Databases:
+    names = Databases.__slots__
+    return Databases(*(env.open_db(name.encode(), txn, create=create, **_SORTED.get(name, {})) for name in names))
+
+
+def _check_format(env: lmdb.Environment, txn: lmdb.Transaction[bytes], folder: Path) -> None:
+    try:
+        meta = env.open_db(b"meta", txn, create=False)
+        found = txn.get(b"format", db=meta)
+    except lmdb.NotFoundError:
+        found = None
+    if found is None:
+        msg = f"{folder} holds LMDB files that are no store of provtel; name another store"
+        raise StoreError(msg)
+    if int(found) > FORMAT:
+        msg = (
+            f"the store {folder} has format {found.decode()}, and this provtel reads formats up to {FORMAT}; "
+            "upgrade provtel, or name another store"
+        )
+        raise StoreError(msg)
+
+
+def _engine() -> str:
+    major, minor, _ = lmdb.version()
+    return f"lmdb {major}.{minor}"
+
+
+def next_row(txn: lmdb.Transaction[bytes], databases: Databases) -> int:
+    """Return the number of the next row; numbers are never used again."""
+    return int.from_bytes(txn.get(_NEXT_ROW, b"\0", db=databases.meta), "big")
+
+
+def put_next_row(txn: lmdb.Transaction[bytes], databases: Databases, number: int) -> None:
+    """Write down the number of the next row."""
+    txn.put(_NEXT_ROW, number.to_bytes(ROW_BYTES, "big"), db=databases.meta)
+
+
+def id_key(plain: PlainRecord) -> bytes:
+    """Return the key of a record in `ids`.
+
+    Raises:
+        ValueError: An id is no hexadecimal text of its length, or the start lies outside 64 bits.
+    """
+    trace_id, span_id, start = plain["trace_id"], plain["span_id"], plain["started_at"]
+    key = bytes.fromhex(trace_id + span_id) + start.to_bytes(START_BYTES, "big")
+    if len(key) != 32 or len(span_id) != 16 or key[:24].hex() != trace_id + span_id:  # noqa: PLR2004
+        msg = f"trace id {trace_id!r} and span id {span_id!r} are not 32 and 16 lower-case hexadecimal digits"
+        raise ValueError(msg)
+    return key
+
+
+def posting(start: int, row: bytes) -> bytes:
+    """Return the entry of a row in a posting list."""
+    return start.to_bytes(START_BYTES, "big") + row
+
+
+@lru_cache(maxsize=4096)
+def term_key(field: str, text: str) -> bytes:
+    """Return the key of the posting list of a field's value."""
+    return TERMS[field] + blake2b(text.encode(), digest_size=_TERM_DIGEST).digest()
+
+
+def data_key(letter: bytes, key: str) -> bytes:
+    """Return the key of the posting list of a data key.
+
+    Args:
+        letter: `GENERATED` or `USED`.
+        key: A key of `provtel_model.dataflow`. What precedes its hash decides where its list lies.
+    """
+    digest = blake2b(key.encode(), digest_size=_DATA_DIGEST).digest()
+    return letter + _group(key.rsplit(":", 2)[0]) + digest
+
+
+@lru_cache(maxsize=4096)
+def _group(prefix: str) -> bytes:
+    return blake2b(prefix.encode(), digest_size=_GROUP_DIGEST).digest()
+
+
+def posting_keys(plain: PlainRecord) -> set[bytes]:
+    """Return the keys of every posting list that a record belongs to."""
+    keys = {EVERYTHING, term_key("run", run_of(plain))}
+    for field in ("name", "kind", "status", "parent_id"):
+        if field in plain:
+            keys.add(term_key(field, plain[field]))
+    for letter, values in ((GENERATED, plain.get("generated")), (USED, plain.get("used"))):
+        if values:
+            keys.update(data_key(letter, key) for key, _ in data_keys(plain, values))
+    return keys

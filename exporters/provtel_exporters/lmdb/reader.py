@@ -1,0 +1,130 @@
+"""The reading side: answers from the indexes, and checks every answer against the record itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from provtel_model.components import Occurrence
+from provtel_model.dataflow import data_keys
+from provtel_model.errors import StoreError
+from provtel_model.record import Record, key_of
+from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
+
+from provtel_exporters.lmdb.environment import DATA_FILE, Environment
+from provtel_exporters.lmdb.layout import GENERATED, USED, data_key, term_key
+from provtel_exporters.lmdb.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from provtel_model.anyvalue import AnyValue
+    from provtel_model.filters import Query
+    from provtel_model.record import PlainRecord
+
+T = TypeVar("T")
+
+_RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
+
+
+class LmdbReader:
+    """A `provtel_model.components.Reader` over LMDB.
+
+    The records that it returns share what is equal in them: they are not to be changed.
+
+    Args:
+        folder: Holds the LMDB files.
+
+    Raises:
+        StoreError: There is no store that this user can read, or its format is newer.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._environment: Environment | None = Environment.acquire(folder, writable=False)
+
+    def get(self, record_id: str) -> Record | None:
+        """Return the record of an id; of several with the same id and different starts the earliest."""
+        match = _RECORD_ID.fullmatch(record_id)
+        if match is None:
+            return None
+        key = bytes.fromhex(match[1] + match[2])
+        plain = self._read(lambda snapshot: snapshot.with_id(key))
+        return None if plain is None else Record(plain)
+
+    def find(self, query: Query) -> Sequence[Record]:
+        """Return the records that a query selects, in its order."""
+        return [Record(plain) for plain in self._read(lambda snapshot: snapshot.find(query))]
+
+    def count(self, query: Query) -> int:
+        """Return how many records the query's filter matches; its sort and limit are ignored."""
+        return self._read(lambda snapshot: snapshot.count(query))
+
+    def children(self, record_id: str) -> Sequence[Record]:
+        """Return the records whose parent is `record_id`, oldest first."""
+        key = term_key("parent_id", record_id)
+        found = self._read(lambda snapshot: list(snapshot.listed(key)))
+        return [Record(plain) for plain in sorted(found, key=_age)]
+
+    def generated(self, data_key: str) -> Sequence[Occurrence]:
+        """Return who generated a datum, by a key of `provtel_model.dataflow`, oldest first."""
+        return self._occurrences(GENERATED, data_key, lambda plain: plain.get("generated", {}))
+
+    def used(self, data_key: str) -> Sequence[Occurrence]:
+        """Return who used a datum, by a key of `provtel_model.dataflow`, oldest first."""
+        return self._occurrences(USED, data_key, lambda plain: plain.get("used", {}))
+
+    def close(self) -> None:
+        """Release the store; safe to call twice."""
+        environment, self._environment = self._environment, None
+        if environment is not None:
+            environment.release()
+
+    def _occurrences(
+        self, letter: bytes, key: str, values: Callable[[PlainRecord], dict[str, AnyValue]]
+    ) -> Sequence[Occurrence]:
+        listed = data_key(letter, key)
+        found = self._read(lambda snapshot: list(snapshot.listed(listed)))
+        return [
+            Occurrence(Record(plain), role)
+            for plain in sorted(found, key=_age)
+            for role in sorted(role for known, role in data_keys(plain, values(plain)) if known == key)
+        ]
+
+    def _read(self, work: Callable[[Snapshot], T]) -> T:
+        if self._environment is None:
+            raise StoreError(f"the store {self._folder} was closed")
+        return self._environment.read(lambda transaction: work(Snapshot(transaction)))
+
+
+def open_reader(location: str) -> LmdbReader:
+    """Open a store folder for reading; an entry point of ``provtel.readers``.
+
+    Raises:
+        StoreError: There is no store that this user can read; the text says what was found.
+    """
+    store = Path(location.removeprefix("lmdb://")).expanduser().absolute()
+    if not (store / LMDB_FOLDER / DATA_FILE).exists():
+        raise StoreError(f"there is no store in {store}: {_what_is_there(store)}")
+    return LmdbReader(store / LMDB_FOLDER)
+
+
+def _what_is_there(store: Path) -> str:
+    try:
+        names = sorted(entry.name for entry in store.iterdir())
+    except FileNotFoundError:
+        return "the folder does not exist; record something first, or name another store by PROVTEL_STORE"
+    except OSError as error:
+        return f"the folder cannot be read ({error.strerror}); ask its owner"
+    if JOURNAL_FOLDER in names:
+        return "nothing of its journals was brought into it yet; provtel.connect() and every provtel command do that"
+    if DATA_FILE in names:
+        return f"this is the {LMDB_FOLDER} folder of a store; name the folder above it"
+    found = ", ".join(names[:5]) or "nothing"
+    return f"it holds {found}, and no {LMDB_FOLDER}/{DATA_FILE}; name another store by PROVTEL_STORE"
+
+
+def _age(plain: PlainRecord) -> tuple[int, str]:
+    key = key_of(plain)
+    return key.started_at, key.id
