@@ -1,0 +1,69 @@
+"""What is wrong with a configuration: every problem with its place, all told together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provtel_model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Path = tuple[str | int, ...]
+"""Where something is inside a document: the keys and indices that lead to it."""
+
+
+def spell(path: Path) -> str:
+    """Return a path as the OpenTelemetry Collector writes it."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f"::{step}"
+    return text.removeprefix("::")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a source.
+
+    Args:
+        source: The file, preset or variable.
+        line: Its line, counted from one.
+    """
+
+    source: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Args:
+        message: What, and what to do.
+        path: Where inside the document.
+        place: Where in a file, as far as known.
+    """
+
+    message: str
+    path: Path = ()
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (str(self.place or ""), spell(self.path), self.message) if part)
+
+
+class InvalidConfigurationError(ConfigError):
+    """A configuration with problems; its text has a line for each.
+
+    Args:
+        problems: All that were found, at least one.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        """Keep the problems beside the text."""
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
