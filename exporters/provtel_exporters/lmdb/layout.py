@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 import lmdb
 from provtel_model.dataflow import data_keys
 from provtel_model.errors import StoreError
-from provtel_model.record import PlainRecord, run_of
+from provtel_model.record import PlainRecord, record_id, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +45,8 @@ TERMS: Final[Mapping[str, bytes]] = {"run": b"r", "name": b"n", "kind": b"k", "s
 
 GENERATED: Final = b"g"
 USED: Final = b"u"
+
+_LINKED: Final = b"l"
 
 _TERM_DIGEST: Final = 16  # collisions are out of the question: counts are taken from posting lists unread
 _DATA_DIGEST: Final = 8  # readers compare the datum itself
@@ -157,6 +159,11 @@ def term_key(field: str, text: str) -> bytes:
     return TERMS[field] + blake2b(text.encode(), digest_size=_TERM_DIGEST).digest()
 
 
+def link_key(record_id: str) -> bytes:
+    """Return the key of the posting list of the records that have a link to another."""
+    return _LINKED + blake2b(record_id.encode(), digest_size=_TERM_DIGEST).digest()
+
+
 def data_key(letter: bytes, key: str) -> bytes:
     """Return the key of the posting list of a data key.
 
@@ -179,6 +186,7 @@ def posting_keys(plain: PlainRecord) -> set[bytes]:
     for field in ("name", "kind", "status", "parent_id"):
         if field in plain:
             keys.add(term_key(field, plain[field]))
+    keys.update(link_key(record_id(link["trace_id"], link["span_id"])) for link in plain.get("links", ()))
     for letter, values in ((GENERATED, plain.get("generated")), (USED, plain.get("used"))):
         if values:
             keys.update(data_key(letter, key) for key, _ in data_keys(plain, values))

@@ -13,7 +13,7 @@ from provtel_model.record import Record, key_of
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
 
 from provtel_exporters.lmdb.environment import DATA_FILE, Environment
-from provtel_exporters.lmdb.layout import GENERATED, USED, data_key, term_key
+from provtel_exporters.lmdb.layout import GENERATED, USED, data_key, link_key, term_key
 from provtel_exporters.lmdb.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -63,9 +63,11 @@ class LmdbReader:
 
     def children(self, record_id: str) -> Sequence[Record]:
         """Return the records whose parent is `record_id`, oldest first."""
-        key = term_key("parent_id", record_id)
-        found = self._read(lambda snapshot: list(snapshot.listed(key)))
-        return [Record(plain) for plain in sorted(found, key=_age)]
+        return self._listed(term_key("parent_id", record_id))
+
+    def linked(self, record_id: str) -> Sequence[Record]:
+        """Return the records that have a link to `record_id`, oldest first."""
+        return self._listed(link_key(record_id))
 
     def generated(self, data_key: str) -> Sequence[Occurrence]:
         """Return who generated a datum, by a key of `provtel_model.dataflow`, oldest first."""
@@ -80,6 +82,10 @@ class LmdbReader:
         environment, self._environment = self._environment, None
         if environment is not None:
             environment.release()
+
+    def _listed(self, key: bytes) -> Sequence[Record]:
+        found = self._read(lambda snapshot: list(snapshot.listed(key)))
+        return [Record(plain) for plain in sorted(found, key=_age)]
 
     def _occurrences(
         self, letter: bytes, key: str, values: Callable[[PlainRecord], dict[str, AnyValue]]
