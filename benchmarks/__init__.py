@@ -1,0 +1,1 @@
+"""Measurements of provtel beside its peers, as ratios within one run."""
