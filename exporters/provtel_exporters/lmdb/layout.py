@@ -17,7 +17,7 @@ changes gets a new row, so rows are also the order of changes. Everything but `r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
@@ -51,6 +51,7 @@ _LINKED: Final = b"l"
 _TERM_DIGEST: Final = 16  # collisions are out of the question: counts are taken from posting lists unread
 _DATA_DIGEST: Final = 8  # readers compare the datum itself
 _GROUP_DIGEST: Final = 2  # keeps what one run uses or generates close together on disk
+_FORMAT: Final = b"format"
 _NEXT_ROW: Final = b"next_row"
 
 
@@ -66,7 +67,8 @@ class Databases:
     postings: lmdb._Database
 
 
-_SORTED: Final = {"postings": {"dupsort": True, "dupfixed": True}}
+_NAMES: Final = tuple(field.name for field in fields(Databases))
+_SORTED: Final = frozenset({"postings"})
 
 
 def create(env: lmdb.Environment, folder: Path) -> Databases:
@@ -77,12 +79,11 @@ def create(env: lmdb.Environment, folder: Path) -> Databases:
     """
     with env.begin(write=True) as txn:
         is_new = txn.stat()["entries"] == 0
-        if not is_new:
-            _check_format(env, txn, folder)
-        databases = _databases(env, txn, create=True)
+        databases = Databases(*(_open(env, name, txn) for name in _NAMES))
         if is_new:
-            txn.put(b"format", b"%d" % FORMAT, db=databases.meta)
+            txn.put(_FORMAT, b"%d" % FORMAT, db=databases.meta)
             txn.put(b"engine", _engine().encode(), db=databases.meta)
+        _check_format(txn.get(_FORMAT, db=databases.meta), folder)  # what it refuses is not committed
         return databases
 
 
@@ -92,31 +93,34 @@ def find(env: lmdb.Environment, folder: Path) -> Databases:
     Raises:
         StoreError: The files are of a newer format, or no store.
     """
-    with env.begin() as txn:
-        _check_format(env, txn, folder)
-        return _databases(env, txn, create=False)
-
-
-def _databases(env: lmdb.Environment, txn: lmdb.Transaction[bytes], *, create: bool) -> Databases:
-    names = Databases.__slots__
-    return Databases(*(env.open_db(name.encode(), txn, create=create, **_SORTED.get(name, {})) for name in names))
-
-
-def _check_format(env: lmdb.Environment, txn: lmdb.Transaction[bytes], folder: Path) -> None:
+    # Without a transaction of ours: py-lmdb aborts one that only reads, and closes the databases opened in it.
     try:
-        meta = env.open_db(b"meta", txn, create=False)
-        found = txn.get(b"format", db=meta)
+        meta = _open(env, "meta")
+        with env.begin() as txn:
+            _check_format(txn.get(_FORMAT, db=meta), folder)
+        return Databases(*(_open(env, name) for name in _NAMES))
     except lmdb.NotFoundError:
-        found = None
+        raise _foreign(folder) from None
+
+
+def _open(env: lmdb.Environment, name: str, txn: lmdb.Transaction[bytes] | None = None) -> lmdb._Database:
+    """Open a database; in a write transaction it is made where it is missing."""
+    is_sorted = name in _SORTED
+    return env.open_db(name.encode(), txn, create=txn is not None, dupsort=is_sorted, dupfixed=is_sorted)
+
+
+def _check_format(found: bytes | None, folder: Path) -> None:
     if found is None:
-        msg = f"{folder} holds LMDB files that are no store of provtel; name another store"
-        raise StoreError(msg)
+        raise _foreign(folder)
     if int(found) > FORMAT:
-        msg = (
-            f"the store {folder} has format {found.decode()}, and this provtel reads formats up to {FORMAT}; "
+        raise StoreError(
+            f"the store {folder} has format {int(found)}, and this provtel reads formats up to {FORMAT}; "
             "upgrade provtel, or name another store"
         )
-        raise StoreError(msg)
+
+
+def _foreign(folder: Path) -> StoreError:
+    return StoreError(f"{folder} holds LMDB files that are no store of provtel; name another store")
 
 
 def _engine() -> str:

@@ -116,14 +116,14 @@ def _shape_and_values(plain: PlainRecord) -> tuple[list[Any], list[Any]]:
 
 def _parent(trace_id: str, parent_id: str) -> str | bytes:
     """Return the span id alone of a parent in the same trace."""
-    trace, _, span = parent_id.partition("-")
-    if trace != trace_id:
+    if not parent_id.startswith(trace_id + "-"):
         return parent_id
+    span_id = parent_id[len(trace_id) + 1 :]
     try:
-        short = bytes.fromhex(span)
+        short = bytes.fromhex(span_id)
     except ValueError:
         return parent_id
-    return short if short.hex() == span else parent_id
+    return short if short.hex() == span_id else parent_id
 
 
 def _compress(packed: bytes) -> tuple[int, bytes]:
