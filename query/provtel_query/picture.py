@@ -9,7 +9,7 @@ from provtel_model.errors import UserError
 from provtel_model.record import State
 
 from provtel_query.evidence import Evidence
-from provtel_query.text import ELLIPSIS, value_text
+from provtel_query.text import cut, value_text
 
 if TYPE_CHECKING:
     import os
@@ -106,15 +106,11 @@ def _activity_lines(record: Record, lineage: Lineage, folded: dict[str, Usage]) 
     inputs = [(usage.role, entity) for entity, usage in folded.items() if usage.activity == record.id]
     texts = [f"{role}={value_text(lineage.entities[entity].value, 10)}" for role, entity in inputs]
     name = record.name if record.status is State.FINISHED else f"{record.name} ({record.status})"
-    return [_cut(name), _cut(" ".join(texts))] if texts else [_cut(name)]
+    return [cut(name, _LABEL), cut(" ".join(texts), _LABEL)] if texts else [cut(name, _LABEL)]
 
 
 def _entity_lines(entity: Entity) -> list[str]:
-    return [_cut(f"{entity.role} = {value_text(entity.value, _LABEL - len(entity.role) - 3)}")]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LABEL else text[: _LABEL - 1] + ELLIPSIS
+    return [cut(f"{entity.role} = {value_text(entity.value, _LABEL)}", _LABEL)]
 
 
 def _places(graph: nx.DiGraph[str]) -> dict[str, _Place]:

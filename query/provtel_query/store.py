@@ -64,7 +64,7 @@ class Store:
 
         Args:
             where: A filter; see `provtel_model.filters`.
-            run: A run: its id, the id or a prefix of the id of a record in it, or the name of its workflow.
+            run: A run: its id, the name of its workflow, or the id or a prefix of the id of a record in it.
             all_runs: Take every run.
             sort: Fields in order of weight, each with ``-`` before it to descend.
             limit: At most so many; ``None`` for all.
@@ -75,7 +75,7 @@ class Store:
         """
         if run and all_runs:
             raise UserError(f"the run {run!r} and all runs were asked for; choose one")
-        return self._find({"kind": "task"} | ({} if all_runs else _of_run(self.run(run))), where, sort, limit)
+        return self._find({"kind": "task"} | ({} if all_runs else self._run(run)), where, sort, limit)
 
     def workflows(
         self, where: Mapping[str, Any] | None = None, *, sort: Sequence[str] | str = (), limit: int | None = 50
@@ -104,8 +104,7 @@ class Store:
             FilterError: A field or operator is unknown, or an operand of the wrong type.
             UserError: There is no such run.
         """
-        scope = _of_run(self._named_run(run)) if run else {}
-        return self._reader.count(Query(where=_both(scope, where)))
+        return self._reader.count(Query(where=_both(self._run(run) if run else {}, where)))
 
     def get(self, identity: str) -> Record | None:
         """Return the record of an id, or of a prefix, of at least four digits, of its trace id or span id.
@@ -120,14 +119,6 @@ class Store:
     def children(self, record: Record) -> list[Record]:
         """Return the activities that ran directly inside another, oldest first."""
         return list(self._reader.children(record.id))
-
-    def run(self, name: str | None = None) -> str | None:
-        """Return the id of a run, or of the last one; ``None`` for the last one of an empty store.
-
-        Raises:
-            UserError: There is no such run.
-        """
-        return self._named_run(name) if name else last_run(self._reader)
 
     def lineage(
         self,
@@ -153,7 +144,7 @@ class Store:
         if depth is not None and depth < 0:
             raise UserError(f"depth is {depth}; use 0 or more, or none for all")
         flow, way = Flow(self._reader, chosen(evidence)), Direction(direction)
-        found = Finder(self._reader, flow, way, self._named_run(run) if run else None).find(target)
+        found = Finder(self._reader, flow, way, self._run(run) if run else None).find(target)
         return trace(flow, found.starts, way, depth, found.others)
 
     def prov(self, run: str | None = None) -> ProvDocument:
@@ -164,17 +155,18 @@ class Store:
         """
         from provtel_query.prov_document import prov_document
 
-        name = self.run(run)
-        if name is None:
+        records = self._reader.find(Query(where=self._run(run), sort=(("started_at", 1),)))
+        if not records:
             raise UserError(f"the store {self.location} has no run to export")
-        query = Query(where=_of_run(name), sort=(("started_at", 1),))
-        return prov_document(self._reader.find(query), Flow(self._reader))
+        return prov_document(records, Flow(self._reader))
 
-    def _named_run(self, run: str) -> str:
+    def _run(self, run: str | None) -> dict[str, Any]:
+        if run is None:
+            return last_run(self._reader)
         known = find_run(self._reader, run)
         if known is None:
             raise UserError(f"there is no run {run!r} in {self.location}; `provtel workflows` lists what there is")
-        return known
+        return {"run": known}
 
     def _find(
         self,
@@ -191,10 +183,6 @@ def sort_order(fields: Sequence[str] | str) -> list[tuple[str, int]]:
     """Return the order that fields stand for, in order of weight, each with ``-`` before it to descend."""
     names = fields.split(",") if isinstance(fields, str) else fields
     return [(name.strip().removeprefix("-"), -1 if name.strip().startswith("-") else 1) for name in names]
-
-
-def _of_run(run: str | None) -> dict[str, Any]:
-    return {"run": run} if run else {}
 
 
 def _both(scope: dict[str, Any], where: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from provtel_model.anyvalue import TYPE_KEY
 from provtel_model.components import Occurrence
@@ -57,8 +57,8 @@ class Finder:
     occurs. Anything else is looked for in one run: the last one, unless another is named.
     """
 
-    def __init__(self, reader: Reader, flow: Flow, direction: Direction, run: str | None = None) -> None:
-        """Look in a reader; for data that says little by itself, in a run."""
+    def __init__(self, reader: Reader, flow: Flow, direction: Direction, run: dict[str, Any] | None = None) -> None:
+        """Look in a reader; for data that says little by itself, in a run, given by a filter."""
         self._reader = reader
         self._flow = flow
         self._direction = direction
@@ -105,9 +105,8 @@ class Finder:
         def has_role(datum: Datum) -> bool:
             return datum.role == role and not datum.path and _same(datum.value, value)
 
-        run = self._here()
-        found = self._scan(run, has_role, role)
-        return found if any(found) or self._run else self._scan(None, has_role, role)
+        found = self._scan(self._here(), has_role, role)
+        return found if any(found) or self._run else self._scan({}, has_role, role)
 
     def _by_file(self, text: str) -> _Data:
         path = Path(text.removeprefix(_FILE_SCHEME + "//"))
@@ -123,11 +122,10 @@ class Finder:
         found = self._by_key(key) if key else _Data([], [])
         return found if any(found) else self._scan(self._here(), lambda datum: _same(datum.value, value))
 
-    def _here(self) -> str | None:
+    def _here(self) -> dict[str, Any]:
         return self._run or last_run(self._reader)
 
-    def _scan(self, run: str | None, fits: Callable[[Datum], bool], role: str | None = None) -> _Data:
-        within = {"run": run} if run else {}
+    def _scan(self, within: dict[str, Any], fits: Callable[[Datum], bool], role: str | None = None) -> _Data:
         generated = within | ({f"generated.{role}": {"$exists": True}} if role else {})
         used = within | ({f"used.{role}": {"$exists": True}} if role else {})
         return _Data(
@@ -137,10 +135,10 @@ class Finder:
 
     def _chosen(self, found: _Data, text: str) -> Found:
         if not any(found):
-            where = f"the run {self._run}" if self._run else "the last run"
+            where = "that run" if self._run else "the last run"
             raise UserError(
-                f"nothing is known of {text!r}: it is no record's id, and neither a value in {where} nor one large "
-                "enough to be found elsewhere; name a run, or the value's role as role=value"
+                f"nothing is known of {text!r}: it is no record's id, no value in {where}, and none elsewhere that is "
+                "large enough to be known by itself; name its run, or its role as role=value"
             )
         unknown = [(item.record, item.role) for item in found.used if not self._flow.origins(item.record, item.role)]
         if self._direction is Direction.DOWNSTREAM:

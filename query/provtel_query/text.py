@@ -32,13 +32,13 @@ def short_id(record: Record) -> str:
 
 def value_text(value: AnyValue, width: int = 40) -> str:
     """Return a value in at most `width` characters, on one line."""
-    return _cut("".join(_within(_pieces(value), width)), width)
+    return cut("".join(_within(_pieces(value), width)), width)
 
 
 def values_text(values: Mapping[str, AnyValue], width: int = 60) -> str:
     """Return values by role in at most `width` characters: ``lr=0.1 n=3``."""
     each = max(width // max(len(values), 1), 12)
-    return _cut(" ".join(f"{role}={value_text(value, each)}" for role, value in values.items()), width)
+    return cut(" ".join(f"{role}={value_text(value, each)}" for role, value in values.items()), width)
 
 
 def duration_text(duration: dt.timedelta | float | None) -> str:
@@ -63,6 +63,12 @@ def size_text(nbytes: float) -> str:
             return f"{nbytes:.3g} {unit}"
         nbytes /= _THOUSAND
     return f"{nbytes:.3g} {_UNITS[-1]}"
+
+
+def cut(text: str, width: int) -> str:
+    """Return a text in at most `width` characters on one line, with nothing in it that a terminal acts on."""
+    text = "".join(letter if letter.isprintable() else " " if letter.isspace() else "\ufffd" for letter in text)
+    return text if len(text) <= width else text[: width - 1] + ELLIPSIS
 
 
 def _pieces(value: AnyValue) -> Iterator[str]:
@@ -131,8 +137,3 @@ def _within(pieces: Iterable[str], width: int) -> Iterator[str]:
         length += len(piece)
         if length > width:
             return
-
-
-def _cut(text: str, width: int) -> str:
-    text = " ".join(text.split()) if "\n" in text else text
-    return text if len(text) <= width else text[: width - 1] + ELLIPSIS

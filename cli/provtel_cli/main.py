@@ -1,0 +1,58 @@
+"""The command ``provtel``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import click
+from provtel_model.errors import FilterError, UserError
+
+from provtel_cli.lazy import LazyGroup
+
+FAILED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+COMMANDS: Final = {
+    "tasks": ("provtel_cli.tasks:tasks", "List the tasks of a run, newest first."),
+    "workflows": ("provtel_cli.workflows:workflows", "List workflows, newest first."),
+    "show": ("provtel_cli.show:show", "Show all that is known of an activity."),
+    "lineage": ("provtel_cli.lineage:lineage", "Show where something came from, or what came of it."),
+    "export": ("provtel_cli.export:export", "Write a run as a W3C PROV document."),
+    "collector": ("provtel_cli.collector:collector", "Run a collector, or check its configuration."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    epilog='Completion of words by Tab: eval "$(_PROVTEL_COMPLETE=bash_source provtel)", or zsh_source, fish_source.',
+)
+@click.version_option(package_name="provtel", message="%(prog)s %(version)s")
+def provtel() -> None:
+    """Ask what computations did, what they used and generated, and what they cost.
+
+    Every command that reads first brings in what this user's processes have recorded and nobody has brought in yet. It
+    prints a table for people, or with --json one object a line for programs.
+    """
+
+
+def main() -> int:
+    """Run the command line; return the exit code: 0, 1 where it failed, 2 where it was called wrongly."""
+    try:
+        result = provtel.main(prog_name="provtel", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    except UserError as error:
+        click.echo(f"provtel: {error}", err=True)
+        return USAGE if isinstance(error, FilterError) else FAILED
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

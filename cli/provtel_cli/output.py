@@ -1,0 +1,57 @@
+"""What goes to standard output and standard error: tables and trees for people, lines of JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from provtel_query import Store
+    from rich.console import Console
+
+_WIDE: Final = 100_000
+_SHOWN: Final = 5
+
+
+def console() -> Console:
+    """Return the console for people; where nobody watches, no line is cut or wrapped."""
+    from rich.console import Console
+
+    watched = sys.stdout.isatty()
+    return Console(highlight=False, markup=False, emoji=False, width=None if watched else _WIDE)
+
+
+def print_json(items: Iterable[Any]) -> None:
+    """Print each item as JSON on a line of its own."""
+    for item in items:
+        click.echo(json.dumps(item, ensure_ascii=False))
+
+
+def note(text: str) -> None:
+    """Tell a person something that is no part of the answer."""
+    click.echo(f"provtel: {text}", err=True)
+
+
+def explain_nothing(store: Store, wanted: str) -> None:
+    """Say why an answer is empty, and where the records may be."""
+    if "://" not in store.location and not Path(store.location).exists():
+        note(f"there is no store {store.location}; go where the program ran, or name its store by --store")
+        return
+    records = store.count()
+    note(f"no {wanted}; the store {store.location} has {records or 'no'} record{'s' if records != 1 else ''}")
+    tell_elsewhere(store)
+
+
+def tell_elsewhere(store: Store) -> None:
+    """Say which journals were not brought into a store, and why."""
+    left = list(store.drained.elsewhere.items())
+    for journal, reason in left[:_SHOWN]:
+        note(f"{journal} was left alone: {reason}")
+    if len(left) > _SHOWN:
+        note(f"{len(left) - _SHOWN} more journals were left alone")
