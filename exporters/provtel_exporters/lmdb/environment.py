@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import lmdb
 from provtel_model.errors import StoreError
@@ -114,11 +114,11 @@ class Environment:
         self._files: _Files | None = None
 
     @classmethod
-    def acquire(cls, folder: Path, *, writable: bool) -> Self:
+    def acquire(cls, folder: Path, *, writable: bool) -> Environment:
         """Return the environment of a folder, opened; it is released by `release`.
 
         Args:
-            folder: Holds the files; exists where it is to be written.
+            folder: Holds the files; made where it is to be written and missing.
             writable: Whether it will be written to; one that was open for reading is then opened anew.
 
         Raises:
@@ -134,7 +134,7 @@ class Environment:
         except BaseException:
             environment.release()
             raise
-        return environment  # type: ignore[return-value]  # the registry holds no subclasses
+        return environment
 
     def release(self) -> None:
         """Give up one use; the last one closes the files."""
@@ -171,7 +171,7 @@ class Environment:
                 self._drop_dead_readers()
             else:
                 if files is None:
-                    self._reopen()
+                    self._reopen(make=False)
         raise StoreError(f"the store {self.folder} changes faster than it can be read without its lock file; copy it")
 
     def write(self, work: Callable[[Transaction], T]) -> T:
@@ -193,7 +193,7 @@ class Environment:
             except lmdb.MapFullError:
                 self._grow()
             else:
-                self._reopen()
+                self._reopen(make=True)
 
     def _usable(self) -> _Files | None:
         """Return the open files, or ``None`` where they are closed or no longer those at the path."""
@@ -206,13 +206,13 @@ class Environment:
                 return
             self._writable = self._writable or writable
             self.close_files()
-            self._files = _open(self.folder, writable=self._writable)
+            self._files = _open(self.folder, writable=self._writable, make=writable)
 
-    def _reopen(self) -> None:
+    def _reopen(self, *, make: bool) -> None:
         with self.gate.alone():
             if self._usable() is None:
                 self.close_files()
-                self._files = _open(self.folder, writable=self._writable)
+                self._files = _open(self.folder, writable=self._writable, make=make)
 
     def _adopt_size(self) -> None:
         with self.gate.alone():
@@ -265,8 +265,13 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _open(folder: Path, *, writable: bool) -> _Files:
+def _open(folder: Path, *, writable: bool, make: bool) -> _Files:
     try:
+        if make:
+            make_store(folder.parent)
+            make_store(folder)
+        elif not (folder / DATA_FILE).exists():
+            raise StoreError(f"there is no store in {folder}: it holds no {DATA_FILE}")
         return _open_files(folder, writable=writable)
     except (lmdb.Error, OSError) as error:
         msg = f"the store {folder} cannot be opened for {'writing' if writable else 'reading'}: {error}"
@@ -274,11 +279,6 @@ def _open(folder: Path, *, writable: bool) -> _Files:
 
 
 def _open_files(folder: Path, *, writable: bool) -> _Files:
-    if writable:
-        make_store(folder)
-    elif not (folder / DATA_FILE).exists():
-        msg = f"there is no store in {folder}: it holds no {DATA_FILE}"
-        raise StoreError(msg)
     locked = writable or _can_lock(folder)
     env = _environment(folder, readonly=not writable, lock=locked)
     try:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import ormsgpack
-from provtel_model.record import PlainRecord
+from provtel_model.record import PlainRecord, State
 
 from provtel_exporters.lmdb import layout
 
@@ -35,6 +35,7 @@ _RUN: Final = ("workflow_id", "workflow_name", "campaign_id")
 _ELSEWHERE: Final = frozenset({*_ORIGIN, *_ACTIVITY, *_RUN, "trace_id", "span_id"})
 _MAPS: Final = frozenset({"used", "generated", "telemetry", "attributes"})
 
+_STATES: Final = frozenset(State)
 _HEADER: Final = struct.Struct(">B4I16s8s")
 _COMPRESSED: Final = 1
 _COMPRESS_FROM: Final = 1024
@@ -72,9 +73,11 @@ def encode(plain: PlainRecord) -> EncodedRecord:
 
     Raises:
         KeyError: The record lacks what every record has.
-        ValueError: An id or the start is not what it should be.
+        ValueError: An id, the start or the status is not what it should be.
         TypeError: A value is not in AnyValue form, or nested too deep to be packed.
     """
+    if plain["status"] not in _STATES:
+        raise ValueError(f"status {plain['status']!r} is none of {', '.join(sorted(_STATES))}")
     take, pack = cast("dict[str, Any]", plain).get, ormsgpack.packb
     shape, values = _shape_and_values(plain)
     flags, packed = _compress(pack(values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -77,16 +78,21 @@ class _Line:
     """The callers who wait; whoever comes first serves all."""
 
     process: int = field(default_factory=os.getpid)
-    waiting: list[_Order] = field(default_factory=list)
+    waiting: deque[_Order] = field(default_factory=deque)
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     def serve(self, order: _Order, environment: Environment) -> None:
         """Return when an order is done: by the one before, or with all others that wait."""
         self.waiting.append(order)
         with self.turn:
-            if not order.done:
-                orders, self.waiting = self.waiting, []
+            if order.done:
+                return
+            orders = [self.waiting.popleft() for _ in range(len(self.waiting))]
+            try:
                 _write(orders, environment)
+            except BaseException:  # an interrupt of this thread; the others' orders still stand
+                self.waiting.extend(other for other in orders if other is not order and not other.done)
+                raise
 
 
 def _encode(records: Sequence[PlainRecord]) -> list[EncodedRecord]:

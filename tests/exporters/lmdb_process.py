@@ -1,0 +1,40 @@
+"""What the tests of the LMDB environment run as processes: ``python -m tests.exporters.lmdb_process VERB FOLDER``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import lmdb
+from provtel_exporters.lmdb import LmdbWriter
+
+from tests.exporters.records import numbered
+
+
+def grow(folder: Path) -> None:
+    """Fill a store until its map has grown twice; print how large it is."""
+    writer, number = LmdbWriter(folder), 0
+    size = (folder / "data.mdb").stat().st_size
+    while (folder / "data.mdb").stat().st_size < size + 3 * 2**20:
+        writer.write([numbered(number + i, attributes={"filler": "x" * 900}) for i in range(100)])
+        number += 100
+    print(number)
+
+
+def write_thrice(folder: Path) -> None:
+    """Commit three transactions."""
+    writer = LmdbWriter(folder)
+    for number in range(1000, 1003):
+        writer.write([numbered(number)])
+
+
+def hold_a_reader(folder: Path) -> None:
+    """Begin to read, say so, and wait to be killed."""
+    env = lmdb.Environment(str(folder), readonly=True, max_dbs=32, map_size=0)
+    with env.begin():
+        print("reading", flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    {"grow": grow, "write_thrice": write_thrice, "hold_a_reader": hold_a_reader}[sys.argv[1]](Path(sys.argv[2]))

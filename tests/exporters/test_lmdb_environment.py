@@ -1,0 +1,232 @@
+"""The LMDB files themselves: how they are shared, grow, are refused, and go away."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import lmdb
+import pytest
+from provtel_exporters.lmdb import LmdbReader, LmdbWriter, environment, layout, open_reader
+from provtel_exporters.lmdb.environment import Environment, Transaction
+from provtel_model.errors import RetryableError, StoreError
+from provtel_model.filters import Query
+from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
+
+from tests.exporters.records import numbered
+
+_ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Give a store folder with one record in it."""
+    _write(tmp_path / "store", 1)
+    return tmp_path / "store"
+
+
+def _write(store: Path, *numbers: int) -> None:
+    writer = LmdbWriter(store / LMDB_FOLDER)
+    writer.write([numbered(number) for number in numbers])
+    writer.close()
+
+
+def _run(verb: str, store: Path) -> str:
+    command = [sys.executable, "-m", "tests.exporters.lmdb_process", verb, str(store / LMDB_FOLDER)]
+    return subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
+
+
+def test_only_the_owner_can_enter_and_read(store: Path) -> None:
+    """Folders are 0700 and files 0600, whatever the umask."""
+    assert [oct(path.stat().st_mode & 0o777) for path in (store, store / LMDB_FOLDER)] == ["0o700", "0o700"]
+    files = sorted((store / LMDB_FOLDER).iterdir())
+
+    assert [file.name for file in files] == ["data.mdb", "lock.mdb"]
+    assert {oct(file.stat().st_mode & 0o777) for file in files} == {"0o600"}
+
+
+def test_reader_and_writer_of_one_process_share_files(store: Path, tmp_path: Path) -> None:
+    """A reader that was first makes way for a writer, by whatever path they come, and sees what it writes."""
+    (tmp_path / "link").symlink_to(store)
+    reader = open_reader(str(store))
+    other = open_reader(str(tmp_path / "link"))
+    writer = LmdbWriter(tmp_path / "link" / LMDB_FOLDER)
+    writer.write([numbered(2)])
+
+    assert reader.count(Query()) == other.count(Query()) == 2
+
+    for opened in (writer, other, reader):
+        assert reader.count(Query()) == 2
+        opened.close()
+    assert not environment._registry
+
+
+def test_a_closed_store_says_so(store: Path) -> None:
+    """Reader and writer that were closed answer with an error, not with nothing."""
+    reader, writer = open_reader(str(store)), LmdbWriter(store / LMDB_FOLDER)
+    reader.close()
+    writer.close()
+
+    with pytest.raises(StoreError, match="was closed"):
+        reader.count(Query())
+    with pytest.raises(RetryableError, match="was closed"):
+        writer.write([numbered(3)])
+
+
+def test_the_map_grows_under_readers_and_other_writers(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full map grows, here and in other processes, and whoever has the store open follows."""
+    monkeypatch.setattr(environment, "_FIRST_MAP_SIZE", 2**19)
+    small = store.parent / "small"
+    _write(small, 0)
+    reader, writer = open_reader(str(small)), LmdbWriter(small / LMDB_FOLDER)
+
+    count = int(_run("grow", small))
+    assert reader.count(Query()) == count
+
+    assert writer.write([numbered(10**6)]).stored == 1
+    writer.write([numbered(10**6 + i, attributes={"filler": "y" * 900 + str(i)}) for i in range(1, 5000)])
+    assert reader.count(Query()) == count + 5000
+
+    reader.close()
+    writer.close()
+
+
+def test_a_map_that_cannot_grow_is_an_error_for_now(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the largest size a write is refused, and what was stored stays."""
+    monkeypatch.setattr(environment, "_FIRST_MAP_SIZE", 2**19)
+    monkeypatch.setattr(environment, "_LARGEST_MAP_SIZE", 2**20)
+    small = store.parent / "small"
+    _write(small, 0)
+    writer = LmdbWriter(small / LMDB_FOLDER)
+
+    with pytest.raises(RetryableError, match="has reached"):
+        writer.write([numbered(i, attributes={"filler": f"{i}" * 900}) for i in range(1, 2000)])
+    assert writer.write([numbered(1)]).stored == 1
+
+    writer.close()
+
+
+def test_slots_of_dead_readers_are_cleared(store: Path) -> None:
+    """A reader that was killed holds no pages any more once the store is opened again."""
+    command = [sys.executable, "-m", "tests.exporters.lmdb_process", "hold_a_reader", str(store / LMDB_FOLDER)]
+    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+
+    opened = Environment.acquire(store / LMDB_FOLDER, writable=False)
+    assert opened._files is not None
+    assert str(process.pid) not in opened._files.env.readers()
+    opened.release()
+
+
+def test_a_snapshot_that_changed_unseen_is_read_again(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the lock file a read whose pages may have been reused is thrown away, results and failures alike."""
+    monkeypatch.setattr(environment, "_can_lock", lambda _: False)
+    opened = Environment.acquire(store / LMDB_FOLDER, writable=False)
+    calls = 0
+
+    def work(_: Transaction) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            _run("write_thrice", store)
+        if calls == 2:
+            _run("write_thrice", store)
+            raise lmdb.CorruptedError("torn")
+        return calls
+
+    assert opened.read(work) in {2, 3}
+    opened.release()
+
+
+def test_a_store_that_was_removed_is_missed(store: Path) -> None:
+    """A reader says that the store is gone; a writer makes it anew instead of writing into deleted files."""
+    reader, writer = open_reader(str(store)), LmdbWriter(store / LMDB_FOLDER)
+    shutil.rmtree(store / LMDB_FOLDER)
+
+    with pytest.raises(StoreError, match="no store"):
+        reader.count(Query())
+
+    writer.write([numbered(7)])
+    assert [record.plain for record in reader.find(Query())] == [numbered(7)]
+
+    reader.close()
+    writer.close()
+
+
+def test_a_newer_format_is_refused(store: Path) -> None:
+    """Files that a later version wrote are neither read nor written, and the error says what to do."""
+    with lmdb.Environment(str(store / LMDB_FOLDER), max_dbs=32) as env, env.begin(write=True) as txn:
+        txn.put(b"format", b"%d" % (layout.FORMAT + 1), db=env.open_db(b"meta", txn))
+
+    for open_store in (LmdbReader, LmdbWriter):
+        with pytest.raises(StoreError, match="upgrade provtel"):
+            open_store(store / LMDB_FOLDER)
+    assert not environment._registry
+
+
+def test_the_engine_is_written_down(store: Path) -> None:
+    """The meta database says which format and which engine the files have."""
+    with lmdb.Environment(str(store / LMDB_FOLDER), max_dbs=32, readonly=True) as env:
+        meta = env.open_db(b"meta", create=False)
+        with env.begin() as txn:
+            assert txn.get(b"format", db=meta) == b"1"
+            assert txn.get(b"engine", db=meta) == b"lmdb 0.9"
+
+
+def test_other_files_are_no_store(tmp_path: Path) -> None:
+    """An LMDB file of somebody else's is refused and left as it is."""
+    folder = tmp_path / "store" / LMDB_FOLDER
+    folder.mkdir(parents=True, mode=0o700)
+    with lmdb.Environment(str(folder)) as env, env.begin(write=True) as txn:
+        txn.put(b"key", b"value")
+
+    for open_store in (LmdbReader, LmdbWriter):
+        with pytest.raises(StoreError, match="no store of provtel"):
+            open_store(folder)
+    with lmdb.Environment(str(folder)) as env, env.begin() as txn:
+        assert txn.stat()["entries"] == 1
+
+
+def test_damaged_files_are_an_error_that_names_them(store: Path) -> None:
+    """Files that are no LMDB files are refused by name."""
+    data = store / LMDB_FOLDER / "data.mdb"
+    data.write_bytes(b"not LMDB" * 2000)
+
+    with pytest.raises(StoreError, match=str(data.parent)):
+        open_reader(str(store))
+
+
+@pytest.mark.parametrize(
+    ("there", "hint"),
+    [
+        ([], "it holds nothing"),
+        (["notes.txt"], "it holds notes.txt"),
+        ([JOURNAL_FOLDER], "nothing of its journals was brought into it yet"),
+        (["data.mdb"], "name the folder above it"),
+    ],
+)
+def test_what_is_no_store_is_told_apart(tmp_path: Path, there: list[str], hint: str) -> None:
+    """The error for a folder without a store says what was found there, and what to do."""
+    for name in there:
+        (tmp_path / name).mkdir()
+
+    with pytest.raises(StoreError, match=hint):
+        open_reader(str(tmp_path))
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    """The error for a path where nothing is names the path."""
+    with pytest.raises(StoreError, match=r"elsewhere: the folder does not exist"):
+        open_reader(str(tmp_path / "elsewhere"))
+
+
+def test_reading_makes_nothing(tmp_path: Path) -> None:
+    """Asking for a store that is missing leaves no trace of the question."""
+    with pytest.raises(StoreError):
+        LmdbReader(tmp_path / "store" / LMDB_FOLDER)
+
+    assert not list(tmp_path.iterdir())
