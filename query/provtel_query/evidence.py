@@ -57,5 +57,5 @@ def _kind(word: str) -> Evidence:
         return Evidence(word)
     except ValueError:
         near = get_close_matches(word, list(Evidence), 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(Evidence)}"
+        hint = f"did you mean {str(near[0])!r}?" if near else f"known are {', '.join(Evidence)}"
         raise UserError(f"unknown evidence {word!r}; {hint}") from None

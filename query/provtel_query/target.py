@@ -110,10 +110,10 @@ class Finder:
 
     def _by_file(self, text: str) -> _Data:
         path = Path(text.removeprefix(_FILE_SCHEME + "//"))
-        key = _key_of_file(path)
-        found = self._by_key(key) if key else _Data([], [])
-        if any(found):
-            return found
+        for key in (_key_of_file(path), content_key(encode(path)), content_key(encode(path.absolute()))):
+            found = self._by_key(key) if key else _Data([], [])
+            if any(found):
+                return found
         places = {text, str(path), str(path.absolute()), path.absolute().as_uri()}
         return self._scan(self._here(), lambda datum: _place(datum.value) in places)
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from provtel_model.record import Record
 from provtel_model.values import Reference
 from provtel_query.evidence import Evidence, chosen
 from provtel_query.flow import Flow
+
 from tests.query.activities import FLOAT, LARGE, activity, file, id_of, link
 from tests.query.memory import MemoryReader
 
@@ -32,6 +32,7 @@ class Edge(NamedTuple):
     whole: bool = True
 
 
+SMALL: list[object] = [True, False, 0, 1, "", None, 0.5, [], {}, "ok"]
 CASES: list[tuple[str, list[PlainRecord], list[Edge]]] = [
     # Each kind of evidence alone; the user is always the last of the records, its role x.
     (
@@ -78,7 +79,7 @@ CASES: list[tuple[str, list[PlainRecord], list[Edge]]] = [
     ("the same name and another value", [activity(1, generated={"x": 4}), activity(2, used={"x": 5})], []),
     *(
         (f"{value!r} never links by content", [activity(1, generated={"y": value}), activity(2, used={"x": value})], [])
-        for value in (True, False, 0, 1, "", None, 0.5, [], {}, "ok")
+        for value in SMALL
     ),
     (
         "a fingerprint is no evidence of equality",
@@ -214,7 +215,11 @@ CASES: list[tuple[str, list[PlainRecord], list[Edge]]] = [
         ],
         [Edge("t2", "y", SAME_CONTENT, label="x[0]", whole=False)],
     ),
-    ("no member below the second level", [activity(1, generated={"y": LARGE}), activity(2, used={"x": [[[LARGE]]]})], []),
+    (
+        "none below the second level",
+        [activity(1, generated={"y": LARGE}), activity(2, used={"x": [[[LARGE]]]})],
+        [],
+    ),
     (
         "a member of what was generated",
         [activity(1, generated={"y": {"score": FLOAT}}), activity(2, used={"x": FLOAT})],
