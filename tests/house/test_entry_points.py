@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 
 import pytest
+from provtel_model.components import Factory
 
 from tests.house.project import pyproject
 
@@ -15,12 +16,13 @@ DECLARED = sorted(
 
 
 @pytest.mark.parametrize(("group", "name", "value"), DECLARED)
-def test_entry_point_leads_to_something_callable(group: str, name: str, value: str) -> None:
-    """Each name that a YAML file may use is installed, once, and leads to something that can be called."""
+def test_entry_point_leads_where_it_says(group: str, name: str, value: str) -> None:
+    """Each name that a YAML file or a store's address may use is installed, once, and leads to what it names."""
     (found,) = importlib.metadata.entry_points(group=group, name=name)
+    loaded = found.load()
 
     assert found.value == value
-    assert callable(found.load())
+    assert loaded.type == name if isinstance(loaded, Factory) else callable(loaded)
 
 
 def test_command_is_installed() -> None:
