@@ -1,0 +1,12 @@
+"""The ``journal`` receiver: brings in what processes wrote to their journals."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from provtel_model.components import Factory, Signal
+
+from provtel_collector.receivers.journal.config import JournalConfig
+from provtel_collector.receivers.journal.receiver import JournalReceiver
+
+factory: Final = Factory("journal", JournalConfig, JournalReceiver, frozenset({Signal.TRACES, Signal.LOGS}))

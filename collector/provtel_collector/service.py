@@ -1,0 +1,102 @@
+"""The life of a collector: what starts when, and what stops before what."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+
+from provtel_collector.counters import Counters
+from provtel_collector.graph import Node, build
+from provtel_collector.located import located
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from provtel_collector_config.configuration import Configuration
+
+_log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """A component that is told when data flows."""
+
+    def ready(self) -> None:
+        """Know that every component has started."""
+
+    def not_ready(self) -> None:
+        """Know that the components are about to stop."""
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """A component that can be reached; it knows where once it has started."""
+
+    addresses: tuple[str, ...]
+
+
+class Service:
+    """A collector in this process, also for tests: ``with Service(configuration): …``.
+
+    Args:
+        configuration: What it is made of.
+
+    Raises:
+        UserError: A component cannot be made as it is configured.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.counters = Counters()
+        self._nodes = build(configuration, self.counters)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+
+    def start(self) -> None:
+        """Start everything, receivers last; where something cannot, stop what has started.
+
+        Raises:
+            UserError: A component cannot run as it is configured.
+        """
+        try:
+            for node in self._nodes:
+                with located(node.path):
+                    node.component.start()
+        except BaseException:
+            self.shutdown()
+            raise
+        for watcher in self._watchers():
+            watcher.ready()
+        _log.info("ready: %s", ", ".join(self._told()))
+
+    def shutdown(self) -> None:
+        """Stop receivers first, let each component finish what it took, extensions last; safe to call twice."""
+        for watcher in self._watchers():
+            watcher.not_ready()
+        for node in reversed(self._nodes):
+            try:
+                node.component.shutdown()
+            except Exception:  # noqa: BLE001  # whatever it was, the others are still to be stopped
+                _log.exception("%s did not stop as it should", node.path)
+
+    def addresses(self, id_: str) -> tuple[str, ...]:
+        """Return where a component can be reached."""
+        return {str(node.id): _addresses(node) for node in self._nodes}[id_]
+
+    def _watchers(self) -> Iterator[Watcher]:
+        for node in self._nodes:
+            if isinstance(node.component, Watcher):
+                yield node.component
+
+    def _told(self) -> Iterator[str]:
+        for node in reversed(self._nodes):
+            where = " ".join(_addresses(node))
+            yield f"{node.id} on {where}" if where else str(node.id)
+
+
+def _addresses(node: Node) -> tuple[str, ...]:
+    return node.component.addresses if isinstance(node.component, Listening) else ()

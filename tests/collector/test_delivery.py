@@ -1,0 +1,82 @@
+"""What stands between components."""
+
+from __future__ import annotations
+
+import pytest
+from provtel_collector.counters import Counters
+from provtel_collector.delivery import Counted, fan_out
+from provtel_model.components import Signal
+from provtel_model.errors import DeliveryError, PermanentError, RetryableError
+
+from tests.collector.parts import Recorder, batch, raising
+
+NAMES = ("exporter_sent", "exporter_send_failed")
+
+
+def test_taken_items_are_counted() -> None:
+    """What a consumer took is counted by items, under the name of the signal's items."""
+    counters = Counters()
+    counted = Counted(Recorder(), counters.add, NAMES)
+
+    counted.consume(batch(3))
+    counted.consume(batch(2, Signal.LOGS))
+
+    assert counters.total("otelcol_exporter_sent_spans") == 3
+    assert counters.total("otelcol_exporter_sent_log_records") == 2
+    assert str(counters) == "otelcol_exporter_sent_log_records=2 otelcol_exporter_sent_spans=3"
+
+
+@pytest.mark.parametrize("error", [RetryableError("later", 5.0), PermanentError("never")])
+def test_refused_items_are_counted(error: DeliveryError) -> None:
+    """What a consumer refused is counted apart, and its error comes through as it is."""
+    counters = Counters()
+
+    with pytest.raises(type(error)) as raised:
+        Counted(Recorder(raising(error)), counters.add, NAMES).consume(batch(3))
+
+    assert raised.value is error
+    assert counters.sums() == {("otelcol_exporter_send_failed_spans", ()): 3}
+
+
+def test_defect_of_a_consumer_may_be_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """A failure that is no refusal is logged with its traceback, and the batch is not given up."""
+    with pytest.raises(RetryableError, match="KeyError: 'gone'"):
+        Counted(Recorder(raising(KeyError("gone"))), Counters().add, NAMES).consume(batch())
+
+    assert "Recorder failed" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_all_consumers_get_a_batch() -> None:
+    """A batch reaches every consumer, the same object."""
+    recorders = [Recorder(), Recorder(), Recorder()]
+    sent = batch()
+
+    fan_out(recorders).consume(sent)
+
+    assert all(recorder.batches[0] is sent for recorder in recorders)
+
+
+@pytest.mark.parametrize(
+    ("errors", "kind", "message", "wait"),
+    [
+        ([RetryableError("a")], RetryableError, "a", None),
+        ([PermanentError("a")], PermanentError, "a", None),
+        ([PermanentError("a"), RetryableError("b", 2.0)], RetryableError, "a; b", 2.0),
+        ([RetryableError("a", 3.0), RetryableError("b", 2.0)], RetryableError, "a; b", 3.0),
+        ([PermanentError("a"), PermanentError("b")], PermanentError, "a; b", None),
+    ],
+)
+def test_refusal_of_some(
+    errors: list[DeliveryError], kind: type[DeliveryError], message: str, wait: float | None
+) -> None:
+    """All are tried before a refusal is told; it is for good only if it is of all who refuse."""
+    last = Recorder()
+
+    with pytest.raises(DeliveryError) as raised:
+        fan_out([*(Recorder(raising(error)) for error in errors), last]).consume(batch())
+
+    assert type(raised.value) is kind
+    assert str(raised.value) == message
+    assert getattr(raised.value, "retry_after", None) == wait
+    assert len(last.batches) == 1
