@@ -45,6 +45,7 @@ class HttpServer:
     def __init__(self, application: Application, listener: socket.socket, drain_seconds: int) -> None:
         config = uvicorn.Config(
             application,
+            interface="asgi3",
             http="httptools",
             ws="none",
             lifespan="off",
@@ -52,6 +53,7 @@ class HttpServer:
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=drain_seconds,
         )
