@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from provtel_model.errors import FilterError, UserError
 
 from provtel_cli.lazy import LazyGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -20,6 +23,7 @@ COMMANDS: Final = {
     "show": ("provtel_cli.show:show", "Show all that is known of an activity."),
     "lineage": ("provtel_cli.lineage:lineage", "Show where something came from, or what came of it."),
     "export": ("provtel_cli.export:export", "Write a run as a W3C PROV document."),
+    "status": ("provtel_cli.status:status", "Show what a store holds, and what waits in journals."),
     "collector": ("provtel_cli.collector:collector", "Run a collector, or check its configuration."),
 }
 
@@ -39,10 +43,13 @@ def provtel() -> None:
     """
 
 
-def main() -> int:
-    """Run the command line; return the exit code: 0, 1 where it failed, 2 where it was called wrongly."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, by default that of this process; return its exit code.
+
+    That is 0, 1 where it failed, 2 where it was called wrongly, 130 where it was interrupted.
+    """
     try:
-        result = provtel.main(prog_name="provtel", standalone_mode=False)
+        result = provtel.main(arguments, prog_name="provtel", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code

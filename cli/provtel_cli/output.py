@@ -42,10 +42,13 @@ def explain_nothing(store: Store, wanted: str) -> None:
     """Say why an answer is empty, and where the records may be."""
     if "://" not in store.location and not Path(store.location).exists():
         note(f"there is no store {store.location}; go where the program ran, or name its store by --store")
+        tell_waiting(store)
         return
     records = store.count()
     note(f"no {wanted}; the store {store.location} has {records or 'no'} record{'s' if records != 1 else ''}")
     tell_elsewhere(store)
+    if not records:
+        tell_waiting(store)
 
 
 def tell_elsewhere(store: Store) -> None:
@@ -55,3 +58,12 @@ def tell_elsewhere(store: Store) -> None:
         note(f"{journal} was left alone: {reason}")
     if len(left) > _SHOWN:
         note(f"{len(left) - _SHOWN} more journals were left alone")
+
+
+def tell_waiting(store: Store) -> None:
+    """Say for which other stores records of this user wait."""
+    from provtel_cli.journals import waiting_elsewhere
+
+    waiting = waiting_elsewhere(Path(store.location))
+    for goal in waiting[:_SHOWN]:
+        note(f"records of yours wait in journals for {goal}")

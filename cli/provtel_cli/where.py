@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _CONDITION: Final = re.compile(r"\s*([^=<>!~\s]+)\s*(>=|<=|!=|=|>|<|~)\s*(.*?)\s*", re.DOTALL)
 _OPERATORS: Final = {"=": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte", "~": "$regex"}
+_CLOSE: Final = 0.75
 _TEXTS: Final = TIME_FIELDS | {
     *("id", "run", "trace_id", "span_id", "parent_id", "kind", "name", "status", "host"),
     *("workflow_id", "workflow_name", "campaign_id"),
@@ -40,10 +41,12 @@ def _filter(condition: str) -> dict[str, Any]:
     if match is None:
         raise FilterError(f"--where {condition!r} is no condition; write FIELD=VALUE, FIELD>VALUE or a filter in JSON")
     field, operator, value = match.groups()
-    if field.partition(".")[0] not in FIELDS and not get_close_matches(field, FIELDS, 1):
-        raise FilterError(
-            f"--where {condition!r}: no field is {field!r}; used.{field} is an input, generated.{field} an output"
+    if field.partition(".")[0] not in FIELDS:
+        near = get_close_matches(field, FIELDS, 1, _CLOSE)
+        hint = (
+            f"did you mean {near[0]!r}" if near else f"write used.{field} for an input, generated.{field} for an output"
         )
+        raise FilterError(f"--where {condition!r}: no field is named {field!r}; {hint}")
     return {field: {_OPERATORS[operator]: value if field in _TEXTS or operator == "~" else _value(value)}}
 
 
