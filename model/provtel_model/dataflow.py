@@ -31,6 +31,8 @@ CONTENT: Final = "content"
 FILE: Final = "file"
 NAME: Final = "name"
 
+_SCALARS: Final = frozenset({type(None), bool, int, float, str, bytes})
+
 
 @dataclass(frozen=True, slots=True)
 class Datum:
@@ -67,10 +69,7 @@ def data(values: Mapping[str, AnyValue]) -> Iterator[Datum]:
 def data_keys(plain: PlainRecord, values: Mapping[str, AnyValue]) -> set[tuple[str, str]]:
     """Return ``(key, role)`` of every datum in `values`, one of the two value maps of `plain`."""
     run = run_of(plain)
-    keys = {(name_key(run, role, value), role) for role, value in values.items()}
-    for datum in data(values):
-        keys.update((key, datum.role) for key in (content_key(datum.value), file_key(datum.value)) if key)
-    return keys
+    return {(key, role) for role, value in values.items() for key in _keys(run, role, value)}
 
 
 def name_key(run: str, role: str, value: AnyValue) -> str:
@@ -83,9 +82,7 @@ def content_key(value: AnyValue) -> str | None:
     if isinstance(value, dict) and value.get(TYPE_KEY) == "reference":
         return _reference_key(value)
     canonical = canonical_bytes(value)
-    if len(canonical) >= MIN_CANONICAL_SIZE or (isinstance(value, float) and _is_distinctive(value)):
-        return f"{CONTENT}:{hash_bytes(canonical)}"
-    return None
+    return f"{CONTENT}:{hash_bytes(canonical)}" if _is_telling(value, canonical) else None
 
 
 def file_key(value: AnyValue) -> str | None:
@@ -105,6 +102,20 @@ def _reference_key(value: Mapping[str, AnyValue]) -> str | None:
     if isinstance(nbytes, int) and nbytes < MIN_CANONICAL_SIZE:
         return None
     return f"{CONTENT}:{known}"
+
+
+def _keys(run: str, role: str, value: AnyValue) -> list[str]:
+    if type(value) not in _SCALARS:
+        found = [key for datum in data({role: value}) for key in (content_key(datum.value), file_key(datum.value))]
+        return [name_key(run, role, value), *filter(None, found)]
+    canonical = canonical_bytes(value)  # once: most values are scalars, and a store asks this of every one
+    known = hash_bytes(canonical)
+    name = f"{NAME}:{run}:{role}:{known}"
+    return [name, f"{CONTENT}:{known}"] if _is_telling(value, canonical) else [name]
+
+
+def _is_telling(value: AnyValue, canonical: bytes) -> bool:
+    return len(canonical) >= MIN_CANONICAL_SIZE or (isinstance(value, float) and _is_distinctive(value))
 
 
 def _is_distinctive(value: float) -> bool:

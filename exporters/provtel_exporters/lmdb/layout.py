@@ -50,7 +50,7 @@ _LINKED: Final = b"l"
 
 _TERM_DIGEST: Final = 16  # collisions are out of the question: counts are taken from posting lists unread
 _DATA_DIGEST: Final = 8  # readers compare the datum itself
-_GROUP_DIGEST: Final = 2  # keeps what one run uses or generates close together on disk
+_GROUP_DIGEST: Final = 4  # of run and role, which so lie close together on disk
 _FORMAT: Final = b"format"
 _NEXT_ROW: Final = b"next_row"
 
@@ -175,7 +175,10 @@ def data_key(letter: bytes, key: str) -> bytes:
         letter: `GENERATED` or `USED`.
         key: A key of `provtel_model.dataflow`. What precedes its hash decides where its list lies.
     """
-    digest = blake2b(key.encode(), digest_size=_DATA_DIGEST).digest()
+    try:
+        digest = bytes.fromhex(key[-2 * _DATA_DIGEST :])  # most end with a hash; its end is as good as a hash of it
+    except ValueError:
+        digest = blake2b(key.encode(), digest_size=_DATA_DIGEST).digest()
     return letter + _group(key.rsplit(":", 2)[0]) + digest
 
 

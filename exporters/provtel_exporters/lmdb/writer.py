@@ -6,6 +6,8 @@ import os
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import lmdb
@@ -147,6 +149,9 @@ class _Standing:
     old: tuple[bytes, PlainRecord] | None = None
 
 
+_first = itemgetter(0)
+
+
 class _Merge:
     """One run of a transaction that merges orders into the store."""
 
@@ -193,12 +198,12 @@ class _Merge:
             rows.append((row, standing.record.row(self.parts)))
             ids.append((key, row))
             entry = layout.posting(standing.plain["started_at"], row)
-            postings += [(name, entry) for name in standing.record.lists]
+            postings.extend(zip(standing.record.lists, repeat(entry), strict=False))
         with self._txn.cursor(self._databases.rows) as cursor:
             cursor.putmulti(rows, append=True)
         for database, items in ((self._databases.ids, ids), (self._databases.postings, postings)):
             with self._txn.cursor(database) as cursor:
-                cursor.putmulti(sorted(items))
+                cursor.putmulti(sorted(items, key=_first))
         layout.put_next_row(self._txn, self._databases, number)
 
     def _remove(self, row: bytes, plain: PlainRecord) -> None:
