@@ -16,7 +16,7 @@ from provtel_model.otlp.mapping import put_resource, take_attributes
 from provtel_model.record import PlainError, PlainEvent, PlainLink, PlainRecord, PlainScope, State, record_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue as WireValue
     from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
@@ -142,12 +142,19 @@ def _put_error(plain: PlainRecord, message: str, attributes: dict[str, AnyValue]
         message = ""
     found = {
         "type": kind,
-        "message": message or said.get(names.EXCEPTION_MESSAGE),
+        "message": _own_words(message, said),
         "stacktrace": said.get(names.EXCEPTION_STACKTRACE),
     }
     error = {key: value for key, value in found.items() if isinstance(value, str) and value}
     if error:
         plain["error"] = cast("PlainError", error)
+
+
+def _own_words(message: str, said: Mapping[str, AnyValue]) -> AnyValue:
+    """Return what an error says; stock SDKs write ``ValueError: too high`` where the exception said ``too high``."""
+    words, kind = said.get(names.EXCEPTION_MESSAGE), said.get(names.EXCEPTION_TYPE)
+    repeated = isinstance(kind, str) and message == f"{kind.rpartition('.')[2]}: {words}"
+    return words if repeated or not message else message
 
 
 def _put_rest(plain: PlainRecord, span: Span) -> None:
