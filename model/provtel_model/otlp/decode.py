@@ -153,8 +153,9 @@ def _put_error(plain: PlainRecord, message: str, attributes: dict[str, AnyValue]
 def _own_words(message: str, said: Mapping[str, AnyValue]) -> AnyValue:
     """Return what an error says; stock SDKs write ``ValueError: too high`` where the exception said ``too high``."""
     words, kind = said.get(names.EXCEPTION_MESSAGE), said.get(names.EXCEPTION_TYPE)
-    repeated = isinstance(kind, str) and message == f"{kind.rpartition('.')[2]}: {words}"
-    return words if repeated or not message else message
+    if not (isinstance(words, str) and isinstance(kind, str)):
+        return message or words
+    return words if message in {"", f"{kind.rpartition('.')[2]}: {words}"} else message
 
 
 def _put_rest(plain: PlainRecord, span: Span) -> None:
