@@ -40,6 +40,8 @@ class Candidates:
         self._times = [candidate.order[0] for candidate in self._members]
         self._places = {candidate.record.id: place for place, candidate in enumerate(self._members)}
         self._by_run: dict[str, Candidates] | None = None
+        self.has_open = any("ended_at" not in candidate.record.plain for candidate in self._members)
+        """Whether one has not ended, as far as is known."""
 
     @classmethod
     def of(cls, occurrences: Iterable[Occurrence], ancestors: Callable[[Record], Iterable[str]]) -> Self:
@@ -48,6 +50,8 @@ class Candidates:
         Of an activity and one inside it only the inner one is a candidate: the outer one passed the datum on.
         """
         members = _by_record(occurrences)
+        if len(members) <= 1:
+            return cls(members)
         outer: set[str] = set()
         for candidate in members:
             for identity in ancestors(candidate.record):
@@ -67,6 +71,8 @@ class Candidates:
 
     def of_run(self, run: str) -> Candidates:
         """Return those of one run."""
+        if len(self._members) == 1:
+            return self if self._members[0].record.run == run else _NONE
         if self._by_run is None:
             runs: dict[str, list[Candidate]] = {}
             for candidate in self._members:
@@ -77,6 +83,9 @@ class Candidates:
     def where(self, condition: Callable[[Record], bool]) -> Candidates:
         """Return those whose record meets a condition."""
         return Candidates(candidate for candidate in self._members if condition(candidate.record))
+
+    def __len__(self) -> int:
+        return len(self._members)
 
     def __iter__(self) -> Iterator[Candidate]:
         return iter(self._members)

@@ -131,7 +131,7 @@ class Flow:
 
     def _find_origins(self, user: Record, role: str) -> Iterator[Origin]:
         values = user.plain.get("used", {})
-        for relation in _LINKED:
+        for relation in _LINKED if "links" in user.plain else ():
             links = list(self._linked(user, role, relation)) if relation in self._evidence else []
             if links:
                 # A declared source that this store lacks is still the source; nothing else is guessed in its place.
@@ -181,8 +181,10 @@ class Flow:
         return None
 
     def _latest(self, user: Record, candidates: Candidates, *, inside: bool) -> tuple[Candidate, int] | None:
+        if not candidates:
+            return None
         time = generated_at(user) if inside else user.plain["started_at"]
-        excluded = {user.id, *self._open_ancestors(user)}
+        excluded = {user.id, *(self._open_ancestors(user) if candidates.has_open else ())}
         return candidates.of_run(user.run).latest(time, excluded) or candidates.latest(time, excluded)
 
     def _open_ancestors(self, record: Record) -> Iterator[str]:
