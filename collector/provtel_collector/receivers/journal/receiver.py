@@ -70,7 +70,7 @@ class JournalReceiver:
     def _drain_all(self) -> None:
         journals = self._journals()
         self._drainers = {journal: self._drainers.get(journal) or JournalDrainer(journal) for journal in journals}
-        self._told = {journal: text for journal, text in self._told.items() if journal in self._drainers}
+        self._told = {journal: text for journal, text in self._told.items() if journal.exists()}
         for journal, drainer in self._drainers.items():
             if self._stopping.is_set():
                 return
@@ -81,7 +81,8 @@ class JournalReceiver:
             except Exception:  # noqa: BLE001  # one journal must not keep the others waiting
                 _log.exception("%s: %s cannot be drained", self._context.id, journal)
             else:
-                self._tell(journal, outcome.skipped or "")
+                # Somebody who reads the store may be draining it at this moment.
+                self._tell(journal, outcome.skipped or "", logging.INFO)
 
     def _journals(self) -> list[Path]:
         """Return the journals that are this receiver's business, each once."""
@@ -104,8 +105,8 @@ class JournalReceiver:
             raise RetryableError("the collector is stopping")
         self._context.next[batch.signal].consume(batch)
 
-    def _tell(self, journal: Path, text: str) -> None:
+    def _tell(self, journal: Path, text: str, level: int = logging.WARNING) -> None:
         """Log what is the matter with a journal, once for as long as it stays the same."""
         if text and self._told.get(journal) != text:
-            _log.warning("%s: %s: %s", self._context.id, journal, text)
+            _log.log(level, "%s: %s: %s", self._context.id, journal, text)
         self._told[journal] = text

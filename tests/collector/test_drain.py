@@ -1,0 +1,109 @@
+"""The embedded drain brings journals into the store, in the process of whoever reads it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from provtel_collector.drain import drain
+from provtel_exporters.lmdb import open_reader
+from provtel_model.components import DrainReport
+from provtel_model.errors import StoreError
+from provtel_model.filters import Query
+
+from tests.collector.journals import living, write_journal
+
+
+def states(store: Path) -> dict[str, str]:
+    """Return the state of each record in a store, by the number of its span."""
+    with closing(open_reader(str(store))) as reader:
+        return {str(int(record.plain["span_id"], 16)): str(record.status) for record in reader.find(Query())}
+
+
+def test_it_is_registered() -> None:
+    """Readers find it by its entry point."""
+    (entry,) = entry_points(group="provtel.drains")
+
+    assert entry.load() is drain
+
+
+def test_nothing_to_drain(tmp_path: Path) -> None:
+    """Where there is no journal, nothing is made."""
+    assert drain(tmp_path / "store") == DrainReport(0, 0, {})
+    assert not (tmp_path / "store").exists()
+
+
+def test_journals_of_the_store(tmp_path: Path) -> None:
+    """Journals of living and of dead writers are in the store when it returns, and twice is as good as once."""
+    dead = write_journal(tmp_path, "dead", goal=tmp_path, ended=3, unended=1)
+    alive = write_journal(tmp_path, "alive", goal=tmp_path, ended=1, unended=1, first=11)
+
+    with living(alive):
+        assert drain(tmp_path).records == 6
+        assert states(tmp_path) == {**dict.fromkeys("123", "finished"), "4": "lost", "11": "finished", "12": "running"}
+        drain(tmp_path)
+    assert not dead.exists()
+    drain(tmp_path)
+
+    assert states(tmp_path)["12"] == "lost"
+    assert drain(tmp_path) == DrainReport(0, 0, {})
+
+
+def test_journals_of_others(tmp_path: Path) -> None:
+    """Journals for an endpoint, for another store, and what is no journal are left alone, each with its reason."""
+    endpoint = write_journal(tmp_path, "endpoint", goal="http://127.0.0.1:4318")
+    other = write_journal(tmp_path, "other", goal=tmp_path / "other")
+    broken = tmp_path / "journal" / "broken"
+    broken.mkdir()
+
+    report = drain(tmp_path)
+
+    assert (report.records, report.journals) == (0, 3)
+    assert report.elsewhere == {
+        endpoint: "its records go to http://127.0.0.1:4318",
+        other: f"its records go to {tmp_path / 'other'}",
+        broken: f"{broken} has no segments",
+    }
+    assert not (tmp_path / "lmdb").exists()
+
+
+def test_store_named_in_another_way(tmp_path: Path) -> None:
+    """A store that is reached by a link is the same store."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_journal(tmp_path / "real", goal=tmp_path / "link")
+
+    assert drain(tmp_path / "real").records == 1
+
+
+def test_store_that_cannot_be_written(tmp_path: Path) -> None:
+    """Where the store cannot be written the error says so, and the journal stays."""
+    journal = write_journal(tmp_path, goal=tmp_path)
+    (tmp_path / "lmdb").write_text("in the way")
+
+    with pytest.raises(StoreError):
+        drain(tmp_path)
+
+    assert journal.exists()
+
+
+def test_plain_install_is_enough(tmp_path: Path) -> None:
+    """It loads nothing of what only the extra `collector` brings."""
+    write_journal(tmp_path, goal=tmp_path)
+    code = """
+import sys
+from pathlib import Path
+from provtel_collector.drain import drain
+records = drain(Path(sys.argv[1])).records
+print(records, {"pydantic", "uvicorn", "httptools", "yaml"} & sys.modules.keys())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], env=os.environ, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "1 set()\n"
