@@ -7,6 +7,8 @@ number of deliveries do not matter.
 
 from __future__ import annotations
 
+import ormsgpack
+
 from provtel_model.attributes import SCOPE_NAME
 from provtel_model.hashing import canonical_bytes
 from provtel_model.record import PlainRecord, State, as_any_value, key_of
@@ -21,10 +23,18 @@ def merge(first: PlainRecord, second: PlainRecord) -> PlainRecord:
     if key_of(first) != key_of(second):
         msg = f"{key_of(first)} and {key_of(second)} are two records"
         raise ValueError(msg)
-    return max(first, second, key=_precedence)
+    ranks = _rank(first), _rank(second)
+    if ranks[0] != ranks[1]:
+        return first if ranks[0] > ranks[1] else second
+    return max(first, second, key=_content)
 
 
-def _precedence(plain: PlainRecord) -> tuple[int, bool, int, bytes]:
+def _rank(plain: PlainRecord) -> tuple[int, bool, int]:
     state = State(plain["status"])
     ours = state.ended and plain.get("scope", {}).get("name") == SCOPE_NAME
-    return (state.rank, ours, plain.get("last_seen_at", 0), canonical_bytes(as_any_value(plain)))
+    return (state.rank, ours, plain.get("last_seen_at", 0))
+
+
+def _content(plain: PlainRecord) -> tuple[bytes, bytes]:
+    """Order copies by canonical bytes; what those hold equal (previews of one content, every NaN) by all bytes."""
+    return canonical_bytes(as_any_value(plain)), ormsgpack.packb(plain, option=ormsgpack.OPT_SORT_KEYS)
