@@ -42,6 +42,7 @@ from provtel_model.hashing import canonical_bytes
 _INT64_MIN: Final = -(2**63)
 _INT64_MAX: Final = 2**63 - 1
 _DECODE_DEPTH: Final = 100
+_FILE_SCHEME: Final = "file://"
 _PLAIN_TYPES: Final = frozenset({type(None), bool, float, bytes})
 
 
@@ -67,6 +68,19 @@ class Reference:
     nbytes: int | None = None
     preview: str | None = None
     uri: str | None = None
+
+    def __fspath__(self) -> str:
+        """Return the path of a file here, so that a reference to one opens like a path.
+
+        Raises:
+            TypeError: It refers to something else.
+        """
+        from urllib.parse import unquote
+
+        if self.uri is None or not self.uri.startswith(_FILE_SCHEME):
+            msg = f"a reference to {self.uri or self.type} is no path"
+            raise TypeError(msg)
+        return unquote(self.uri.removeprefix(_FILE_SCHEME))
 
     def to_value(self) -> dict[str, AnyValue]:
         """Return the AnyValue form; what is unknown is left out."""

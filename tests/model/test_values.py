@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import struct
+from pathlib import Path
 from typing import Any
 
 import ormsgpack
@@ -95,6 +97,23 @@ def test_canonical_bytes_tell_different_values_apart(first: AnyValue, second: An
 def test_canonical_bytes_do_not_depend_on_the_order_of_keys() -> None:
     """Two maps with the same entries hash equal."""
     assert content_hash({"b": 1, "a": [1.5, None]}) == content_hash({"a": [1.5, None], "b": 1})
+
+
+def test_a_reference_to_a_file_opens_like_its_path(tmp_path: Path) -> None:
+    """What refers to a file can be opened, whatever its name, also after a way through the wire."""
+    file = tmp_path / "100 % of ü.txt"
+    file.write_text("content")
+    reference = decode(Reference("file", uri=file.as_uri()).to_value())
+
+    assert Path(reference) == file
+    with open(reference) as opened:  # noqa: PTH123  # that this works is the point
+        assert opened.read() == "content"
+
+
+def test_a_reference_to_something_else_is_no_path() -> None:
+    """What refers to no file is refused where a path is wanted, and the error says what it refers to."""
+    with pytest.raises(TypeError, match="s3://bucket/key is no path"):
+        os.fspath(Reference("file", uri="s3://bucket/key"))
 
 
 @pytest.mark.parametrize(
