@@ -3,11 +3,12 @@
 Writers index `data_keys`; the lineage of `query` looks them up. A key begins with how it is known:
 
 - ``content:<sha256>``: the full hash of the content. Only where equality means something: canonical size of 16 bytes or
-  more, or a float with six or more significant digits. A fingerprint never makes a key.
+  more, or a float with six or more significant digits.
 - ``file:<sha256>:<uri>``: a file by path and content.
-- ``name:<run>:<role>:<sha256>``: the value of a role within a run, of any size.
+- ``name:<run>:<role>:<sha256>``: the value of a role within a run, of any size; ``:`` and ``%`` in the run are quoted.
 
-Elements of containers count as members to depth 2, by content and by file.
+No key is made of a value that is, or contains, a reference without full hash: neither a fingerprint nor a preview is
+evidence of equality. Elements of containers count as members to depth 2, by content and by file.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ def data_keys(plain: PlainRecord, values: Mapping[str, AnyValue]) -> set[tuple[s
 
 
 def name_key(run: str, role: str, value: AnyValue) -> str:
-    """Return the key of a role's value within a run."""
-    return f"{NAME}:{run}:{role}:{content_hash(value)}"
+    """Return the key of a role's value within a run; no store has it where `data_keys` does not give it."""
+    return f"{NAME}:{_quoted(run)}:{role}:{content_hash(value)}"
 
 
 def content_key(value: AnyValue) -> str | None:
@@ -82,7 +83,9 @@ def content_key(value: AnyValue) -> str | None:
     if isinstance(value, dict) and value.get(TYPE_KEY) == "reference":
         return _reference_key(value)
     canonical = canonical_bytes(value)
-    return f"{CONTENT}:{hash_bytes(canonical)}" if _is_telling(value, canonical) else None
+    if _is_telling(value, canonical) and _is_known_whole(value):
+        return f"{CONTENT}:{hash_bytes(canonical)}"
+    return None
 
 
 def file_key(value: AnyValue) -> str | None:
@@ -106,12 +109,29 @@ def _reference_key(value: Mapping[str, AnyValue]) -> str | None:
 
 def _keys(run: str, role: str, value: AnyValue) -> list[str]:
     if type(value) not in _SCALARS:
+        named = [name_key(run, role, value)] if _is_known_whole(value) else []
         found = [key for datum in data({role: value}) for key in (content_key(datum.value), file_key(datum.value))]
-        return [name_key(run, role, value), *filter(None, found)]
+        return named + [key for key in found if key]
     canonical = canonical_bytes(value)  # once: most values are scalars, and a store asks this of every one
     known = hash_bytes(canonical)
-    name = f"{NAME}:{run}:{role}:{known}"
+    name = f"{NAME}:{_quoted(run)}:{role}:{known}"
     return [name, f"{CONTENT}:{known}"] if _is_telling(value, canonical) else [name]
+
+
+def _quoted(run: str) -> str:
+    return run.replace("%", "%25").replace(":", "%3A") if ":" in run or "%" in run else run
+
+
+def _is_known_whole(value: AnyValue) -> bool:
+    """Say whether the hash of a value is that of all its content: every reference in it carries its full hash."""
+    if isinstance(value, list):
+        return all(map(_is_known_whole, value))
+    if not isinstance(value, dict):
+        return True
+    if value.get(TYPE_KEY) == "reference":
+        known = value.get("hash")
+        return isinstance(known, str) and known.startswith(SHA256_PREFIX)
+    return all(map(_is_known_whole, value.values()))
 
 
 def _is_telling(value: AnyValue, canonical: bytes) -> bool:
