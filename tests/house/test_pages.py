@@ -23,6 +23,14 @@ def test_index_lists_every_decision() -> None:
     assert [(title, name) for title, name, _ in rows] == [(title_of(page), page.name) for page in pages]
 
 
+def test_index_leads_to_every_page() -> None:
+    """The first page of the documentation links every other page, and the decisions by their index."""
+    linked = {(ROOT / "docs" / target).resolve() for target in LINK.findall((ROOT / "docs" / "index.md").read_text())}
+    pages = {page for page in (ROOT / "docs").rglob("*.md") if page.parent != DECISIONS} - {ROOT / "docs" / "index.md"}
+
+    assert pages | {DECISIONS / "README.md"} <= linked
+
+
 def test_decisions_are_numbered_without_gaps() -> None:
     """Decisions are NNN-slug.md, from 001 on."""
     names = sorted(page.name for page in DECISIONS.glob("[0-9]*.md"))
