@@ -1,1 +1,43 @@
-"""Record what a computation did and what it cost, while it runs."""
+"""Record what a computation did and what it cost, while it runs.
+
+::
+
+    from provtel import task, workflow, loop
+
+
+    @task
+    def train(lr: float, data): ...
+
+
+    with workflow("sweep", campaign="paper-7"):
+        for lr in loop([0.1, 0.01], name="lr"):
+            with task("evaluate", used={"lr": lr}) as t:
+                t.generated(loss=0.2)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provtel.activity import Activity
+from provtel.carrying import carry
+from provtel.decorators import task, workflow
+from provtel.files import file
+from provtel.inputs import Output
+from provtel.loops import loop
+from provtel.process import VERSION
+
+__version__ = VERSION
+
+__all__ = ["Activity", "Output", "__version__", "carry", "connect", "file", "loop", "task", "workflow"]
+
+
+def connect(*args: Any, **kwargs: Any) -> Any:
+    """Open a store for reading; what was recorded and not brought into it yet is brought in first.
+
+    Takes what `provtel_query.connect` takes and returns what it returns.
+    """
+    from importlib.metadata import entry_points
+
+    (opening,) = entry_points(group="provtel.connect")
+    return opening.load()(*args, **kwargs)

@@ -1,0 +1,252 @@
+"""The handle of a running activity: its start and its end go to the journal when they happen."""
+
+from __future__ import annotations
+
+from threading import get_ident
+from time import perf_counter_ns, time_ns
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, Span, SpanContext
+from ormsgpack import packb
+from provtel_model.journal.layout import Kind, Status
+from provtel_model.record import record_id
+
+from provtel import notices
+from provtel.errors import describe, status_of
+from provtel.ids import new_span_id, new_trace_id
+from provtel.inputs import Inputs, Output
+from provtel.otel_context import RUN_KEY, SPAN_KEY, attach, current, detach
+from provtel.otel_span import RecordedSpan
+from provtel.run import NO_RUN, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from provtel_model.anyvalue import AnyValue
+    from provtel_model.record import PlainLink
+
+    from provtel import telemetry
+    from provtel.definition import Definition
+    from provtel.recorder import Recorder
+
+_START: Final = Kind.START.value
+_END: Final = Kind.END.value
+_FINISHED: Final = Status.FINISHED.value
+_ERROR: Final = Status.ERROR.value
+_INT64_MIN: Final = -(2**63)
+_INT64_MAX: Final = 2**63 - 1
+_put: Final = dict.__setitem__
+
+
+class Activity(RecordedSpan):
+    """A running task, workflow, loop or iteration.
+
+    It is current from `enter` to `leave`: what starts in between is its child, be it ours or another library's. No
+    method raises, and after the end none does anything.
+
+    Args:
+        recorder: Takes its start and its end.
+        definition: What it has in common with others.
+        used: Its inputs, in the order of the definition's roles or by role.
+        facts: What else is known at the start, by fields of the plain record.
+        campaign: Campaign of the workflow that it is.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        definition: Definition,
+        used: list[AnyValue] | dict[str, AnyValue],
+        facts: dict[str, Any] | None = None,
+        campaign: str | None = None,
+    ) -> None:
+        """Write the start."""
+        context = current()
+        parent = context.get(SPAN_KEY)
+        parent_id: int | None
+        run: Run
+        if type(parent) is Activity:
+            trace, parent_id, run = parent.trace, parent.span_id, parent.run
+        else:
+            trace, parent_id, run = _outside(context, parent)
+        super().__init__(recorder, trace, new_span_id())
+        # A context refuses entries once it is made, because others may hold it; this one nobody has seen yet.
+        self.context = Context(context)
+        _put(self.context, SPAN_KEY, self)
+        if definition.is_workflow:
+            run = run.nested(self.id, definition.name, campaign)
+            _put(self.context, RUN_KEY, run)
+        self.run: Run = run
+        self.definition: Definition = definition
+        self._generated: dict[str, AnyValue] = {}
+        self._usage = definition.usage
+        self._thread = 0
+        self._user = self._system = 0.0
+        self._cpu_known = True
+        self.started_at = self._ended_at = time_ns()
+        self._clock = perf_counter_ns()
+        start = [_START, definition.number, run.number, trace, self.span_id, parent_id, self.started_at, used]
+        self.start_payload = packb([*start, facts] if facts else start)
+        recorder.start(self)
+
+    @property
+    def id(self) -> str:
+        """The id of its record."""
+        return record_id(self.trace.hex(), f"{self.span_id:016x}")
+
+    def enter(self, usage: telemetry.Usage | None = None) -> None:
+        """Make it current, and count CPU time from here, with another clock where its thread is not its own."""
+        self._token = attach(self.context)
+        if usage is not None:
+            self._usage = usage
+            self._thread = get_ident()
+        self._before = self._usage()
+
+    def leave(self) -> None:
+        """Make current what was current before, and count CPU time no further."""
+        self._ended_at = self.started_at + perf_counter_ns() - self._clock
+        now, before = self._usage(), self._before
+        self._user += now[0] - before[0]
+        self._system += now[1] - before[1]
+        detach(self._token)
+
+    def succeed(self, result: object) -> None:
+        """Write the end of a call that returned; call it after `leave`."""
+        kind = type(result)
+        if self.definition.takes_scalar and (
+            kind is float or (kind is int and _INT64_MIN <= result <= _INT64_MAX)  # type: ignore[operator]  # an int
+        ):
+            self.finish(_FINISHED, [result])
+            return
+        outputs: list[Any] | dict[str, Any] | None = None
+        try:
+            outputs = self._take(self.definition.outputs.split(result))
+        except Exception as error:  # noqa: BLE001  # the program goes on whatever went wrong
+            notices.capture_failed("what a task returned", error)
+        self.finish(_FINISHED, outputs)
+
+    def fail(self, error: BaseException) -> None:
+        """Write the end of what an exception left; call it after `leave`."""
+        status = status_of(error)
+        if status is Status.FINISHED:
+            self.record_exception(error)
+        else:
+            self.facts["error"] = describe(error, self.recorder.snapshots.redaction)
+        self.finish(status.value, None)
+
+    def finish(self, status: int, outputs: list[Any] | dict[str, Any] | None) -> None:
+        """Write the end; call it after `leave`.
+
+        Args:
+            status: A `Status`, by its number.
+            outputs: Forms of what it generated, in the order of the definition's roles or by role.
+        """
+        if self.ended:
+            return
+        self.ended = True
+        if self.failure is not None and status == _FINISHED:
+            status = _ERROR
+            self.facts["error"] = self.failure
+        if self._generated:
+            if isinstance(outputs, list):
+                outputs = dict(zip(self.definition.outputs.roles, outputs, strict=False))
+            outputs = {**self._generated, **(outputs or {})}
+        cpu = (self._user, self._system) if self._cpu_known else (None, None)
+        end: list[Any] = [_END, self.span_id, self._ended_at, status, outputs, *cpu]
+        try:
+            payload = packb([*end, self.facts] if self.facts else end)
+        except (TypeError, ValueError) as error:
+            notices.capture_failed("what a task generated", error)
+            end[4] = None
+            payload = packb(end)
+        self.recorder.end(self, payload)
+
+    def end(self, end_time: int | None = None) -> None:  # noqa: ARG002  # the interface's; the clock is ours
+        """End it well, now."""
+        if not self.ended:
+            self._leave_for_good()
+            self.finish(_FINISHED, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """End it as the block ended; the exception goes on."""
+        if error is None:
+            self.end()
+        elif not self.ended:
+            self._leave_for_good()
+            self.fail(error)
+
+    def generated(self, /, **roles: object) -> None:
+        """Record outputs by role, as they are now; of a role that is given twice the last counts."""
+        if not self.ended:
+            with self.unharmed("what a task generated"):
+                self._generated.update(self._forms_of(roles.items()))
+
+    def used(self, /, **roles: object) -> None:
+        """Record further inputs by role, as they are now."""
+        if not self.ended:
+            with self.unharmed("what a task used"):
+                inputs = Inputs(self.recorder)
+                self.facts.setdefault("used", {}).update(inputs.by_role(roles.items()))
+                self.add_entries("links", inputs.links)
+
+    def output(self, role: str) -> Output:
+        """Return what it generated in a role, to be given in ``used=`` of another activity."""
+        return Output(self.trace.hex(), f"{self.span_id:016x}", role, self._generated.get(role))
+
+    def _leave_for_good(self) -> None:
+        if self._thread == get_ident():
+            self.leave()
+            return
+        # CPU time is counted by thread: that of the one it began in cannot be asked from here.
+        self._ended_at = self.started_at + perf_counter_ns() - self._clock
+        self._cpu_known = False
+        detach(self._token)
+
+    def _take(self, outputs: list[Any] | dict[str, Any]) -> list[Any] | dict[str, Any]:
+        if isinstance(outputs, dict):
+            return self._forms_of(outputs.items())
+        return [self.form_of(*item) for item in zip(self.definition.outputs.roles, outputs, strict=False)]
+
+    def _forms_of(self, items: Iterable[tuple[str, object]]) -> dict[str, AnyValue]:
+        return {role: self.form_of(role, value) for role, value in items}
+
+    def form_of(self, role: str, value: object) -> AnyValue:
+        """Return the snapshot of an output, and remember that the instances in it come from here."""
+        objects: list[object] = []
+        form = self.recorder.snapshots.of_role(role, value, objects)
+        for instance in objects:
+            self.recorder.origins.put(instance, self._as_link(), role)
+        return form
+
+    def _as_link(self) -> PlainLink:
+        return {"trace_id": self.trace.hex(), "span_id": f"{self.span_id:016x}"}
+
+
+class InertActivity(Activity):
+    """Stands in for an activity that is not recorded: every method works and does nothing."""
+
+    def __init__(self) -> None:
+        """Be ended from the start."""
+        self.trace, self.span_id = bytes(16), 0
+        self.ended = True
+        self._generated = {}
+
+    def get_span_context(self) -> SpanContext:
+        """Return the context of no span."""
+        return INVALID_SPAN_CONTEXT
+
+
+def _outside(context: Context, parent: object) -> tuple[bytes, int | None, Run]:
+    """Return trace, parent and run of an activity that starts in a span which is not ours, or in none."""
+    run = context.get(RUN_KEY)
+    if not isinstance(run, Run):
+        run = NO_RUN
+    if isinstance(parent, Span):
+        known = parent.get_span_context()
+        if known.is_valid:
+            return known.trace_id.to_bytes(16, "big"), known.span_id, run
+    return new_trace_id(), None, run

@@ -1,0 +1,85 @@
+"""What an instance is made of, read without running code of its class.
+
+``value.x`` may run a property or ``__getattr__``, ``isinstance`` a property called ``__class__``, ``cls.__name__`` a
+metaclass. These functions read what is there instead.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Final
+
+_of_type: Final = type.__getattribute__
+_HEAP_TYPE: Final = 1 << 9
+_PYTHON_BUILTINS: Final = "builtins"
+_RECORD_MARKS: Final = frozenset({"__dataclass_fields__", "__attrs_attrs__", "__pydantic_fields__", "model_fields"})
+_RECORD_TYPES: Final = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
+
+
+def bases(kind: type) -> tuple[type, ...]:
+    """Return a class and its bases, in the order in which attributes are looked up."""
+    found: tuple[type, ...] = _of_type(kind, "__mro__")
+    return found
+
+
+def class_name(kind: type) -> str:
+    """Return the qualified name of a class; of a built-in one without its module."""
+    module = _text(kind, "__module__")
+    name = _text(kind, "__qualname__")
+    return name if module in {_PYTHON_BUILTINS, ""} else f"{module}.{name}"
+
+
+def class_attribute(kind: type, name: str) -> Any:
+    """Return what a class or one of its bases keeps under a name, or ``None``."""
+    for base in bases(kind):
+        namespace = _of_type(base, "__dict__")
+        if name in namespace:
+            return namespace[name]
+    return None
+
+
+def fields(value: object) -> dict[str, object]:
+    """Return the fields that an instance has, in its dictionary and its slots; names of dunder form are left out."""
+    found: dict[str, object] = {}
+    for base in reversed(bases(type(value))):
+        for name, member in _of_type(base, "__dict__").items():
+            if type(member) is types.MemberDescriptorType and base is not type:
+                _put_slot(found, name, member, value)
+    own = _dictionary(value)
+    found.update((name, item) for name, item in list(own.items()) if type(name) is str)
+    return {name: item for name, item in found.items() if not name.startswith("__")}
+
+
+def is_record(kind: type) -> bool:
+    """Say whether a class is one whose fields are all there is: a dataclass, an attrs class, a pydantic model."""
+    if class_name(kind) in _RECORD_TYPES:
+        return True
+    return any(mark in _of_type(base, "__dict__") for base in bases(kind) for mark in _RECORD_MARKS)
+
+
+def is_all_python(kind: type) -> bool:
+    """Say whether an instance can have no state but its fields: no base but ``object`` is written in C."""
+    return all(_of_type(base, "__flags__") & _HEAP_TYPE for base in bases(kind)[:-1])
+
+
+def _put_slot(found: dict[str, object], name: str, member: types.MemberDescriptorType, value: object) -> None:
+    try:
+        found[name] = member.__get__(value)
+    except AttributeError:
+        return  # a slot that was never filled
+
+
+def _dictionary(value: object) -> dict[str, object]:
+    try:
+        found = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return found if type(found) is dict else {}
+
+
+def _text(kind: type, name: str) -> str:
+    try:
+        found = _of_type(kind, name)
+    except AttributeError:
+        return ""
+    return found if type(found) is str else ""

@@ -1,0 +1,129 @@
+"""Activities that are blocks of code: ``with task("name") as t:``, or from `start` to ``end`` in a notebook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from provtel import calls, notices, telemetry
+from provtel.activity import Activity, InertActivity
+from provtel.definition import Definition
+from provtel.inputs import Inputs
+from provtel.recorder import recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+_MAX_DEFINITIONS: Final = 1000
+_definitions: Final[dict[tuple[str, str, str | None], Definition]] = {}
+
+
+class Block:
+    """What `task` and `workflow` return when they are given a name: a block of code, or a decorator.
+
+    Args:
+        kind: Kind of the activity.
+        name: Its name; a decorated function's own where there is none.
+        used: Inputs of the block.
+        outputs: Names of what a decorated function returns.
+        tags: The user's tags.
+        subtype: The user's word for what kind of task it is.
+        campaign: Campaign of a workflow.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        name: str | None,
+        *,
+        used: Mapping[str, object] | None = None,
+        outputs: str | tuple[str, ...] | list[str] | None = None,
+        tags: tuple[str, ...] = (),
+        subtype: str | None = None,
+        campaign: str | None = None,
+    ) -> None:
+        """Keep what was said; nothing starts."""
+        self._kind = kind
+        self._name = name
+        self._used = used or {}
+        self._outputs = outputs
+        self._tags = tags
+        self._subtype = subtype
+        self._campaign = campaign
+        self._running: list[Activity] = []
+
+    def __call__(self, function: Any) -> Any:
+        """Decorate a function: each of its calls is an activity."""
+        if isinstance(function, staticmethod | classmethod):
+            return type(function)(self(function.__func__))
+        definition = Definition(
+            self._kind,
+            self._name or _name_of(function),
+            function=function,
+            outputs=self._outputs,
+            tags=self._tags,
+            subtype=self._subtype,
+            shares_thread=calls.shares_thread(function),
+        )
+        return calls.wrap(function, definition, self._campaign)
+
+    def start(self) -> Activity:
+        """Start now; whoever starts it calls ``end`` on what is returned. Never raises."""
+        try:
+            current = recorder()
+            return InertActivity() if current is None else self._start(current)
+        except Exception as error:  # noqa: BLE001  # the program goes on whatever went wrong
+            notices.capture_failed(f"{self._kind} {self._name}", error)
+            return InertActivity()
+
+    def _start(self, current: Any) -> Activity:
+        inputs = Inputs(current)
+        used = inputs.by_role(self._used.items())
+        facts: dict[str, Any] = {}
+        if inputs.links:
+            facts["links"] = inputs.links
+        if self._tags:
+            facts["tags"] = [*self._tags]
+        activity = Activity(current, self._definition(), used, facts, self._campaign)
+        if telemetry.in_event_loop():
+            activity.facts["telemetry"] = telemetry.PROCESS_SCOPE
+            activity.enter(telemetry.usage_of_process)
+        else:
+            activity.enter(telemetry.usage_of_thread)
+        return activity
+
+    def _definition(self) -> Definition:
+        key = (self._kind, self._name or self._kind, self._subtype)
+        known = _definitions.get(key)
+        if known is None:
+            # Names may be made of data: what is forgotten here is only written once more.
+            if len(_definitions) >= _MAX_DEFINITIONS:
+                _definitions.clear()
+            known = _definitions[key] = Definition(key[0], key[1], subtype=key[2])
+        return known
+
+    def __enter__(self) -> Activity:
+        activity = self.start()
+        self._running.append(activity)
+        return activity
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End as the block ended; the exception goes on."""
+        self._running.pop().__exit__(kind, error, trace)
+
+    async def __aenter__(self) -> Activity:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End as the block ended; the exception goes on."""
+        self.__exit__(kind, error, trace)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    while not hasattr(function, "__name__") and hasattr(function, "func"):
+        function = function.func  # a partial is named after what it calls
+    return getattr(function, "__name__", None) or type(function).__name__

@@ -1,0 +1,123 @@
+"""Wraps functions of every kind, so that each call is an activity and nothing else about them changes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from provtel import inputs, notices
+from provtel.activity import Activity
+from provtel.recorder import recorder
+from provtel.stepwise import AsyncSteps, Steps
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    from provtel.definition import Definition
+
+    Wrapped = Callable[..., Any]
+
+
+def begin(
+    definition: Definition, args: tuple[Any, ...], kwargs: dict[str, Any], campaign: str | None = None
+) -> Activity | None:
+    """Start the activity of a call; ``None`` where nothing is recorded. Never raises."""
+    try:
+        current = recorder()
+        if current is None:
+            return None
+        used, links = inputs.of_call(definition, args, kwargs, current)
+        return Activity(current, definition, used, {"links": links} if links else None, campaign)
+    except Exception as error:  # noqa: BLE001  # the program goes on whatever went wrong
+        notices.capture_failed(f"a call of {definition.name}", error)
+        return None
+
+
+def wrap(function: Any, definition: Definition, campaign: str | None = None) -> Any:
+    """Return a function that records each call of another one, and is of the same kind."""
+    kinds = (
+        (inspect.iscoroutinefunction, _wrap_coroutine),
+        (inspect.isasyncgenfunction, _wrap_async_generator),
+        (inspect.isgeneratorfunction, _wrap_generator),
+    )
+    make = next((make for fits, make in kinds if fits(function)), _wrap_function)
+    wrapper = make(function, definition, campaign)
+    # A partial or another callable has no name of its own to take over.
+    return functools.update_wrapper(wrapper, function)
+
+
+def shares_thread(function: Any) -> bool:
+    """Say whether other activities may run in the thread between a call's start and its end."""
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _wrap_function(function: Wrapped, definition: Definition, campaign: str | None) -> Wrapped:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        activity = begin(definition, args, kwargs, campaign)
+        if activity is None:
+            return function(*args, **kwargs)
+        activity.enter()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            activity.leave()
+            activity.fail(error)
+            raise
+        activity.leave()
+        activity.succeed(result)
+        return result
+
+    return call
+
+
+def _wrap_coroutine(function: Wrapped, definition: Definition, campaign: str | None) -> Wrapped:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        activity = begin(definition, args, kwargs, campaign)
+        if activity is None:
+            return await function(*args, **kwargs)
+        activity.enter()
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            activity.leave()
+            activity.fail(error)
+            raise
+        activity.leave()
+        activity.succeed(result)
+        return result
+
+    return call
+
+
+def _wrap_generator(function: Wrapped, definition: Definition, campaign: str | None) -> Wrapped:
+    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        generator = function(*args, **kwargs)
+        activity = begin(definition, args, kwargs, campaign)
+        return (yield from generator if activity is None else Steps(generator, activity))
+
+    return call
+
+
+def _wrap_async_generator(function: Wrapped, definition: Definition, campaign: str | None) -> Wrapped:
+    async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        generator = function(*args, **kwargs)
+        activity = begin(definition, args, kwargs, campaign)
+        steps = generator if activity is None else AsyncSteps(generator, activity)
+        # What `yield from` would do, which asynchronous generators lack.
+        try:
+            value = await steps.asend(None)
+            while True:
+                try:
+                    sent = yield value
+                except GeneratorExit:
+                    await steps.aclose()
+                    raise
+                except BaseException as error:  # noqa: BLE001  # whatever it is, it is the generator's
+                    value = await steps.athrow(error)
+                else:
+                    value = await steps.asend(sent)
+        except StopAsyncIteration:
+            return
+
+    return call

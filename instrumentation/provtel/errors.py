@@ -1,0 +1,55 @@
+"""How an exception is recorded: type, message and stack trace, whatever its own code does."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Final
+
+from provtel_model.journal.layout import Status
+
+from provtel.anatomy import bases, class_name
+
+if TYPE_CHECKING:
+    from provtel_model.record import PlainError
+
+    from provtel.redaction import Redaction
+
+_CANCELLATIONS: Final = frozenset({"CancelledError", "Cancelled"})
+_LONGEST_MESSAGE: Final = 4 * 2**10
+_LONGEST_TRACE: Final = 32 * 2**10
+
+
+def status_of(error: BaseException) -> Status:
+    """Return how an activity ended that an exception left.
+
+    ``sys.exit()`` with no code or 0 is an ordinary end. A cancelled coroutine and a closed generator are cancelled.
+    """
+    kind = type(error)
+    if issubclass(kind, GeneratorExit) or any(base.__name__ in _CANCELLATIONS for base in bases(kind)):
+        return Status.CANCELLED
+    if kind is SystemExit and (error.code is None or error.code == 0):  # type: ignore[attr-defined]  # of SystemExit
+        return Status.FINISHED
+    return Status.ERROR
+
+
+def describe(error: BaseException, redaction: Redaction) -> PlainError:
+    """Return what a record says of an exception; never raises."""
+    described: PlainError = {"type": class_name(type(error))}
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001  # its own code failed
+        message = ""
+    if message:
+        described["message"] = text_of(message, redaction, _LONGEST_MESSAGE)
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001  # as above
+        return described
+    # The end of a trace says most.
+    described["stacktrace"] = text_of(trace[-_LONGEST_TRACE:], redaction, _LONGEST_TRACE)
+    return described
+
+
+def text_of(text: str, redaction: Redaction, longest: int) -> str:
+    """Return a text that may be kept: without secrets, of bounded length, valid UTF-8."""
+    return redaction.text(text[:longest]).encode("utf-8", "replace").decode()

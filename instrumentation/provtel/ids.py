@@ -1,0 +1,31 @@
+"""Trace ids and span ids, from a generator of our own.
+
+The global `random` is never touched: a seeded program would repeat its ids, and draw other numbers than without us.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Final
+
+_generator: Final = random.Random()  # noqa: S311  # ids have to be unique, not secret
+_bits: Final = _generator.getrandbits
+
+
+def _reseed() -> None:
+    _generator.seed(os.urandom(32))
+
+
+_reseed()
+os.register_at_fork(after_in_child=_reseed)
+
+
+def new_trace_id() -> bytes:
+    """Return the 16 bytes of a new trace id, never all zero."""
+    return (_bits(128) or 1).to_bytes(16, "big")
+
+
+def new_span_id() -> int:
+    """Return a new span id, never zero."""
+    return _bits(64) or 1

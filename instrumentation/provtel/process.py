@@ -1,0 +1,138 @@
+"""What is known of this process and the machine it runs on."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import platform
+import pwd
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from provtel_model import attributes as names
+from provtel_model.journal.layout import ProcessFacts
+from provtel_model.journal.liveness import boot_id, host_name, process_started
+
+if TYPE_CHECKING:
+    from provtel_model.anyvalue import AnyValue
+
+VERSION: Final = "0.1.0"
+"""Version of provtel; looking it up in the installed metadata would cost the first task 30 ms."""
+
+_RANK_VARIABLES: Final = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")
+_NETWORK_FILE_SYSTEMS: Final = frozenset(
+    {
+        "9p",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "gpfs",
+        "lustre",
+        "nfs",
+        "nfs4",
+        "orangefs",
+        "panfs",
+        "pvfs2",
+        "smb3",
+        "wekafs",
+    }
+)
+
+
+def describe(store: Path, endpoint: str | None) -> ProcessFacts:
+    """Return what the journal says of this process.
+
+    Args:
+        store: Store folder that the journal lies in.
+        endpoint: Where the records are to be sent; without one they are for the store.
+    """
+    pid = os.getpid()
+    return ProcessFacts(
+        resource=_resource(pid),
+        version=VERSION,
+        pid=pid,
+        started=process_started(pid) or 0,
+        boot=boot_id(),
+        host=host_name(),
+        store=None if endpoint else os.fsencode(store).decode("utf-8", "replace"),
+        endpoint=endpoint,
+    )
+
+
+def _resource(pid: int) -> dict[str, AnyValue]:
+    given = _given_attributes()
+    known: dict[str, AnyValue] = {
+        names.SERVICE_NAME: _service_name(),
+        names.HOST_NAME: host_name(),
+        names.PROCESS_PID: pid,
+        names.PROCESS_EXECUTABLE_NAME: Path(sys.executable or "python").name,
+        names.PROCESS_RUNTIME_NAME: platform.python_implementation().lower(),
+        names.PROCESS_RUNTIME_VERSION: platform.python_version(),
+        names.TELEMETRY_SDK_NAME: names.SCOPE_NAME,
+        names.TELEMETRY_SDK_LANGUAGE: "python",
+        names.TELEMETRY_SDK_VERSION: VERSION,
+        **given,
+    }
+    optional = {
+        names.PROCESS_CREATION_TIME: _creation_time(pid),
+        names.PROCESS_OWNER: _owner(),
+        names.MPI_RANK: _rank(),
+    }
+    known.update((name, value) for name, value in optional.items() if value is not None)
+    return known
+
+
+def _given_attributes() -> dict[str, AnyValue]:
+    pairs = (pair.partition("=") for pair in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
+    given: dict[str, AnyValue] = {unquote(key.strip()): unquote(value.strip()) for key, mark, value in pairs if mark}
+    service = os.environ.get("OTEL_SERVICE_NAME")
+    return {**given, names.SERVICE_NAME: service} if service else given
+
+
+def _service_name() -> str:
+    script = Path(sys.argv[0]).stem if getattr(sys, "argv", None) else ""
+    return script if script and not script.startswith("-") else "python"
+
+
+def _creation_time(pid: int) -> str | None:
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        started = process_started(pid)
+        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+        boot = next(int(line.split()[1]) for line in lines if line.startswith("btime"))
+        if started is not None:
+            seconds = boot + started / os.sysconf("SC_CLK_TCK")
+            return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="milliseconds")
+    return None
+
+
+def _owner() -> str | None:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(os.geteuid()).pw_name
+    return None
+
+
+def _rank() -> int | None:
+    for variable in _RANK_VARIABLES:
+        with contextlib.suppress(KeyError, ValueError):
+            return int(os.environ[variable])
+    return None
+
+
+def on_network_file_system(folder: Path) -> bool:
+    """Say whether a folder lies on a file system of another machine, where a file must not be mapped."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        device = folder.stat().st_dev
+        wanted = f"{os.major(device)}:{os.minor(device)}"
+        for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            about, _, kind = line.partition(" - ")
+            if about.split()[2] == wanted:
+                return _is_network(kind.split()[0])
+    return False
+
+
+def _is_network(kind: str) -> bool:
+    return kind in _NETWORK_FILE_SYSTEMS or kind.startswith("fuse.")
