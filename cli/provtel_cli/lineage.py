@@ -60,9 +60,7 @@ def lineage(
         direction = Direction.DOWNSTREAM if down else Direction.UPSTREAM
         found = opened.lineage(target, direction, depth=depth, evidence=kinds, run=run)
     if picture:
-        from provtel_query.picture import draw
-
-        draw(found, picture, f"{direction} of {target}")
+        found.draw(picture, f"{direction} of {target}")
         note(f"the picture is {picture}")
     if as_json:
         print_json(_lines(found))

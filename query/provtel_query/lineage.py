@@ -21,7 +21,9 @@ from provtel_model.record import Record
 from provtel_query.evidence import Evidence
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable
+    from pathlib import Path
 
     from provtel_query.flow import Flow, Origin
 
@@ -121,6 +123,16 @@ class Lineage:
 
     def __len__(self) -> int:
         return len(self.activities) + len(self.entities)
+
+    def draw(self, path: str | os.PathLike[str], title: str = "") -> Path:
+        """Write the graph as a picture, SVG or PNG by the name's suffix; see `provtel_query.picture`.
+
+        Raises:
+            UserError: The suffix is another, the file cannot be written, or the packages are not installed.
+        """
+        from provtel_query.picture import draw
+
+        return draw(self, path, title)
 
 
 def generated_entity(record: Record, role: str) -> Entity:

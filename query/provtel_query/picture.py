@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from provtel_model.dataflow import content_key
 from provtel_model.errors import UserError
 from provtel_model.record import State
 
@@ -13,22 +15,23 @@ from provtel_query.text import cut, value_text
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
     import networkx as nx
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from provtel_model.record import Record
 
-    from provtel_query.lineage import Entity, Lineage, Usage
+    from provtel_query.lineage import Entity, Lineage
 
 SUFFIXES: Final = (".svg", ".png")
 CROWDED: Final = 60
-"""From so many nodes on, data that one activity alone used and nobody generated are written into its box."""
+"""From so many nodes on, small data that nobody generated, such as parameters, are written into the boxes."""
 
 _WIDTH, _HEIGHT = 2.2, 0.5
 _GAP_ACROSS, _GAP_DOWN = 0.9, 0.25
 _TITLE: Final = 0.8
-_LABEL: Final = 24
+_LABEL: Final = 26
 _SWEEPS: Final = 4
 _PIXELS: Final = 16_000
 _DPI: Final = 150
@@ -75,8 +78,12 @@ def _graph(lineage: Lineage) -> nx.DiGraph[str]:
 
     graph: nx.DiGraph[str] = nx.DiGraph()
     folded = _folded(lineage)
+    inputs: dict[str, list[Entity]] = {}
+    for usage in lineage.usages:
+        if usage.entity in folded:
+            inputs.setdefault(usage.activity, []).append(lineage.entities[usage.entity])
     for record in lineage.activities.values():
-        graph.add_node(record.id, record=record, lines=_activity_lines(record, lineage, folded))
+        graph.add_node(record.id, record=record, lines=_activity_lines(record, inputs.get(record.id, ())))
     for entity in lineage.entities.values():
         if entity.id not in folded:
             graph.add_node(entity.id, record=None, lines=_entity_lines(entity))
@@ -89,24 +96,28 @@ def _graph(lineage: Lineage) -> nx.DiGraph[str]:
     return graph
 
 
-def _folded(lineage: Lineage) -> dict[str, Usage]:
+def _folded(lineage: Lineage) -> set[str]:
     if len(lineage) < CROWDED:
-        return {}
-    by_entity: dict[str, list[Usage]] = {}
-    for usage in lineage.usages:
-        by_entity.setdefault(usage.entity, []).append(usage)
+        return set()
+    generated = {generation.entity for generation in lineage.generations}
+    uses = Counter(usage.entity for usage in lineage.usages if usage.evidence is None)
     return {
-        entity: usages[0]
-        for entity, usages in by_entity.items()
-        if len(usages) == 1 and usages[0].evidence is None and entity not in lineage.roots
+        identity
+        for identity, count in uses.items()
+        if identity not in generated
+        and identity not in lineage.roots
+        and _says_little(lineage.entities[identity], count)
     }
 
 
-def _activity_lines(record: Record, lineage: Lineage, folded: dict[str, Usage]) -> list[str]:
-    inputs = [(usage.role, entity) for entity, usage in folded.items() if usage.activity == record.id]
-    texts = [f"{role}={value_text(lineage.entities[entity].value, 10)}" for role, entity in inputs]
+def _says_little(entity: Entity, uses: int) -> bool:
+    return uses == 1 or content_key(entity.value) is None
+
+
+def _activity_lines(record: Record, inputs: Iterable[Entity]) -> list[str]:
     name = record.name if record.status is State.FINISHED else f"{record.name} ({record.status})"
-    return [cut(name, _LABEL), cut(" ".join(texts), _LABEL)] if texts else [cut(name, _LABEL)]
+    texts = [f"{entity.role}={value_text(entity.value, 10)}" for entity in inputs]
+    return [cut(text, _LABEL) for text in (name, " ".join(texts)) if text]
 
 
 def _entity_lines(entity: Entity) -> list[str]:
@@ -174,14 +185,8 @@ def _arrow(axes: Axes, source: _Place, target: _Place, style: str) -> None:
         "",
         xy=(target.x - _WIDTH / 2, target.y),
         xytext=(source.x + _WIDTH / 2, source.y),
-        arrowprops={
-            "arrowstyle": "-|>",
-            "color": _INK,
-            "linewidth": 0.8,
-            "linestyle": style,
-            "shrinkA": 0,
-            "shrinkB": 0,
-        },
+        arrowprops=_ARROW | {"linestyle": style},
+        zorder=0,
     )
 
 
