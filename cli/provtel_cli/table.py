@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from provtel_model.record import Record
+    from rich.console import JustifyMethod
 
 STYLES: Final = {
     State.FINISHED: "green",
@@ -43,12 +44,19 @@ def records_table(records: Sequence[Record], columns: Sequence[str], cells: dict
     """
     known = CELLS | {"started": _started(records)} | (cells or {})
     makers = [known.get(column) or _field(column) for column in columns]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
-        table.add_column(column, no_wrap=True, overflow="ellipsis", justify="right" if column in _RIGHT else "left")
+        # Where a line is too short for all, Rich narrows the columns first that may wrap; what is in them is cut.
+        justify: JustifyMethod = "right" if column in _RIGHT else "left"
+        table.add_column(_one_line(Text(column)), no_wrap=column in _WHOLE, justify=justify)
     for record in records:
-        table.add_row(*(maker(record) for maker in makers))
+        table.add_row(*(_one_line(maker(record)) for maker in makers))
     return table
+
+
+def _one_line(text: Text) -> Text:
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def status_text(record: Record) -> Text:
@@ -101,3 +109,4 @@ CELLS: Final[dict[str, Cell]] = {
     "generated": lambda record: Text(values_text(record.plain.get("generated", {}), _VALUE_WIDTH)),
 }
 _RIGHT: Final = frozenset({"duration", "cpu", "tasks", "failed"})
+_WHOLE: Final = frozenset({"id", "name", "status", "started"}) | _RIGHT

@@ -103,16 +103,15 @@ def _tagged(value: dict[str, AnyValue]) -> Iterator[str]:
 
 
 def _reference(value: dict[str, AnyValue]) -> str:
-    uri, preview, kind = value.get("uri"), value.get("preview"), str(value.get("type"))
+    uri, preview, shape, nbytes = (value.get(key) for key in ("uri", "preview", "shape", "nbytes"))
+    kind = str(value.get("type")).rpartition(".")[2]
     if isinstance(uri, str):
         return uri.rpartition("/")[2] or uri
+    if isinstance(shape, list) and shape:
+        return f"<{kind} {'x'.join(map(str, shape))}>"
     if isinstance(preview, str):
         return " ".join(preview.split())
-    shape, nbytes = value.get("shape"), value.get("nbytes")
-    size = "x".join(map(str, shape)) if isinstance(shape, list) else ""
-    if not size and isinstance(nbytes, int):
-        size = size_text(nbytes)
-    return f"<{kind.rpartition('.')[2]} {size}>" if size else f"<{kind.rpartition('.')[2]}>"
+    return f"<{kind} {size_text(nbytes)}>" if isinstance(nbytes, int) else f"<{kind}>"
 
 
 def _entry(key: str, item: AnyValue) -> Iterator[str]:

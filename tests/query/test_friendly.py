@@ -124,7 +124,7 @@ def test_a_record_as_json() -> None:
         (ObjectValue("m.Config", {"a": 1}), "Config(a: 1)"),
         (pathlib.Path("/a/b"), "/a/b"),
         (file("file:///a/b.csv"), "b.csv"),
-        (Reference("numpy.ndarray", shape=(3, 4)), "<ndarray 3x4>"),
+        (Reference("numpy.ndarray", shape=(3, 4), preview="[0.0, …]"), "<ndarray 3x4>"),
         (Reference("bytes", nbytes=2_500_000), "<bytes 2.5 MB>"),
         (Reference("m.Thing"), "<Thing>"),
         (Reference("str", preview="one\n two"), "one two"),
