@@ -43,13 +43,39 @@ class Counted:
             self._count(self._refused, batch)
             raise
         except Exception as error:
-            _log.exception("%s failed in a way that it should not", type(self._consumer).__name__)
             self._count(self._refused, batch)
-            raise RetryableError(f"{type(error).__name__}: {error}") from error
+            raise _defect(self._consumer, error) from error
         self._count(self._taken, batch)
 
     def _count(self, name: str, batch: Batch) -> None:
         self._report(f"{name}_{ITEMS[batch.signal]}", batch.items, {})
+
+
+class Announced:
+    """Tells the log when a consumer begins to refuse and when it takes again, and nothing in between.
+
+    Args:
+        consumer: The consumer.
+        name: What to call it.
+    """
+
+    def __init__(self, consumer: Consumer, name: str) -> None:
+        self._consumer = consumer
+        self._name = name
+        self._refusing = False
+
+    def consume(self, batch: Batch) -> None:
+        """Give a batch on."""
+        try:
+            self._consumer.consume(batch)
+        except DeliveryError as error:
+            if not self._refusing:
+                _log.warning("%s refuses data, and whoever sent it is told: %s", self._name, error)
+            self._refusing = True
+            raise
+        if self._refusing:
+            _log.info("%s takes data again", self._name)
+        self._refusing = False
 
 
 class FanOut:
@@ -70,6 +96,8 @@ class FanOut:
                 consumer.consume(batch)
             except DeliveryError as error:
                 errors.append(error)
+            except Exception as error:  # noqa: BLE001  # the others are still to be tried
+                errors.append(_defect(consumer, error))
         if not errors:
             return
         retryable = [error for error in errors if isinstance(error, RetryableError)]
@@ -83,3 +111,9 @@ class FanOut:
 def fan_out(consumers: Sequence[Consumer]) -> Consumer:
     """Return a consumer that feeds all of several."""
     return consumers[0] if len(consumers) == 1 else FanOut(consumers)
+
+
+def _defect(consumer: Consumer, error: Exception) -> RetryableError:
+    """Log a failure that is no refusal, and return it as one: whoever sent the batch may send it again."""
+    _log.error("%s failed in a way that it should not", type(consumer).__name__, exc_info=error)
+    return RetryableError(f"{type(error).__name__}: {error}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from provtel_collector_config.ids import ComponentId, Kind
 from provtel_model.components import Component, Consumer, Context, Signal
 
-from provtel_collector.delivery import Counted, fan_out
+from provtel_collector.delivery import Announced, Counted, fan_out
 from provtel_collector.located import located
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ class _Building:
         """Make everything, the last in the flow first."""
         extensions = [self.make(Kind.EXTENSIONS, id_, {}) for id_ in _unique(self.configuration.extensions)]
         exporters = {id_: self.make(Kind.EXPORTERS, id_, {}) for id_ in self.used(lambda one: one.exporters)}
-        exits = {
-            id_: self.counted(node, cast("Consumer", node.component), _EXPORTED) for id_, node in exporters.items()
-        }
+        exits = {id_: self.exit(node) for id_, node in exporters.items()}
         processors: list[Node] = []
         heads = {}
         for pipeline_id, pipeline in self.pipelines.items():
@@ -101,9 +99,10 @@ class _Building:
         with located(f"{kind}::{id_}"):
             return Node(kind, id_, configured.factory.create(configured.config, context))
 
-    def counted(self, node: Node, consumer: Consumer, names: tuple[str, str]) -> Consumer:
-        """Return a consumer that counts what a component takes."""
-        return Counted(consumer, self.report(node.kind, node.id), names)
+    def exit(self, exporter: Node) -> Consumer:
+        """Return what gives data to an exporter."""
+        counted = Counted(cast("Consumer", exporter.component), self.report(exporter.kind, exporter.id), _EXPORTED)
+        return Announced(counted, exporter.path)
 
     def report(self, kind: Kind, id_: ComponentId) -> Callable[[str, int, Mapping[str, str]], None]:
         """Return where a component reports its numbers: they carry its id."""

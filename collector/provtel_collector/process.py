@@ -24,10 +24,14 @@ _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 STOP_SECONDS: Final = 25
 
 
-def run(configuration: Configuration) -> None:
+def run(configuration: Configuration, stop_seconds: float = STOP_SECONDS) -> None:
     """Run a collector until SIGTERM or SIGINT, then stop it in good order.
 
-    A second signal, or `STOP_SECONDS`, ends the process at once with exit code 1: what was acknowledged is durable.
+    A second signal ends the process at once with exit code 1: what was acknowledged is durable.
+
+    Args:
+        configuration: What it is made of.
+        stop_seconds: How long stopping may take before the process ends in the same way.
 
     Raises:
         UserError: It cannot run as it is configured.
@@ -39,7 +43,7 @@ def run(configuration: Configuration) -> None:
     service = Service(configuration)
     service.start()
     _log.info("stopping after %s: taking no more data, finishing what was taken", stop.wait())
-    _end_after(STOP_SECONDS)
+    _end_after(stop_seconds)
     service.shutdown()
     _log.info("stopped: %s", service.counters)
 

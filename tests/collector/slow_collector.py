@@ -46,4 +46,4 @@ class SlowExporter:
 if __name__ == "__main__":
     factories = find_factories()
     factories[Kind.EXPORTERS] = {"slow": Factory("slow", SlowConfig, SlowExporter)}
-    run(load(sys.argv[1:], factories))
+    run(load([sys.argv[1]], factories), float(sys.argv[2]))

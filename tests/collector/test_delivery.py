@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from provtel_collector.counters import Counters
-from provtel_collector.delivery import Counted, fan_out
+from provtel_collector.delivery import Announced, Counted, fan_out
 from provtel_model.components import Signal
 from provtel_model.errors import DeliveryError, PermanentError, RetryableError
 
@@ -65,11 +65,10 @@ def test_all_consumers_get_a_batch() -> None:
         ([PermanentError("a"), RetryableError("b", 2.0)], RetryableError, "a; b", 2.0),
         ([RetryableError("a", 3.0), RetryableError("b", 2.0)], RetryableError, "a; b", 3.0),
         ([PermanentError("a"), PermanentError("b")], PermanentError, "a; b", None),
+        ([PermanentError("a"), KeyError("b")], RetryableError, "a; KeyError: 'b'", None),
     ],
 )
-def test_refusal_of_some(
-    errors: list[DeliveryError], kind: type[DeliveryError], message: str, wait: float | None
-) -> None:
+def test_refusal_of_some(errors: list[Exception], kind: type[DeliveryError], message: str, wait: float | None) -> None:
     """All are tried before a refusal is told; it is for good only if it is of all who refuse."""
     last = Recorder()
 
@@ -80,3 +79,24 @@ def test_refusal_of_some(
     assert str(raised.value) == message
     assert getattr(raised.value, "retry_after", None) == wait
     assert len(last.batches) == 1
+
+
+def test_refusals_are_announced_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The log says when a consumer begins to refuse and when it takes again, however many batches there are between."""
+    caplog.set_level("INFO")
+    recorder = Recorder()
+    announced = Announced(recorder, "exporters::lmdb")
+
+    announced.consume(batch())
+    recorder.doing = raising(RetryableError("the disk is full"))
+    for _ in range(3):
+        with pytest.raises(RetryableError):
+            announced.consume(batch())
+    recorder.doing = lambda _: None
+    announced.consume(batch())
+    announced.consume(batch())
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "exporters::lmdb refuses data, and whoever sent it is told: the disk is full",
+        "exporters::lmdb takes data again",
+    ]

@@ -367,3 +367,14 @@ def test_open_endpoint_is_warned_of(endpoint: str, caplog: pytest.LogCaptureFixt
     receiver.shutdown()
 
     assert f"{endpoint} is open to every host that can reach this one" in caplog.text
+
+
+def test_settings_that_cannot_be() -> None:
+    """A negative size and one path for two signals are refused; no size, and a path without its slash, are not."""
+    with pytest.raises(ValueError, match="max_request_body_size must not be negative"):
+        HttpConfig(max_request_body_size=-1)
+    with pytest.raises(ValueError, match="two signals cannot be posted to one path"):
+        HttpConfig(traces_url_path="all", logs_url_path="/all")
+
+    assert HttpConfig(max_request_body_size=0).size_limit == 20 * 2**20
+    assert HttpConfig(traces_url_path="mine").paths[Signal.TRACES] == "/mine"

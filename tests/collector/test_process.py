@@ -41,15 +41,15 @@ def embedded(folder: Path) -> Iterator[Collector]:
 
 
 @contextmanager
-def slow(folder: Path, seconds: float) -> Iterator[Collector]:
-    """Run a collector that takes some time for each request."""
+def slow(folder: Path, seconds: float, stop_seconds: float = STOP_SECONDS) -> Iterator[Collector]:
+    """Run a collector that takes some time for each request, and may take some to stop."""
     document = {
         "receivers": {"otlp": {"protocols": {"http": {"endpoint": "localhost:0"}}}},
         "exporters": {"slow": {"seconds": seconds, "file": str(folder / "kept")}},
         "service": {"pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["slow"]}}},
     }
     (folder / "slow.yaml").write_text(json.dumps(document))
-    with running([SLOW, "slow.yaml"], folder) as collector:
+    with running([SLOW, "slow.yaml", str(stop_seconds)], folder) as collector:
         yield collector
 
 
@@ -151,6 +151,18 @@ def test_second_signal_ends_at_once(tmp_path: Path) -> None:
         assert collector.stop() == 1
         with pytest.raises((OSError, http.client.HTTPException)):
             hanging.result()
+
+
+def test_stop_has_a_limit(tmp_path: Path) -> None:
+    """A request that hangs does not keep the collector from stopping, which says so and ends with 1."""
+    with slow(tmp_path, 600, stop_seconds=0.5) as collector, ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(post, collector.addresses["otlp"], traces())
+        time.sleep(0.3)
+        assert collector.stop() == 1
+        with pytest.raises((OSError, http.client.HTTPException)):
+            hanging.result()
+
+    assert "did not stop within 0.5 s" in collector.log.read_text()
 
 
 def test_port_in_use(tmp_path: Path) -> None:

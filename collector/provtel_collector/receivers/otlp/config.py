@@ -40,6 +40,8 @@ class HttpConfig:
         parse_endpoint(self.endpoint)
         if self.max_request_body_size < 0:
             raise ValueError("max_request_body_size must not be negative")
+        if len(set(self.paths.values())) < len(self.paths):
+            raise ValueError("two signals cannot be posted to one path")
 
     @property
     def size_limit(self) -> int:
