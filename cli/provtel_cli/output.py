@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from provtel_model.record import Record
     from provtel_query import Store
     from rich.console import Console
 
@@ -31,6 +32,19 @@ def print_json(items: Iterable[Any]) -> None:
     """Print each item as JSON on a line of its own."""
     for item in items:
         click.echo(json.dumps(item, ensure_ascii=False))
+
+
+def one_more(limit: int) -> int | None:
+    """Return how many to ask a store for, so that `within` knows whether there are more."""
+    return limit + 1 if limit else None
+
+
+def within(found: list[Record], limit: int) -> list[Record]:
+    """Return what is within a limit, 0 for none; say so where there is more."""
+    if limit and len(found) > limit:
+        note(f"these are the first {limit}; --limit N shows more, --limit 0 all")
+        return found[:limit]
+    return found
 
 
 def note(text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from provtel_cli import options
-from provtel_cli.output import console, explain_nothing, print_json
+from provtel_cli.output import console, explain_nothing, one_more, print_json, within
 
 DEFAULT_COLUMNS = "id,name,status,started,duration,cpu,used,generated"
 
@@ -47,7 +47,8 @@ def tasks(
         raise click.UsageError("--run and --all exclude each other")
     where = filter_of(conditions)
     with options.opened(store) as opened:
-        found = opened.tasks(where, run=run, all_runs=all_runs, sort=sort, limit=limit or None)
+        found = opened.tasks(where, run=run, all_runs=all_runs, sort=sort, limit=one_more(limit))
+        found = within(found, limit)
         if found and as_json:
             print_json(map(record_as_json, found))
         elif found:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _CHAIN: Final = 20
 _WIDTH: Final = 60
+_VALUE: Final = 48
 
 
 def chain(lineage: Lineage) -> str | None:
@@ -95,7 +96,7 @@ def _activity(record: Record) -> Text:
 
 
 def _entity(entity: Entity) -> Text:
-    return Text.assemble((cut(entity.role, _WIDTH), "cyan"), " = ", value_text(entity.value, _WIDTH))
+    return Text.assemble((cut(entity.role, _WIDTH), "cyan"), " = ", value_text(entity.value, _VALUE))
 
 
 def _how(usage: Usage, lineage: Lineage) -> Text:

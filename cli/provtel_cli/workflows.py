@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provtel_cli import options
-from provtel_cli.output import console, explain_nothing, print_json
+from provtel_cli.output import console, explain_nothing, one_more, print_json, within
 
 if TYPE_CHECKING:
     from provtel_model.record import Record
@@ -34,7 +34,7 @@ def workflows(*, conditions: tuple[str, ...], sort: str, limit: int, as_json: bo
 
     where = filter_of(conditions)
     with options.opened(store) as opened:
-        found = opened.workflows(where, sort=sort, limit=limit or None)
+        found = within(opened.workflows(where, sort=sort, limit=one_more(limit)), limit)
         if found and as_json:
             print_json(map(record_as_json, found))
         elif found:

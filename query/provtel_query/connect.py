@@ -45,10 +45,13 @@ def connect(store: str | os.PathLike[str] | None = None, *, drain: bool = True) 
         scheme = location.partition("://")[0]
         return Store(location, _open(scheme, location), _NOTHING)
     folder = Path(location).expanduser().absolute()
-    if folder.exists() and not folder.is_dir():
-        raise StoreError(f"{folder} is a file; a store is a folder, such as one named .provtel")
-    report = _drain(folder) if drain else _NOTHING
-    return Store(str(folder), _reader(folder), report)
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(f"{folder} is a file; a store is a folder, such as one named .provtel")
+        report = _drain(folder) if drain else _NOTHING
+        return Store(str(folder), _reader(folder), report)
+    except OSError as error:
+        raise StoreError(f"the store {folder} cannot be read: {error.strerror}; name another") from None
 
 
 def _reader(folder: Path) -> Reader:

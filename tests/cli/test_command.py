@@ -123,6 +123,14 @@ def test_no_store_says_so(ask: Ask, folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("filled")
+def test_a_limit_says_that_there_is_more(ask: Ask) -> None:
+    """Where there are more than were asked for, the answer says so on standard error."""
+    assert "these are the first 1" in ask("tasks", "--limit", "1").err
+    assert ask("tasks", "--limit", "2").err == ask("tasks", "--limit", "0").err == ""
+    assert "these are the first 1" in ask("workflows", "--limit", "1", "--json").err
+
+
+@pytest.mark.usefixtures("filled")
 def test_no_match_says_how_many_there_are(ask: Ask) -> None:
     """Where nothing matches, the answer says how many records there are."""
     assert "no tasks match; the store" in ask("tasks", "--all", "--where", "name=nope").err

@@ -115,6 +115,12 @@ def test_a_file_is_no_store(here: Path) -> None:
         connect("store")
 
 
+def test_what_cannot_be_looked_at_is_told(here: Path) -> None:
+    """A store that the system refuses to look at is an error that says why."""
+    with pytest.raises(StoreError, match=f"the store {here}/aaa.* cannot be read: File name too long"):
+        connect("a" * 300)
+
+
 def test_an_address_is_read_by_its_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store with a scheme is opened by the reader that is installed for it, and never drained."""
     monkeypatch.setattr(connect_module, "entry_points", _readers)
