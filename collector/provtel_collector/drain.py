@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from provtel_collector_config.ids import Kind
 from provtel_model.components import Context, DrainReport, Exporter
-from provtel_model.errors import DeliveryError, MalformedError, StoreError
-from provtel_model.journal import Destination, destination, drain_journal, find_journals
+from provtel_model.errors import MalformedError, PermanentError, RetryableError, StoreError
+from provtel_model.journal import Destination, DrainOutcome, destination, drain_journal, find_journals
 
 from provtel_collector.registry import find_factory
 
@@ -56,11 +56,14 @@ def _drain_into(store: Path, journals: list[Path], elsewhere: dict[Path, str]) -
     exporter.start()
     try:
         for journal in journals:
-            outcome = drain_journal(journal, exporter.consume)
+            try:
+                outcome = drain_journal(journal, exporter.consume)
+            except PermanentError as error:
+                outcome = DrainOutcome(0, finished=False, skipped=f"the store does not take its records: {error}")
             records += outcome.records
             if outcome.skipped:
                 elsewhere[journal] = outcome.skipped
-    except DeliveryError as error:
+    except RetryableError as error:
         raise StoreError(f"the store {store} cannot be written: {error}") from error
     finally:
         exporter.shutdown()

@@ -89,10 +89,10 @@ def _filled(kind: Any, value: Any) -> Any:
         hints = get_type_hints(kind)
         kept = {key: item for key, item in value.items() if item is not None or _is_map(hints.get(key, dict))}
         return {key: _filled(hints.get(key), item) for key, item in kept.items()}
-    item_kind = (get_args(kind) or (None,))[-1]
+    inner = get_args(kind) or (None,)
     if isinstance(value, dict):
-        return {key: _filled(item_kind, item) for key, item in value.items()}
-    return value
+        return {key: _filled(inner[-1], item) for key, item in value.items()}
+    return [_filled(inner[0], item) for item in value] if isinstance(value, list) else value
 
 
 def _is_map(kind: Any) -> bool:

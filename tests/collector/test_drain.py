@@ -6,17 +6,19 @@ import os
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 from provtel_collector.drain import drain
 from provtel_exporters.lmdb import open_reader
-from provtel_model.components import DrainReport
-from provtel_model.errors import StoreError
+from provtel_model.components import DrainReport, Factory
+from provtel_model.errors import DeliveryError, PermanentError, RetryableError, StoreError
 from provtel_model.filters import Query
 
 from tests.collector.journals import living, write_journal
+from tests.collector.parts import Part
 
 
 def states(store: Path) -> dict[str, str]:
@@ -89,6 +91,28 @@ def test_store_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         drain(tmp_path)
 
+    assert journal.exists()
+
+
+@dataclass(frozen=True)
+class Refusing:
+    """The configuration of a store that refuses."""
+
+    store: str = ""
+
+
+@pytest.mark.parametrize("error", [PermanentError("never"), RetryableError("full")])
+def test_store_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: DeliveryError) -> None:
+    """Records that no store takes stay in their journal and keep nobody from reading; a store that is full is told."""
+    journal = write_journal(tmp_path, goal=tmp_path)
+    refusing = Factory("lmdb", Refusing, lambda _, context: Part(context, [], {"consume": error}))
+    monkeypatch.setattr("provtel_collector.drain.find_factory", lambda *_: refusing)
+
+    if isinstance(error, PermanentError):
+        assert drain(tmp_path).elsewhere == {journal: "the store does not take its records: never"}
+    else:
+        with pytest.raises(StoreError, match="cannot be written: full"):
+            drain(tmp_path)
     assert journal.exists()
 
 

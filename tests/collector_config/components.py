@@ -52,6 +52,7 @@ class StoreConfig:
     labels: Mapping[str, str] = field(default_factory=dict)
     roles: tuple[str, ...] = ()
     free: Mapping[str, Any] = field(default_factory=dict)
+    peers: tuple[Http, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,13 @@ def test_null_is_the_default() -> None:
     assert StoreConfig() == exporter("{mode: , timeout: ~, roles: null, token: '${env:EMPTY}'}", EMPTY="")
 
 
+def test_nulls_at_any_depth() -> None:
+    """Nulls are understood in the items of lists and maps, and a free map keeps its own."""
+    config = exporter("{peers: [{endpoint: a, max_size: }, ], free: {a: , b: [null]}}")
+
+    assert StoreConfig(peers=(Http("a"),), free={"a": None, "b": [None]}) == config
+
+
 def test_value_types() -> None:
     """Durations, sizes, secrets, choices, lists and maps are read from their texts."""
     config = exporter(

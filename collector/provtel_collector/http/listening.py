@@ -48,11 +48,17 @@ def listen(endpoint: str, path: str) -> socket.socket:
             "%s: %s is open to every host that can reach this one; nobody is asked who they are", path, endpoint
         )
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, *_, address = min(found, key=lambda one: one[0] != socket.AF_INET)
-        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+        return _bound(host, port)
     except OSError as error:
         raise ConfigError(f"cannot listen on {endpoint}: {_reason(error)}", path) from error
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    if host in {"", "::"} and socket.has_dualstack_ipv6():
+        return socket.create_server(("::", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, *_, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+    return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
 
 
 def address_of(listener: socket.socket) -> str:

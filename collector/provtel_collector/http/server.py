@@ -50,7 +50,7 @@ class HttpServer:
             ws="none",
             lifespan="off",
             log_config=None,
-            log_level="warning",
+            log_level="error",  # its warnings are of what senders do, and a sender is answered
             access_log=False,
             server_header=False,
             proxy_headers=False,
