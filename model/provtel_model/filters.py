@@ -3,14 +3,18 @@
 A field is a key of `provtel_model.record.PlainRecord`, one of the computed ``id``, ``run`` and ``duration`` (seconds),
 or a dotted path into one of its maps and lists (``used.lr``, ``error.type``, ``telemetry.cpu.user``). Keys that
 contain dots are found as they are written. Semantics are MongoDB's: a condition on a list holds where it holds for the
-list or any element; ``null`` matches what is missing; ``$gt`` and its kin compare only values of one type; ``$ne``,
-``$nin`` and ``$not`` match what is missing. Times are compared as nanoseconds; datetimes and ISO 8601 texts are taken
-for them. Regular expressions are RE2's.
+list or any element; ``null`` matches what is missing; ``$gt`` and its kin compare only values of one type, bytes by
+length first; ``$ne``, ``$nin`` and ``$not`` match what is missing. Two things are not MongoDB's: maps are equal
+whatever the order of their keys, and a list sorts by its bytes, not by its least element. Times are compared as
+nanoseconds; datetimes and ISO 8601 texts are taken for them. Regular expressions are RE2's.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import math
+import operator
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -23,7 +27,7 @@ from provtel_model.hashing import canonical_bytes
 from provtel_model.record import PlainRecord, as_any_value, key_of, nanoseconds_of, run_of
 from provtel_model.values import encode
 
-Predicate: TypeAlias = Callable[[Mapping[str, AnyValue]], bool]
+Predicate: TypeAlias = Callable[[dict[str, AnyValue]], bool]
 
 TIME_FIELDS: Final = frozenset({"started_at", "ended_at", "last_seen_at"})
 COMPUTED_FIELDS: Final = frozenset({"id", "run", "duration"})
@@ -32,6 +36,8 @@ OPERATORS: Final = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "
 COMBINATORS: Final = ("$and", "$or")
 
 _MAX_DEPTH: Final = 20
+_INDEX: Final = re.compile("[0-9]{1,9}")
+_MISSING: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ def check_field(name: str) -> None:
         raise FilterError(msg)
 
 
-def with_computed(plain: PlainRecord) -> Mapping[str, AnyValue]:
+def with_computed(plain: PlainRecord) -> dict[str, AnyValue]:
     """Return a plain record with the computed fields added."""
     result = dict(as_any_value(plain))
     result["id"], result["run"] = key_of(plain).id, run_of(plain)
@@ -98,19 +104,34 @@ def with_computed(plain: PlainRecord) -> Mapping[str, AnyValue]:
 
 def values_at(value: AnyValue, path: tuple[str, ...]) -> Iterator[AnyValue]:
     """Yield the values at a dotted path, through lists as MongoDB does, keys that contain dots included."""
+    return (found for found in _elements(value, path) if found is not _MISSING)
+
+
+def _elements(value: AnyValue, path: tuple[str, ...]) -> Iterator[Any]:
+    """Yield the values at a path, and `_MISSING` for each map or scalar where it ends too early."""
     if not path:
         yield value
     elif isinstance(value, dict):
-        for length in range(1, len(path) + 1):
-            key = ".".join(path[:length])
-            if key in value:
-                yield from values_at(value[key], path[length:])
+        keys = ((".".join(path[:length]), length) for length in range(1, len(path) + 1))
+        found = [(key, length) for key, length in keys if key in value]
+        for key, length in found:
+            yield from _elements(value[key], path[length:])
+        if not found:
+            yield _MISSING
     elif isinstance(value, list):
-        if path[0].isdigit() and int(path[0]) < len(value):
-            yield from values_at(value[int(path[0])], path[1:])
-        for item in value:
-            if isinstance(item, dict):
-                yield from values_at(item, path)
+        yield from _elements_of_list(value, path)
+    else:
+        yield _MISSING
+
+
+def _elements_of_list(items: list[AnyValue], path: tuple[str, ...]) -> Iterator[Any]:
+    if _INDEX.fullmatch(path[0]) and int(path[0]) < len(items):
+        item = items[int(path[0])]
+        if len(path) == 1 or isinstance(item, list | dict):
+            yield from _elements(item, path[1:])
+    for item in items:
+        if isinstance(item, dict):
+            yield from _elements(item, path)
 
 
 def comparable(top: str, operand: Any) -> AnyValue:
@@ -132,14 +153,19 @@ def _document(where: object, depth: int) -> Predicate:
     if not isinstance(where, Mapping):
         msg = f"a filter is a map of fields and conditions, not {where!r}"
         raise FilterError(msg)
-    if depth > _MAX_DEPTH:
-        msg = f"the filter is nested deeper than {_MAX_DEPTH} levels"
-        raise FilterError(msg)
+    _check_depth(depth)
     parts = [_clause(name, condition, depth) for name, condition in where.items()]
     return lambda record: all(part(record) for part in parts)
 
 
-def _clause(name: str, condition: Any, depth: int) -> Predicate:  # operands are of any type
+def _check_depth(depth: int) -> None:
+    if depth > _MAX_DEPTH:
+        raise FilterError(f"the filter is nested deeper than {_MAX_DEPTH} levels")
+
+
+def _clause(name: Any, condition: Any, depth: int) -> Predicate:  # operands are of any type
+    if not isinstance(name, str):
+        raise FilterError(f"unknown field {name!r}; a field is a text")
     if name in COMBINATORS:
         if not isinstance(condition, Sequence) or isinstance(condition, str) or not condition:
             msg = f"{name} takes a list of one or more filters, not {condition!r}"
@@ -151,26 +177,31 @@ def _clause(name: str, condition: Any, depth: int) -> Predicate:  # operands are
         raise _unknown_operator(name, COMBINATORS)
     check_field(name)
     path = tuple(name.split("."))
-    test = _condition(path[0], condition)
-    return lambda record: test(list(values_at(dict(record), path)))
+    test = _condition(path[0], condition, depth)
+    if len(path) == 1:
+        return lambda record: test([record.get(name, _MISSING)])
+    return lambda record: test(list(_elements(record, path)))
 
 
-_Test: TypeAlias = Callable[[list[AnyValue]], bool]
+_Test: TypeAlias = Callable[[list[Any]], bool]
 
 
-def _condition(top: str, condition: Any) -> _Test:
-    if not isinstance(condition, Mapping) or not any(str(key).startswith("$") for key in condition):
-        return _operator(top, "$eq", condition)
-    tests = [_operator(top, str(name), operand) for name, operand in condition.items()]
+def _condition(top: str, condition: Any, depth: int) -> _Test:
+    if not _has_operators(condition):
+        return _operator(top, "$eq", condition, depth)
+    tests = [_operator(top, str(name), operand, depth) for name, operand in condition.items()]
     return lambda found: all(test(found) for test in tests)
 
 
-def _operator(top: str, name: str, operand: Any) -> _Test:
+def _has_operators(condition: Any) -> bool:
+    return isinstance(condition, Mapping) and any(str(key).startswith("$") for key in condition)
+
+
+def _operator(top: str, name: str, operand: Any, depth: int) -> _Test:
     if name == "$exists":
-        return lambda found: bool(found) == bool(operand)
+        return lambda found: any(value is not _MISSING for value in found) == bool(operand)
     if name == "$not":
-        inner = _condition(top, operand)
-        return lambda found: not inner(found)
+        return _negation(top, operand, depth + 1)
     if name in {"$in", "$nin"}:
         return _membership(top, name, operand)
     if name == "$regex":
@@ -181,6 +212,14 @@ def _operator(top: str, name: str, operand: Any) -> _Test:
     if name in _COMPARISONS:
         return _comparison(top, name, operand)
     raise _unknown_operator(name, OPERATORS)
+
+
+def _negation(top: str, operand: Any, depth: int) -> _Test:
+    if not _has_operators(operand):
+        raise FilterError(f"$not takes a map of operators, such as {{'$gt': 5}}, not {operand!r}")
+    _check_depth(depth)
+    inner = _condition(top, operand, depth)
+    return lambda found: not inner(found)
 
 
 def _unknown_operator(name: str, known: Sequence[str]) -> FilterError:
@@ -199,10 +238,11 @@ def _regex(operand: Any) -> _Test:
     import re2  # only filters with $regex pay for it
 
     try:
-        pattern = re2.compile(operand)
-    except (re2.error, TypeError) as error:
-        msg = f"$regex {operand!r} is not a regular expression of RE2: {error}"
-        raise FilterError(msg) from None
+        pattern = re2.compile(operand) if isinstance(operand, str) else None
+    except re2.error as error:
+        raise FilterError(f"$regex {operand!r} is not a regular expression of RE2: {error}") from None
+    if pattern is None:
+        raise FilterError(f"$regex {operand!r} is not a regular expression: it is no text")
     return lambda found: any(isinstance(value, str) and bool(pattern.search(value)) for value in _each(found))
 
 
@@ -216,60 +256,86 @@ def _time(top: str, operand: Any) -> AnyValue:
     return nanoseconds_of(operand) if isinstance(operand, dt.datetime) else operand
 
 
-def _each(found: list[AnyValue]) -> Iterator[AnyValue]:
+def _each(found: list[Any]) -> Iterator[Any]:
     for value in found:
         yield value
         if isinstance(value, list):
             yield from value
 
 
-def _equals(found: list[AnyValue], wanted: AnyValue) -> bool:
+def _equals(found: list[Any], wanted: AnyValue) -> bool:
     if wanted is None:
-        return not found or any(value is None for value in _each(found))
+        return any(value is None or value is _MISSING for value in _each(found))
     return any(_same(value, wanted) for value in _each(found))
 
 
-def _same(value: AnyValue, wanted: AnyValue) -> bool:
+def _same(value: Any, wanted: AnyValue) -> bool:
     if _is_number(value) and _is_number(wanted):
-        return value == wanted
-    return type(value) is type(wanted) and canonical_bytes(value) == canonical_bytes(wanted)
+        return bool(value == wanted) or (_is_nan(value) and _is_nan(wanted))
+    if type(value) is not type(wanted):
+        return False
+    if isinstance(value, list) and isinstance(wanted, list):
+        return len(value) == len(wanted) and all(map(_same, value, wanted))
+    if isinstance(value, dict) and isinstance(wanted, dict):
+        return _same_map(value, wanted)
+    return bool(value == wanted)
+
+
+def _same_map(value: dict[str, AnyValue], wanted: dict[str, AnyValue]) -> bool:
+    if TYPE_KEY in wanted and canonical_bytes(value) == canonical_bytes(wanted):  # references are what they refer to
+        return True
+    return value.keys() == wanted.keys() and all(_same(value[key], wanted[key]) for key in wanted)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
 _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "$gt": lambda value, wanted: value > wanted,
-    "$gte": lambda value, wanted: value >= wanted,
-    "$lt": lambda value, wanted: value < wanted,
-    "$lte": lambda value, wanted: value <= wanted,
+    "$gt": operator.gt,
+    "$gte": operator.ge,
+    "$lt": operator.lt,
+    "$lte": operator.le,
 }
 
 
 def _comparison(top: str, name: str, operand: Any) -> _Test:
     wanted = comparable(top, operand)
-    compare = _COMPARISONS[name]
     if wanted is None or isinstance(wanted, list | dict):
-        msg = f"{name} compares numbers, texts, bytes, booleans and times, not {operand!r}"
-        raise FilterError(msg)
-    return lambda found: any(_comparable(value, wanted) and compare(value, wanted) for value in _each(found))
+        raise FilterError(f"{name} compares numbers, texts, bytes, booleans and times, not {operand!r}")
+    if _is_nan(wanted):  # equal to itself, and in no order with any other number
+        return lambda found: name in {"$gte", "$lte"} and any(map(_is_nan, _each(found)))
+    compare, measure = _COMPARISONS[name], _by_length if isinstance(wanted, bytes) else _as_it_is
+    limit = measure(wanted)
+    return lambda found: any(_is_like(value, wanted) and compare(measure(value), limit) for value in _each(found))
 
 
-def _comparable(value: AnyValue, wanted: AnyValue) -> bool:
+def _is_like(value: object, wanted: AnyValue) -> bool:
     return (_is_number(value) and _is_number(wanted)) or type(value) is type(wanted)
 
 
+def _by_length(value: Any) -> Any:
+    return len(value), value
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 def _sort_key(plain: PlainRecord, path: tuple[str, ...]) -> tuple[int, Any]:
-    value = next(values_at(dict(with_computed(plain)), path), None)
+    value = next(values_at(with_computed(plain), path), None)
     if value is None:
         return (0, 0)
     if _is_number(value):
-        return (1, value)
+        return (1, (0, 0) if _is_nan(value) else (1, value))
     if isinstance(value, str):
         return (2, value)
     if isinstance(value, dict):
-        return (3 if TYPE_KEY not in value else 4, canonical_bytes(value))
+        return (3, canonical_bytes(value))
     if isinstance(value, list):
-        return (5, canonical_bytes(value))
-    return (6, value) if isinstance(value, bytes) else (7, value)
+        return (4, canonical_bytes(value))
+    return (5, _by_length(value)) if isinstance(value, bytes) else (6, value)
