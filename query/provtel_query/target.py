@@ -67,7 +67,7 @@ class Finder:
     def find(self, target: object) -> Found:
         """Return where the lineage of a target starts.
 
-        A `Record` means itself, a text what `find_text` reads in it, anything else a value.
+        A `Record` means itself, a text what `find_text` reads in it, a path its file, anything else a value.
 
         Raises:
             UserError: Nothing in the store is meant by it.
@@ -76,7 +76,8 @@ class Finder:
             return Found([Start(generator=target)])
         if isinstance(target, str):
             return self.find_text(target)
-        return self._chosen(self._by_value(encode(target)), repr(target))
+        found = self._by_file(str(target)) if isinstance(target, Path) else None
+        return self._chosen(found if found and any(found) else self._by_value(encode(target)), repr(target))
 
     def find_text(self, text: str) -> Found:
         """Return where the lineage of what a person typed starts.

@@ -230,7 +230,9 @@ def test_a_file_is_a_target(store_of: StoreOf, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
 
     assert names(store.lineage("report.txt")) == ["t1"]
+    assert names(store.lineage(path)) == ["t1"]
     path.write_text("another")
+    assert names(store.lineage(path)) == ["t1"]
     assert names(store.lineage("report.txt")) == ["t1"]
     assert names(store.lineage(path.as_uri())) == ["t1"]
 
@@ -242,6 +244,7 @@ def test_a_path_is_a_target(store_of: StoreOf, tmp_path: Path) -> None:
     )
 
     assert names(store.lineage(str(tmp_path / "gone"))) == ["t1"]
+    assert names(store.lineage(tmp_path / "gone")) == ["t1"]
 
 
 def test_a_used_value_with_a_declared_source_leads_to_it(store_of: StoreOf) -> None:
