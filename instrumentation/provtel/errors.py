@@ -10,11 +10,14 @@ from provtel_model.journal.layout import Status
 from provtel.anatomy import bases, class_name
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from provtel_model.record import PlainError
 
     from provtel.redaction import Redaction
 
 _CANCELLATIONS: Final = frozenset({"CancelledError", "Cancelled"})
+_OWN_MODULES: Final = "provtel."
 _LONGEST_MESSAGE: Final = 4 * 2**10
 _LONGEST_TRACE: Final = 32 * 2**10
 
@@ -42,12 +45,20 @@ def describe(error: BaseException, redaction: Redaction) -> PlainError:
     if message:
         described["message"] = text_of(message, redaction, _LONGEST_MESSAGE)
     try:
-        trace = "".join(traceback.format_exception(error))
+        trace = "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
     except Exception:  # noqa: BLE001  # as above
         return described
     # The end of a trace says most.
     described["stacktrace"] = text_of(trace[-_LONGEST_TRACE:], redaction, _LONGEST_TRACE)
     return described
+
+
+def _users_part(trace: TracebackType | None) -> TracebackType | None:
+    # The frames that called the user's function are ours, and tell nothing.
+    inner = trace
+    while inner is not None and str(inner.tb_frame.f_globals.get("__name__")).startswith(_OWN_MODULES):
+        inner = inner.tb_next
+    return inner or trace
 
 
 def text_of(text: str, redaction: Redaction, longest: int) -> str:
