@@ -115,11 +115,7 @@ class Secret:
 
 def _schema(convert: Callable[[Any], object]) -> dict[str, Any]:
     """Return what pydantic wants to be told; it is a plain dict, so that the model needs no pydantic."""
-    return {
-        "type": "function-plain",
-        "function": {"type": "no-info", "function": convert},
-        "json_schema_input_schema": {"type": "str"},
-    }
+    return {"type": "function-plain", "function": {"type": "no-info", "function": convert}}
 
 
 def _text(value: object, expected: str) -> str:

@@ -77,7 +77,16 @@ class HttpServer:
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=self._server.config.get_loop_factory()) as runner:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._server.serve([self._listener]))
         finally:
             self._server.listening.set()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes an event loop: the fast one where it is installed."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return None
+    return uvloop.new_event_loop
