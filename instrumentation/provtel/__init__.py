@@ -25,7 +25,7 @@ from provtel.decorators import task, workflow
 from provtel.files import file
 from provtel.inputs import Output
 from provtel.loops import loop
-from provtel.process import VERSION
+from provtel.version import VERSION
 
 __version__ = VERSION
 

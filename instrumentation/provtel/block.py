@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from provtel import calls, notices, telemetry
 from provtel.activity import Activity, InertActivity
+from provtel.current import recorder
 from provtel.definition import Definition
 from provtel.inputs import Inputs
-from provtel.recorder import recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from provtel import inputs, notices
 from provtel.activity import Activity
-from provtel.recorder import recorder
+from provtel.current import recorder
 from provtel.stepwise import AsyncSteps, Steps
 
 if TYPE_CHECKING:

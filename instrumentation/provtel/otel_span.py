@@ -26,24 +26,16 @@ _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
 
 class RecordedSpan(Span):
-    """A span that keeps what it is told until its end is written; afterwards, and on failures, it does nothing.
+    """A span that keeps what it is told until its end is written; afterwards, and on failures, it does nothing."""
 
-    Args:
-        recorder: Takes snapshots of attribute values.
-        trace: Its trace id.
-        span_id: Its span id.
-    """
-
-    def __init__(self, recorder: Recorder, trace: bytes, span_id: int) -> None:
-        """Begin with nothing told."""
-        self.recorder = recorder
-        self.trace = trace
-        self.span_id = span_id
-        self.ended = False
-        self.facts: dict[str, Any] = {}
-        """What became known after the start, by fields of the plain record."""
-        self.failure: PlainError | None = None
-        """Why it is an error, where it was told to be one."""
+    recorder: Recorder
+    trace: bytes
+    span_id: int
+    facts: dict[str, Any]
+    """What became known after the start, by fields of the plain record."""
+    failure: PlainError | None = None
+    """Why it is an error, where it was told to be one."""
+    ended = False
 
     def get_span_context(self) -> SpanContext:
         """Return what children and links need."""

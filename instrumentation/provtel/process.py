@@ -16,11 +16,10 @@ from provtel_model import attributes as names
 from provtel_model.journal.layout import ProcessFacts
 from provtel_model.journal.liveness import boot_id, host_name, process_started
 
+from provtel.version import VERSION
+
 if TYPE_CHECKING:
     from provtel_model.anyvalue import AnyValue
-
-VERSION: Final = "0.1.0"
-"""Version of provtel; looking it up in the installed metadata would cost the first task 30 ms."""
 
 _RANK_VARIABLES: Final = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")
 _NETWORK_FILE_SYSTEMS: Final = frozenset(
@@ -43,12 +42,11 @@ _NETWORK_FILE_SYSTEMS: Final = frozenset(
 )
 
 
-def describe(store: Path, endpoint: str | None) -> ProcessFacts:
+def describe(endpoint: str | None) -> ProcessFacts:
     """Return what the journal says of this process.
 
     Args:
-        store: Store folder that the journal lies in.
-        endpoint: Where the records are to be sent; without one they are for the store.
+        endpoint: Where the records are to be sent; without one they are for the store that the journal lies in.
     """
     pid = os.getpid()
     return ProcessFacts(
@@ -58,7 +56,6 @@ def describe(store: Path, endpoint: str | None) -> ProcessFacts:
         started=process_started(pid) or 0,
         boot=boot_id(),
         host=host_name(),
-        store=None if endpoint else os.fsencode(store).decode("utf-8", "replace"),
         endpoint=endpoint,
     )
 

@@ -1,8 +1,7 @@
-"""What records in this process: made by the first activity, left behind by a forked child, gone when switched off."""
+"""Takes what is recorded to the journal, and what values were to their forms."""
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from provtel_model.errors import StoreError
 from provtel_model.store_folder import find_store
 
-from provtel import notices, settings
+from provtel import notices
 from provtel.process import describe
 from provtel.same_object import Origins
 from provtel.snapshot import Snapshots
@@ -35,25 +34,21 @@ class Recorder:
         self.settings = chosen
         self.snapshots = Snapshots(chosen)
         self.origins = Origins()
+        self.start = self._start_first
+        """Write the start of an activity; where there is no journal it is dropped."""
+        self.end = self._end_unwritten
+        """Write the end of an activity whose start was written here."""
         self._writer: JournalWriter | None = None
         self._retry_at = 0.0
         self._opening = threading.Lock()
 
-    @property
-    def writer(self) -> JournalWriter | None:
-        """The journal's writer, once there is one."""
-        return self._writer
-
-    def start(self, activity: Started) -> None:
-        """Write the start of an activity; where there is no journal it is counted as dropped."""
-        writer = self._writer or self._open()
+    def _start_first(self, activity: Started) -> None:
+        writer = self._open()
         if writer is not None:
             writer.start(activity)
 
-    def end(self, activity: Started, payload: bytes) -> None:
-        """Write the end of an activity whose start was written here."""
-        if self._writer is not None:
-            self._writer.end(activity, payload)
+    def _end_unwritten(self, activity: Started, payload: bytes) -> None:
+        """Do nothing: there is no journal, so the start is not in it."""
 
     def abandon(self) -> None:
         """Let go of the parent's journal, in a forked child."""
@@ -68,6 +63,9 @@ class Recorder:
             if self._writer is None and time.monotonic() >= self._retry_at:
                 self._retry_at = time.monotonic() + _RETRY_SECONDS
                 self._writer = self._make()
+                if self._writer is not None:
+                    # From here on there is nothing between an activity and the writer.
+                    self.start, self.end = self._writer.start, self._writer.end
             return self._writer
         finally:
             self._opening.release()
@@ -75,7 +73,7 @@ class Recorder:
     def _make(self) -> JournalWriter | None:
         try:
             store = find_store()
-            process = describe(store, self.settings.endpoint)
+            process = describe(self.settings.endpoint)
             writer = make_journal(store, process, self.settings.max_journal_size)
         except (OSError, StoreError) as error:
             reason = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else error
@@ -86,34 +84,3 @@ class Recorder:
 
             shipper.begin(self, writer, self.settings.endpoint)
         return writer
-
-
-_current: Recorder | None = None
-
-
-def recorder() -> Recorder | None:
-    """Return what records in this process; ``None`` where capture is switched off."""
-    global _current  # noqa: PLW0603  # there is one journal a process
-    if _current is None:
-        chosen = settings.current()
-        if chosen.disabled:
-            return None
-        _current = Recorder(chosen)
-    return _current
-
-
-def retire(old: Recorder) -> None:
-    """Record into a new journal from now on, which the next activity makes."""
-    global _current  # noqa: PLW0603  # as above
-    if _current is old:
-        _current = None
-
-
-def _after_fork_in_child() -> None:
-    parents = _current
-    if parents is not None:
-        retire(parents)
-        parents.abandon()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

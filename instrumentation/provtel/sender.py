@@ -12,7 +12,7 @@ from provtel_model.components import Signal
 from provtel_model.errors import PermanentError, RetryableError
 
 from provtel import notices
-from provtel.process import VERSION
+from provtel.version import VERSION
 
 if TYPE_CHECKING:
     from provtel_model.components import Batch

@@ -15,7 +15,7 @@ from provtel_model.components import Signal
 from provtel_model.errors import DeliveryError, MalformedError, RetryableError
 from provtel_model.journal import JournalDrainer, destination, drain_journal, find_journals, is_dead
 
-from provtel import notices, recorder
+from provtel import current, notices
 from provtel.sender import RefusedError, Sender
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Shipper:
     def _close_journal(self) -> None:
         """Give the journal up where nothing is open, so that it is removed when all is acknowledged."""
         if not self._writer.open:
-            recorder.retire(self._owner)
+            current.retire(self._owner)
             self._writer.close()
 
 

@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     """Returns CPU seconds so far, user first, then system; what follows is of no concern."""
 
 
-def _thread_usage() -> Usage:
-    thread = getattr(resource, "RUSAGE_THREAD", None)
-    if thread is not None:
-        return functools.partial(resource.getrusage, thread)
-    return lambda: (time.thread_time(), 0.0)
+_thread_time: Final = time.thread_time_ns
+_getrusage: Final = resource.getrusage
+_THREAD: Final[int | None] = getattr(resource, "RUSAGE_THREAD", None)
 
 
-usage_of_thread: Final[Usage] = _thread_usage()
+def usage_of_thread() -> Sequence[float]:
+    """Return the CPU seconds of this thread."""
+    # The kernel brings a thread's usage up to date at its ticks of milliseconds, and whenever this clock is read.
+    total = _thread_time()
+    return (total / 1e9, 0.0) if _THREAD is None else _getrusage(_THREAD)
+
+
 usage_of_process: Final[Usage] = functools.partial(resource.getrusage, resource.RUSAGE_SELF)
 
 PROCESS_SCOPE: Final[dict[str, AnyValue]] = {names.TASK_CPU_SCOPE.removeprefix(names.TASK_PREFIX): "process"}

@@ -91,7 +91,12 @@ class JournalWriter:
             self.open[activity.span_id] = activity
             segment = self._segment
             try:
-                if segment is not None and _interned(segment, activity) and segment.append(activity.start_payload):
+                known = activity.definition.stamp is segment and activity.run.stamp is segment
+                if (
+                    segment is not None
+                    and (known or _intern(segment, activity))
+                    and segment.append(activity.start_payload)
+                ):
                     self.appended += 1
                     return
                 # The next segment begins with all that is open, this one included.
@@ -143,7 +148,7 @@ class JournalWriter:
         open_now = list(self.open.values())
         new = self._new_segment(self._number + 1, room + sum(map(_size_of, open_now)))
         for activity in open_now:
-            _interned(new, activity)
+            _intern(new, activity)
             new.append(activity.start_payload)
         self.appended += 1
         self._segment = new
@@ -181,7 +186,7 @@ class JournalWriter:
         )
 
 
-def _interned(segment: Segment, activity: Started) -> bool:
+def _intern(segment: Segment, activity: Started) -> bool:
     """Write what an activity refers to into a segment where it is not there yet; say whether there was room."""
     for facts in (activity.definition, activity.run):
         if facts.stamp is not segment:

@@ -6,15 +6,19 @@ process living or dead, can drain it: the shipper, the embedded store, a collect
 
 from __future__ import annotations
 
-from provtel_model.journal.drain import (
-    Destination,
-    DrainOutcome,
-    JournalDrainer,
-    destination,
-    drain_journal,
-    is_dead,
-)
-from provtel_model.journal.places import find_journals, registered_journals
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from provtel_model.journal.drain import (
+        Destination,
+        DrainOutcome,
+        JournalDrainer,
+        destination,
+        drain_journal,
+        is_dead,
+    )
+    from provtel_model.journal.places import find_journals, registered_journals
 
 __all__ = [
     "Destination",
@@ -26,3 +30,13 @@ __all__ = [
     "is_dead",
     "registered_journals",
 ]
+
+_PLACES: Final = frozenset({"find_journals", "registered_journals"})
+
+
+def __getattr__(name: str) -> Any:
+    # A process that only writes its journal imports `layout` from here, and is spared what reading needs.
+    if name not in __all__:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{'places' if name in _PLACES else 'drain'}"), name)

@@ -72,7 +72,10 @@ def destination(journal: Path) -> Destination:
     except OSError as error:
         msg = f"{journal} cannot be read: {error.strerror}"
         raise MalformedError(msg) from error
-    return Destination(Path(writer.store) if writer.store is not None else None, writer.endpoint)
+    if writer.endpoint is not None:
+        return Destination(None, writer.endpoint)
+    # A store folder may have been moved since: where the journal is tells where its store is.
+    return Destination(journal.absolute().parent.parent if writer.store is None else Path(writer.store), None)
 
 
 def is_dead(journal: Path) -> bool:

@@ -94,8 +94,8 @@ class ProcessFacts:
         started: When the process started, in the kernel's own unit; tells two processes with one pid apart.
         boot: Id of the kernel's boot: equal for two processes that share a kernel.
         host: Name of the host.
-        store: Store folder that the records are for, where it is a store.
-        endpoint: OTLP endpoint that the records are for, where it is an endpoint.
+        store: Store folder that the records are for, where it is another one than that in which the journal lies.
+        endpoint: OTLP endpoint that the records are for, where they are not for a store.
     """
 
     resource: dict[str, AnyValue]

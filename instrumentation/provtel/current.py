@@ -1,0 +1,45 @@
+"""The recorder of this process: made by the first activity, left behind by a forked child, none when switched off."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provtel.recorder import Recorder
+
+_current: Recorder | None = None
+
+
+def recorder() -> Recorder | None:
+    """Return what records in this process; ``None`` where capture is switched off."""
+    return _current or _make()
+
+
+def _make() -> Recorder | None:
+    # What records is loaded with the first activity: a program that imports us and runs none is spared it.
+    from provtel import settings
+    from provtel.recorder import Recorder
+
+    global _current  # noqa: PLW0603  # there is one journal a process
+    chosen = settings.current()
+    if not chosen.disabled and _current is None:
+        _current = Recorder(chosen)
+    return _current
+
+
+def retire(old: Recorder) -> None:
+    """Record into a new journal from now on, which the next activity makes."""
+    global _current  # noqa: PLW0603  # as above
+    if _current is old:
+        _current = None
+
+
+def _after_fork_in_child() -> None:
+    parents = _current
+    if parents is not None:
+        retire(parents)
+        parents.abandon()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
