@@ -46,7 +46,7 @@ docs: $(VENV)/.dev ## write the generated reference pages anew
 	@$(PY) -m docs.generate
 
 clean: ## remove what the targets made here
-	@rm -rf $(VENV) demo_output dist .provtel .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) demo_output digits_output dist .provtel .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
