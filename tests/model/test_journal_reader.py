@@ -18,13 +18,14 @@ from provtel_model.journal.layout import (
     segment_number,
 )
 from provtel_model.journal.reader import JournalReader, read_process
+from provtel_model.journal.records import record_of
 from provtel_model.record import PlainRecord, State
 
 from tests.model.journals import START_TIME, TRACE, JournalFile
 
 
 def _ended(journal: JournalFile) -> list[PlainRecord]:
-    reader = JournalReader(journal.folder, START_OF_JOURNAL)
+    reader = JournalReader(journal.folder, START_OF_JOURNAL, record_of)
     return [plain for plain, _ in reader.ended(alive=False)]
 
 
@@ -147,7 +148,7 @@ def test_open_activities_by_state(tmp_path: Path) -> None:
     """An open activity has its inputs, and a sign of life that is never before its start."""
     journal = JournalFile(tmp_path / "store")
     journal.start(1, [1, 2])
-    reader = JournalReader(journal.folder, START_OF_JOURNAL)
+    reader = JournalReader(journal.folder, START_OF_JOURNAL, record_of)
     assert list(reader.ended(alive=True)) == []
 
     (running,) = reader.open(State.RUNNING, 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,7 @@ class JournalDrainer:
     def __init__(self, journal: Path) -> None:
         """Begin at the journal's cursor."""
         self._journal = journal
-        self._reader: JournalReader | None = None
+        self._reader: JournalReader[bytes] | None = None
         self._announced: dict[str, int] = {}
 
     def drain(self, sink: Sink, *, remove: bool = True, heartbeat: float = 0.0, exiting: bool = False) -> DrainOutcome:
@@ -147,7 +148,7 @@ class JournalDrainer:
             return DrainOutcome(0, finished=True)
         # Judged before anything is read: a writer found dead has written its last frame.
         life = liveness(self._journal, read_process(self._journal))
-        reader, self._reader = self._reader or JournalReader(self._journal, _read_cursor(self._journal)), None
+        reader, self._reader = self._reader or self._new_reader(), None
         records = self._give_ended(reader, sink, alive=life is not Liveness.DEAD, remove=remove)
         # Kept only now: what a sink refused has to be read again.
         self._reader = reader
@@ -157,10 +158,18 @@ class JournalDrainer:
             _remove_folder(self._journal)
         return DrainOutcome(records, finished=life is Liveness.DEAD)
 
-    def _give_ended(self, reader: JournalReader, sink: Sink, *, alive: bool, remove: bool) -> int:
+    def _new_reader(self) -> JournalReader[bytes]:
+        # The codec loads protobuf, which a process that only writes its journal never needs.
+        from provtel_model.journal.spans import SpanBuilder
+
+        return JournalReader(self._journal, _read_cursor(self._journal), SpanBuilder())
+
+    def _give_ended(self, reader: JournalReader[bytes], sink: Sink, *, alive: bool, remove: bool) -> int:
+        from provtel_model.otlp.encode import traces
+
         records = 0
         for chunk in _chunks(reader.ended(alive=alive)):
-            _give(chunk, sink)
+            sink(traces(reader.resource, reader.scope, chunk))
             records += len(chunk)
             _write_cursor(self._journal, reader.position)
             if remove:
@@ -195,11 +204,11 @@ def _state_of_open(life: Liveness, *, exiting: bool) -> tuple[State, int | None]
     return (State.LOST if life is Liveness.DEAD else State.RUNNING), None
 
 
-def _chunks(records: Iterator[tuple[PlainRecord, int]]) -> Iterator[list[PlainRecord]]:
-    chunk: list[PlainRecord] = []
+def _chunks(spans: Iterator[tuple[bytes, int]]) -> Iterator[list[bytes]]:
+    chunk: list[bytes] = []
     nbytes = 0
-    for plain, size in records:
-        chunk.append(plain)
+    for span, size in spans:
+        chunk.append(span)
         nbytes += size
         if len(chunk) >= _CHUNK_RECORDS or nbytes >= _CHUNK_BYTES:
             yield chunk
@@ -209,7 +218,6 @@ def _chunks(records: Iterator[tuple[PlainRecord, int]]) -> Iterator[list[PlainRe
 
 
 def _give(records: list[PlainRecord], sink: Sink) -> None:
-    # The codec loads protobuf, which a process that only writes its journal never needs.
     from provtel_model.otlp import encode
 
     for batch in encode(records):
@@ -225,11 +233,14 @@ def _read_cursor(journal: Path) -> Cursor:
 
 
 def _write_cursor(journal: Path, cursor: Cursor) -> None:
-    # Without it a later drain gives again what the store already has, which the store merges.
+    # In place and of one width: a rename makes some file systems flush, which costs milliseconds. Without the file a
+    # later drain gives again what the store already has, which the store merges.
     with contextlib.suppress(OSError):
-        new = journal / f"{CURSOR_FILE}.new"
-        new.write_text(f"{cursor.segment} {cursor.offset}\n", encoding="ascii")
-        new.replace(journal / CURSOR_FILE)
+        file = os.open(journal / CURSOR_FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(file, b"%08d %020d\n" % cursor, 0)
+        finally:
+            os.close(file)
 
 
 def _remove_segments(journal: Path, *, before: int) -> None:

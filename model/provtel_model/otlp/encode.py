@@ -77,6 +77,11 @@ _NOTHING: Final[dict[str, AnyValue]] = {}
 _NO_SCOPE: Final[PlainScope] = {}
 
 
+def traces(resource: dict[str, AnyValue], scope: PlainScope, spans: list[bytes]) -> Batch:
+    """Return a request of spans that are encoded already and have resource and scope in common."""
+    return Batch(Signal.TRACES, wire.sized(1, _group(resource, scope, spans)), len(spans))
+
+
 def _group(resource: dict[str, AnyValue], scope: PlainScope, items: list[bytes]) -> bytes:
     header = wire.text(1, scope.get("name", "")) + wire.text(2, scope.get("version", ""))
     header += wire.key_values(3, scope.get("attributes", {}))
@@ -86,10 +91,12 @@ def _group(resource: dict[str, AnyValue], scope: PlainScope, items: list[bytes])
 
 def _item(plain: PlainRecord) -> tuple[Signal, bytes]:
     state = State(plain["status"])
-    return (Signal.TRACES, _span(plain, state)) if state.ended else (Signal.LOGS, _log_record(plain, state))
+    return (Signal.TRACES, encode_span(plain)) if state.ended else (Signal.LOGS, _log_record(plain, state))
 
 
-def _span(plain: PlainRecord, state: State) -> bytes:
+def encode_span(plain: PlainRecord) -> bytes:
+    """Return the content of the ``Span`` of a record that has ended."""
+    state = State(plain["status"])
     attributes = to_attributes(plain)
     error = plain.get("error", {})
     if state is State.CANCELLED:

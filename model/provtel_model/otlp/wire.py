@@ -21,6 +21,7 @@ _SIZED: Final = 2
 _MASK64: Final = 2**64 - 1
 _LOW_BITS: Final = 0x7F
 _MORE: Final = 0x80
+_TWO_BYTES: Final = 0x4000
 
 _ONE_BYTE: Final = [bytes((number,)) for number in range(_MORE)]
 _DOUBLE: Final = struct.Struct("<d").pack
@@ -31,6 +32,8 @@ def varint(number: int) -> bytes:
     """Return a number as a varint; a negative one as its 64-bit two's complement."""
     if 0 <= number < _MORE:
         return _ONE_BYTE[number]
+    if 0 <= number < _TWO_BYTES:
+        return bytes((number & _LOW_BITS | _MORE, number >> 7))
     number &= _MASK64
     result = bytearray()
     while number > _LOW_BITS:
@@ -67,7 +70,7 @@ def fixed64(field: int, value: int) -> bytes:
 
 def key_values(field: int, attributes: Mapping[str, AnyValue]) -> bytes:
     """Return a repeated field of ``KeyValue``, one for each attribute."""
-    return b"".join([sized(field, _key_value(key, value)) for key, value in attributes.items()])
+    return b"".join([sized(field, key_value(key, value)) for key, value in attributes.items()])
 
 
 def join(field: int, messages: Iterable[bytes]) -> bytes:
@@ -80,7 +83,8 @@ def _key(key: str) -> bytes:
     return sized(1, key.encode())
 
 
-def _key_value(key: str, value: AnyValue) -> bytes:
+def key_value(key: str, value: AnyValue) -> bytes:
+    """Return the content of a ``KeyValue``."""
     content = _any_value(value)
     return _key(key) + b"\x12" + varint(len(content)) + content
 

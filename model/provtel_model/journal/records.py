@@ -1,0 +1,157 @@
+"""From the frames of an activity to its plain record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+from provtel_model import attributes as names
+from provtel_model.journal.layout import Status
+from provtel_model.record import PlainRecord, State, record_id
+
+if TYPE_CHECKING:
+    from provtel_model.anyvalue import AnyValue
+    from provtel_model.journal.layout import ProcessFacts
+
+_STATES: Final = {Status.FINISHED: State.FINISHED, Status.ERROR: State.ERROR, Status.CANCELLED: State.CANCELLED}
+_CPU_USER: Final = names.TASK_CPU_USER.removeprefix(names.TASK_PREFIX)
+_CPU_SYSTEM: Final = names.TASK_CPU_SYSTEM.removeprefix(names.TASK_PREFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionFacts:
+    """What a definition frame holds."""
+
+    number: int
+    used: list[str]
+    generated: list[str]
+    facts: dict[str, Any]
+
+
+class Started(NamedTuple):
+    """A start, and what it refers to.
+
+    Args:
+        definition: What all activities of its definition have in common.
+        context: The run it belongs to, by fields of the plain record.
+        items: The items of its frame, without the kind.
+    """
+
+    definition: DefinitionFacts
+    context: dict[str, Any]
+    items: list[Any]
+
+    @property
+    def context_number(self) -> int:
+        """The number of its context within the journal."""
+        return cast("int", self.items[1])
+
+
+class Ended(NamedTuple):
+    """An activity that ended.
+
+    Args:
+        start: Its start.
+        end: The items of its end, without the kind.
+        origin: What every record of the process has in common.
+    """
+
+    start: Started
+    end: list[Any]
+    origin: dict[str, Any]
+
+
+def record_of(ended: Ended) -> PlainRecord:
+    """Return the record of an activity that ended."""
+    start, end, origin = ended
+    _span, ended_at, status, generated, cpu_user, cpu_system = end[:6]
+    plain = _record(start, origin)
+    plain["status"] = _STATES[status].value
+    plain["ended_at"] = ended_at
+    if generated := _by_role(start.definition.generated, generated):
+        plain["generated"] = generated
+    if cpu_user is not None:
+        # The kernel counts microseconds; more digits are the float's.
+        cost = {_CPU_USER: round(cpu_user, 6), _CPU_SYSTEM: round(cpu_system, 6)}
+        plain["telemetry"] = {**plain.get("telemetry", {}), **cost}
+    if len(end) > 6:  # noqa: PLR2004  # the facts, which most ends have not
+        _add_facts(plain, end[6])
+    _add_exception_event(plain)
+    return plain
+
+
+def open_record_of(start: Started, origin: dict[str, Any], status: State, seen_at: int) -> PlainRecord:
+    """Return the record of an activity that has not ended."""
+    plain = _record(start, origin)
+    plain["status"] = status.value
+    plain["last_seen_at"] = max(seen_at, plain["started_at"])
+    return plain
+
+
+def origin_of(process: ProcessFacts) -> dict[str, Any]:
+    """Return what every record of a process has in common."""
+    resource = process.resource
+    result: dict[str, Any] = {
+        "resource": resource,
+        "scope": {"name": names.SCOPE_NAME, "version": process.version},
+    }
+    for name, key in ((names.HOST_NAME, "host"), (names.PROCESS_PID, "pid"), (names.MPI_RANK, "rank")):
+        if name in resource:
+            result[key] = resource[name]
+    return result
+
+
+def _record(start: Started, origin: dict[str, Any]) -> PlainRecord:
+    _, _, trace, span, parent, started_at, used = start.items[:7]
+    trace_id = trace.hex()
+    plain: dict[str, Any] = {
+        "trace_id": trace_id,
+        "span_id": f"{span:016x}",
+        **start.definition.facts,
+        **start.context,
+        "started_at": started_at,
+        **origin,
+    }
+    if parent is not None:
+        plain["parent_id"] = record_id(trace_id, f"{parent:016x}")
+    if used := _by_role(start.definition.used, used):
+        plain["used"] = used
+    result = cast("PlainRecord", plain)
+    if len(start.items) > 7:  # noqa: PLR2004  # the facts, which most starts have not
+        _add_facts(result, start.items[7])
+    return result
+
+
+def _by_role(roles: list[str], values: list[AnyValue] | dict[str, AnyValue] | None) -> dict[str, AnyValue]:
+    if isinstance(values, list):
+        return dict(zip(roles, values, strict=False))
+    return values or {}
+
+
+def _add_facts(plain: PlainRecord, facts: dict[str, Any]) -> None:
+    target = cast("dict[str, Any]", plain)
+    for key, value in facts.items():
+        known = target.get(key)
+        if isinstance(known, dict):
+            target[key] = {**known, **value}
+        elif isinstance(known, list):
+            target[key] = known + value
+        else:
+            target[key] = value
+
+
+def _add_exception_event(plain: PlainRecord) -> None:
+    """Give an error the span event by which it travels; the journal has it once."""
+    if "error" not in plain:
+        return
+    error = plain["error"]
+    said = {
+        names.EXCEPTION_TYPE: error.get("type"),
+        names.EXCEPTION_MESSAGE: error.get("message"),
+        names.EXCEPTION_STACKTRACE: error.get("stacktrace"),
+    }
+    attributes: dict[str, AnyValue] = {name: value for name, value in said.items() if value is not None}
+    plain["events"] = [
+        *plain.get("events", ()),
+        {"name": names.EXCEPTION_EVENT, "time": plain["ended_at"], "attributes": attributes},
+    ]
