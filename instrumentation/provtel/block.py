@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from provtel import calls, notices, telemetry
 from provtel.activity import Activity, InertActivity
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+_F = TypeVar("_F", bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any]")
 _MAX_DEFINITIONS: Final = 1000
 _definitions: Final[dict[tuple[str, str, str | None], Definition]] = {}
 
@@ -52,10 +53,14 @@ class Block:
         self._campaign = campaign
         self._running: list[Activity] = []
 
-    def __call__(self, function: Any) -> Any:
+    def __call__(self, function: _F) -> _F:
         """Decorate a function: each of its calls is an activity."""
+        decorated: _F = self._decorate(function)
+        return decorated
+
+    def _decorate(self, function: Any) -> Any:
         if isinstance(function, staticmethod | classmethod):
-            return type(function)(self(function.__func__))
+            return type(function)(self._decorate(function.__func__))
         definition = Definition(
             self._kind,
             self._name or _name_of(function),
