@@ -11,6 +11,8 @@ from typing import Any, Final
 
 _of_type: Final = type.__getattribute__
 _HEAP_TYPE: Final = 1 << 9
+_PROGRAM: Final = "__main__"
+_PROGRAM_IN_WORKER: Final = "__mp_main__"
 _PYTHON_BUILTINS: Final = "builtins"
 _RECORD_MARKS: Final = frozenset({"__dataclass_fields__", "__attrs_attrs__", "__pydantic_fields__", "model_fields"})
 _RECORD_TYPES: Final = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
@@ -24,9 +26,17 @@ def bases(kind: type) -> tuple[type, ...]:
 
 def class_name(kind: type) -> str:
     """Return the qualified name of a class; of a built-in one without its module."""
-    module = _text(kind, "__module__")
+    module = module_name(_text(kind, "__module__"))
     name = _text(kind, "__qualname__")
     return name if module in {_PYTHON_BUILTINS, ""} else f"{module}.{name}"
+
+
+def module_name(module: str) -> str:
+    """Return a module's name as the user's program knows it.
+
+    A worker process that was not forked imports the program under another name; what it makes is still the same.
+    """
+    return _PROGRAM if module == _PROGRAM_IN_WORKER else module
 
 
 def class_attribute(kind: type, name: str) -> Any:
