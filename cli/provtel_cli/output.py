@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDE: Final = 100_000
+_FILLING: Final = re.compile(r" +$", re.MULTILINE)
 _SHOWN: Final = 5
 
 
@@ -24,8 +26,20 @@ def console() -> Console:
     """Return the console for people; where nobody watches, no line is cut or wrapped."""
     from rich.console import Console
 
-    watched = sys.stdout.isatty()
-    return Console(highlight=False, markup=False, emoji=False, width=None if watched else _WIDE)
+    options: dict[str, Any] = {} if sys.stdout.isatty() else {"width": _WIDE, "file": _Trimmed()}
+    return Console(highlight=False, markup=False, emoji=False, **options)
+
+
+class _Trimmed:
+    """Standard output, without the blanks that fill a table's lines to its width."""
+
+    def write(self, text: str) -> int:
+        """Write a text that holds whole lines."""
+        return sys.stdout.write(_FILLING.sub("", text))
+
+    def flush(self) -> None:
+        """Bring what was written out."""
+        sys.stdout.flush()
 
 
 def print_json(items: Iterable[Any]) -> None:
