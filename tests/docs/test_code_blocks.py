@@ -34,7 +34,7 @@ CHANGING = {
     "─+": "─",
 }
 SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-SECONDS = 60
+SECONDS = 180
 
 
 @dataclass(frozen=True)

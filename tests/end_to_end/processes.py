@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 PROVTEL: Final = Path(sys.executable).with_name("provtel")
-SECONDS: Final = 60
+SECONDS: Final = 180
 
 
 @dataclass(frozen=True)
