@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from provtel_model.components import WriteResult
 from provtel_model.dataflow import data_keys
@@ -113,6 +113,7 @@ def test_what_came_before_is_a_duplicate(backend: Backend, batch: list[PlainReco
 
 
 @given(plains=st.lists(PLAIN_RECORDS, max_size=12), queries=st.lists(QUERIES, min_size=1, max_size=8))
+@example([numbered(1)], [Query({"trace_id": TRACES[2], "id": {"$in": [f"{TRACES[2]}-{2:016x}"]}})])
 @settings(max_examples=150)
 def test_a_reader_finds_what_a_scan_finds(backend: Backend, plains: list[PlainRecord], queries: list[Query]) -> None:
     """For any records and queries `find` and `count` give what a filter over a list gives, in the order asked for."""

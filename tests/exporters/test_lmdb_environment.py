@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import lmdb
 import pytest
-from provtel_exporters.lmdb import LmdbReader, LmdbWriter, environment, layout, open_reader
-from provtel_exporters.lmdb.environment import Environment, Transaction
+from provtel_exporters.lmdb import LmdbReader, LmdbWriter, environment, files, layout, open_reader, unlocked
+from provtel_exporters.lmdb.environment import Environment
+from provtel_exporters.lmdb.files import Transaction
 from provtel_model.errors import RetryableError, StoreError
 from provtel_model.filters import Query
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
@@ -77,7 +82,7 @@ def test_a_closed_store_says_so(store: Path) -> None:
 
 def test_the_map_grows_under_readers_and_other_writers(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full map grows, here and in other processes, and whoever has the store open follows."""
-    monkeypatch.setattr(environment, "_FIRST_MAP_SIZE", 2**19)
+    monkeypatch.setattr(files, "_FIRST_MAP_SIZE", 2**19)
     small = store.parent / "small"
     _write(small, 0)
     reader, writer = open_reader(str(small)), LmdbWriter(small / LMDB_FOLDER)
@@ -95,7 +100,7 @@ def test_the_map_grows_under_readers_and_other_writers(store: Path, monkeypatch:
 
 def test_a_map_that_cannot_grow_is_an_error_for_now(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the largest size a write is refused, and what was stored stays."""
-    monkeypatch.setattr(environment, "_FIRST_MAP_SIZE", 2**19)
+    monkeypatch.setattr(files, "_FIRST_MAP_SIZE", 2**19)
     monkeypatch.setattr(environment, "_LARGEST_MAP_SIZE", 2**20)
     small = store.parent / "small"
     _write(small, 0)
@@ -110,11 +115,8 @@ def test_a_map_that_cannot_grow_is_an_error_for_now(store: Path, monkeypatch: py
 
 def test_slots_of_dead_readers_are_cleared(store: Path) -> None:
     """A reader that was killed holds no pages any more once the store is opened again."""
-    command = [sys.executable, "-m", "tests.exporters.lmdb_process", "hold_a_reader", str(store / LMDB_FOLDER)]
-    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.kill()
+    with _reading(store) as process:
+        pass
 
     opened = Environment.acquire(store / LMDB_FOLDER, writable=False)
     assert opened._files is not None
@@ -124,21 +126,79 @@ def test_slots_of_dead_readers_are_cleared(store: Path) -> None:
 
 def test_a_snapshot_that_changed_unseen_is_read_again(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the lock file a read whose pages may have been reused is thrown away, results and failures alike."""
-    monkeypatch.setattr(environment, "_can_lock", lambda _: False)
+    monkeypatch.setattr(environment, "can_lock", lambda _: False)
     opened = Environment.acquire(store / LMDB_FOLDER, writable=False)
     calls = 0
 
     def work(_: Transaction) -> int:
         nonlocal calls
         calls += 1
-        if calls == 1:
+        if calls <= 2:
             _run("write_thrice", store)
         if calls == 2:
-            _run("write_thrice", store)
             raise lmdb.CorruptedError("torn")
         return calls
 
-    assert opened.read(work) in {2, 3}
+    assert isinstance(opened._files, unlocked.FilesAtRest)
+    assert opened.read(work) == 3
+    opened.release()
+
+
+def test_what_others_have_open_is_copied_to_be_read(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the lock file a store in use is read from a copy, made anew when the store changed, and removed."""
+    monkeypatch.setattr(environment, "can_lock", lambda _: False)
+    monkeypatch.setattr(tempfile, "tempdir", str(store.parent))
+    with _reading(store) as process:
+        reader = open_reader(str(store))
+
+        assert reader.count(Query()) == 1
+        _run("write_thrice", store)
+        assert reader.count(Query()) == 4
+        assert reader._environment is not None
+        assert isinstance(reader._environment._files, unlocked.CopiedFiles)
+        assert len(list(store.parent.iterdir())) == 2
+
+        process.kill()
+        process.wait()
+        _run("write_thrice", store)
+        assert reader.count(Query()) == 4
+        assert isinstance(reader._environment._files, unlocked.FilesAtRest)
+        assert list(store.parent.iterdir()) == [store]
+        reader.close()
+
+
+def test_what_changes_too_fast_to_be_copied_is_an_error(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that never stands still is not guessed at: the error says what its owner can do."""
+    transactions = itertools.count(step=2)
+    monkeypatch.setattr(environment, "can_lock", lambda _: False)
+    monkeypatch.setattr(unlocked, "is_open_somewhere", lambda _: True)
+    monkeypatch.setattr(unlocked, "_last_transaction", lambda _: next(transactions))
+
+    with pytest.raises(StoreError, match=r"chmod o\+rw .*lock.mdb"):
+        open_reader(str(store))
+    assert not environment._registry
+
+
+@contextmanager
+def _reading(store: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Let another process read a store; it says when it does."""
+    command = [sys.executable, "-m", "tests.exporters.lmdb_process", "hold_a_reader", str(store / LMDB_FOLDER)]
+    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_damage_is_an_error_of_the_store(store: Path) -> None:
+    """What LMDB says of damaged pages names the store, and is no traceback."""
+    opened = Environment.acquire(store / LMDB_FOLDER, writable=False)
+
+    def work(_: Transaction) -> None:
+        raise lmdb.CorruptedError("damaged page")
+
+    with pytest.raises(StoreError, match=f"{store}.*damaged page"):
+        opened.read(work)
     opened.release()
 
 

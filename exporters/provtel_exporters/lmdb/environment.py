@@ -8,99 +8,31 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import lmdb
 from provtel_model.errors import StoreError
-from provtel_model.store_folder import make_store
 
-from provtel_exporters.lmdb import layout
-from provtel_exporters.lmdb.parts import KnownParts
+from provtel_exporters.lmdb.files import (
+    MAX_READERS,
+    Files,
+    Transaction,
+    can_lock,
+    open_for_reading,
+    open_for_writing,
+    require,
+)
+from provtel_exporters.lmdb.gate import Gate
+from provtel_exporters.lmdb.unlocked import SnapshotLostError, open_unlocked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
-DATA_FILE: Final = "data.mdb"
-LOCK_FILE: Final = "lock.mdb"
-
-_FIRST_MAP_SIZE: Final = 2**30
 _LARGEST_MAP_SIZE: Final = 2**46
-_MAX_READERS: Final = 2048
-_UNLOCKED_TRIES: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """A transaction and what it works on.
-
-    Args:
-        txn: LMDB's own transaction.
-        databases: The store's databases.
-        known: Interned parts that this process has seen committed.
-    """
-
-    txn: lmdb.Transaction[bytes]
-    databases: layout.Databases
-    known: KnownParts
-
-
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """An open LMDB environment and the files that it belongs to."""
-
-    env: lmdb.Environment
-    databases: layout.Databases
-    writable: bool
-    locked: bool
-    identity: tuple[int, int]
-    known: KnownParts = field(default_factory=KnownParts)
-
-
-class _Gate:
-    """Lets many in, or one alone."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition(threading.Lock())
-        self._inside = 0
-        self._asked_for_alone = 0
-
-    def __enter__(self) -> None:
-        with self._condition:
-            while self._asked_for_alone:
-                self._condition.wait()
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._condition:
-            self._inside -= 1
-            self._condition.notify_all()
-
-    def close(self) -> None:
-        """Wait until nobody is inside, and let nobody in until `open`."""
-        self._condition.acquire()
-        self._asked_for_alone += 1
-        while self._inside:
-            self._condition.wait()
-
-    def open(self) -> None:
-        """Let others in again."""
-        self._asked_for_alone -= 1
-        self._condition.notify_all()
-        self._condition.release()
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Close the gate for the length of a block."""
-        self.close()
-        try:
-            yield
-        finally:
-            self.open()
+_READ_TRIES: Final = 20
 
 
 class Environment:
@@ -109,9 +41,9 @@ class Environment:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.users = 0
-        self.gate = _Gate()
+        self.gate = Gate()
         self._writable = False
-        self._files: _Files | None = None
+        self._files: Files | None = None
 
     @classmethod
     def acquire(cls, folder: Path, *, writable: bool) -> Environment:
@@ -148,31 +80,33 @@ class Environment:
     def close_files(self) -> None:
         """Close the files; the next transaction opens them again. The gate must be closed."""
         if self._files is not None:
-            self._files.env.close()
+            self._files.close()
             self._files = None
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on a snapshot of what is durable now and return its result; it may be run more than once.
 
         Raises:
-            StoreError: The store went away, or has no room for another reader.
+            StoreError: The store went away, is damaged, or has no room for another reader.
         """
-        for _ in range(_UNLOCKED_TRIES):
+        reopened: Files | None = None
+        for _ in range(_READ_TRIES):
             try:
                 with self.gate:
-                    files = self._usable()
+                    # What was opened since the call began is new enough, whatever was written in the meantime.
+                    files = reopened if reopened is not None and reopened is self._files else self._current_files()
                     if files is not None:
-                        result, intact = _read(files, work)
-                        if intact:
-                            return result
+                        return files.read(work)
+                reopened = self._reopen(make=False)
+            except SnapshotLostError:
+                reopened = None
             except lmdb.MapResizedError:
                 self._adopt_size()
             except lmdb.ReadersFullError:
                 self._drop_dead_readers()
-            else:
-                if files is None:
-                    self._reopen(make=False)
-        raise StoreError(f"the store {self.folder} changes faster than it can be read without its lock file; copy it")
+            except lmdb.Error as error:
+                raise StoreError(f"the store {self.folder} cannot be read: {error}") from error
+        raise StoreError(f"the store {self.folder} is changed faster than it can be read; try again later")
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in a write transaction, commit it to the disk and return its result; it may be run more than once.
@@ -184,21 +118,18 @@ class Environment:
         while True:
             try:
                 with self.gate:
-                    files = self._usable()
+                    files = self._current_files()
                     if files is not None:
-                        with files.env.begin(write=True) as txn:
-                            return work(Transaction(txn, files.databases, files.known))
+                        return files.write(work)
+                self._reopen(make=True)
             except lmdb.MapResizedError:
                 self._adopt_size()
             except lmdb.MapFullError:
                 self._grow()
-            else:
-                self._reopen(make=True)
 
-    def _usable(self) -> _Files | None:
+    def _current_files(self) -> Files | None:
         """Return the open files, or ``None`` where they are closed or no longer those at the path."""
-        files = self._files
-        return files if files is not None and files.identity == _identity(self.folder) else None
+        return self._files if self._files is not None and self._files.are_current() else None
 
     def _open_for(self, *, writable: bool) -> None:
         with self.gate.alone():
@@ -208,11 +139,13 @@ class Environment:
             self.close_files()
             self._files = _open(self.folder, writable=self._writable, make=writable)
 
-    def _reopen(self, *, make: bool) -> None:
+    def _reopen(self, *, make: bool) -> Files:
         with self.gate.alone():
-            if self._usable() is None:
+            current = self._current_files()
+            if current is None:
                 self.close_files()
-                self._files = _open(self.folder, writable=self._writable, make=make)
+                current = self._files = _open(self.folder, writable=self._writable, make=make)
+            return current
 
     def _adopt_size(self) -> None:
         with self.gate.alone():
@@ -231,89 +164,19 @@ class Environment:
     def _drop_dead_readers(self) -> None:
         with self.gate:
             if self._files is not None and not self._files.env.reader_check():
-                msg = f"the store {self.folder} has {_MAX_READERS} readers at once, which is the most; try again later"
-                raise StoreError(msg)
+                raise StoreError(f"the store {self.folder} has {MAX_READERS} readers at once; try again later")
 
 
-def _read(files: _Files, work: Callable[[Transaction], T]) -> tuple[T, bool]:
-    """Return the result of a read, and whether its snapshot stayed whole.
-
-    Without a lock file the writer does not know of us. It may reuse a page of our snapshot only in a transaction that
-    begins after two others were committed, so a snapshot that is at most one behind is whole.
-    """
-    with files.env.begin() as txn:
-        if files.locked:
-            return work(Transaction(txn, files.databases, files.known)), True
-        try:
-            result = work(Transaction(txn, files.databases, KnownParts()))
-        except Exception:
-            if _is_intact(files, txn):
-                raise
-            return None, False  # type: ignore[return-value]  # not looked at
-        return result, _is_intact(files, txn)
-
-
-def _is_intact(files: _Files, txn: lmdb.Transaction[bytes]) -> bool:
-    return files.env.info()["last_txnid"] <= txn.id() + 1
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
+def _open(folder: Path, *, writable: bool, make: bool) -> Files:
     try:
-        status = os.stat(f"{folder}/{DATA_FILE}")  # noqa: PTH116  # a tenth of Path.stat's time, once a transaction
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _open(folder: Path, *, writable: bool, make: bool) -> _Files:
-    try:
-        if make:
-            make_store(folder.parent)
-            make_store(folder)
-        elif not (folder / DATA_FILE).exists():
-            raise StoreError(f"there is no store in {folder}: it holds no {DATA_FILE}")
-        return _open_files(folder, writable=writable)
+        if not make:
+            require(folder)
+        if writable:
+            return open_for_writing(folder)
+        return open_for_reading(folder) if can_lock(folder) else open_unlocked(folder)
     except (lmdb.Error, OSError) as error:
-        msg = f"the store {folder} cannot be opened for {'writing' if writable else 'reading'}: {error}"
-        raise StoreError(msg) from None
-
-
-def _open_files(folder: Path, *, writable: bool) -> _Files:
-    locked = writable or _can_lock(folder)
-    env = _environment(folder, readonly=not writable, lock=locked)
-    try:
-        databases = layout.create(env, folder) if writable else layout.find(env, folder)
-        if locked:
-            env.reader_check()
-        identity = _identity(folder)
-    except BaseException:
-        env.close()
-        raise
-    if identity is None:
-        env.close()
-        msg = f"the store {folder} was removed while it was being opened"
-        raise StoreError(msg)
-    return _Files(env, databases, writable, locked, identity)
-
-
-def _can_lock(folder: Path) -> bool:
-    """Say whether readers may write their slots; not in another user's store, nor on a read-only file system."""
-    lock_file = folder / LOCK_FILE
-    return os.access(lock_file if lock_file.exists() else folder, os.W_OK)
-
-
-def _environment(folder: Path, *, readonly: bool, lock: bool) -> lmdb.Environment:
-    exists = (folder / DATA_FILE).exists()
-    return lmdb.Environment(
-        os.fspath(folder),
-        map_size=0 if exists else _FIRST_MAP_SIZE,  # 0 takes what the file says
-        readonly=readonly,
-        lock=lock,
-        mode=0o600,
-        create=False,
-        max_dbs=layout.MAX_DATABASES,
-        max_readers=_MAX_READERS,
-    )
+        purpose = "writing" if writable else "reading"
+        raise StoreError(f"the store {folder} cannot be opened for {purpose}: {error}") from None
 
 
 _registry: Final[dict[Path, Environment]] = {}

@@ -53,8 +53,8 @@ class Plan:
             return self._narrow_times(operator, operand)
         if name == "workflow_id":
             self._narrow_to_terms("run", operator, operand)
-        elif name == "id" or (name == "trace_id" and operator in {"$eq", "$in"}):
-            self._narrow_ids(operator, operand)
+        elif name in {"id", "trace_id"}:
+            self._narrow_ids(name, operator, operand)
         return False
 
     def _narrow_to_terms(self, name: str, operator: str, operand: Any) -> bool:
@@ -77,16 +77,17 @@ class Plan:
             self.last = min(self.last, moment + before)
         return True
 
-    def _narrow_ids(self, operator: str, operand: Any) -> None:
+    def _narrow_ids(self, name: str, operator: str, operand: Any) -> None:
         texts = operand if operator == "$in" else [operand]
         if not all(isinstance(text, str) for text in texts):
             return
+        end = "" if name == "id" else _AFTER_EVERY_ID  # ids begin with the trace's
         if operator in {"$eq", "$in"}:
-            self._intersect([(text, text) for text in texts])
+            self._intersect([(text, text + end) for text in texts])
         elif operator in {"$gt", "$gte"}:
             self._intersect([(operand, _AFTER_EVERY_ID)])
         elif operator in {"$lt", "$lte"}:
-            self._intersect([("", operand)])
+            self._intersect([("", operand + end)])
 
     def _intersect(self, ranges: list[tuple[str, str]]) -> None:
         known = self.ids if self.ids is not None else [("", _AFTER_EVERY_ID)]

@@ -12,7 +12,8 @@ from provtel_model.errors import StoreError
 from provtel_model.record import Record, key_of
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
 
-from provtel_exporters.lmdb.environment import DATA_FILE, Environment
+from provtel_exporters.lmdb.environment import Environment
+from provtel_exporters.lmdb.files import DATA_FILE
 from provtel_exporters.lmdb.layout import GENERATED, USED, data_key, link_key, term_key
 from provtel_exporters.lmdb.snapshot import Snapshot
 

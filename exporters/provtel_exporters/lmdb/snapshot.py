@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from provtel_model.filters import Query
     from provtel_model.record import PlainRecord
 
-    from provtel_exporters.lmdb.environment import Transaction
+    from provtel_exporters.lmdb.files import Transaction
 
 _MOST_IDS: Final = 1000  # of a wider range the order of time is the better way in
 _KEPT: Final = 4096

@@ -17,13 +17,15 @@ from provtel_model.merge import merge
 from provtel_model.record import PlainRecord
 
 from provtel_exporters.lmdb import layout
-from provtel_exporters.lmdb.environment import Environment, Transaction
+from provtel_exporters.lmdb.environment import Environment
 from provtel_exporters.lmdb.parts import Parts
 from provtel_exporters.lmdb.rows import EncodedRecord, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from provtel_exporters.lmdb.files import Transaction
 
 
 class LmdbWriter:
@@ -187,7 +189,8 @@ class _Merge:
 
     def _put(self) -> None:
         number = layout.next_row(self._txn, self._databases)
-        rows, ids, postings = [], [], []
+        rows, ids = [], []
+        postings: list[tuple[bytes, bytes]] = []
         for key, standing in self._standing.items():
             if standing.record is None:
                 continue
