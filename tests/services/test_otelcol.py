@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from packaging.version import parse
 from provtel_model import attributes
 
 from tests.services.found import Found, MissingServiceError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.skipif(parse(version("opentelemetry-sdk")) < parse("1.45"), reason="this SDK sends no maps; 1.45 does")
 def test_span_of_the_stock_sdk_keeps_its_map(otelcol: server.Otelcol) -> None:
     """A map that the stock SDK sends as an attribute arrives as the key-value list that it is."""
     provider = TracerProvider(shutdown_on_exit=False)
