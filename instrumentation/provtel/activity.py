@@ -96,7 +96,7 @@ class Activity(RecordedSpan):
     @property
     def id(self) -> str:
         """The id of its record."""
-        # The record's module takes 5 ms to import, which `import provtel` is spared.
+        # The record's module takes 5 ms to import, which `import provtel` is spared; the recorder has imported it.
         from provtel_model.record import record_id
 
         return record_id(self.trace.hex(), f"{self.span_id:016x}")

@@ -46,7 +46,8 @@ class HashBudget:
 def reference(value: object, budget: HashBudget) -> Reference | None:
     """Return the reference to an array, a tensor or a frame; ``None`` for any other value."""
     for base in bases(type(value)):
-        make = _MAKERS.get((str(base.__module__).partition(".")[0], base.__name__))
+        name = class_name(base)
+        make = _MAKERS.get((name.partition(".")[0], name.rpartition(".")[2]))
         if make is not None:
             return make(value, budget)
     return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from provtel import forking
+
 if TYPE_CHECKING:
     from provtel.recorder import Recorder
 
@@ -18,13 +20,14 @@ def recorder() -> Recorder | None:
 
 def _make() -> Recorder | None:
     # What records is loaded with the first activity: a program that imports us and runs none is spared it.
-    from provtel import settings
-    from provtel.recorder import Recorder
-
     global _current  # noqa: PLW0603  # there is one journal a process
-    chosen = settings.current()
-    if not chosen.disabled and _current is None:
-        _current = Recorder(chosen)
+    with forking.guard:
+        from provtel import settings
+        from provtel.recorder import Recorder
+
+        chosen = settings.current()
+        if not chosen.disabled and _current is None:
+            _current = Recorder(chosen)
     return _current
 
 

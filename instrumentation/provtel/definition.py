@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,6 +65,7 @@ class Definition:
         """Whether inputs have to be looked at by role: for secrets, or a method's instance; ``None``: not known yet."""
         self.takes_scalar = False
         """Whether a number that is returned is the one output, as it is."""
+        self._payload: bytes | None = None
         self._function = function
         self._tags = tags
         self._subtype = subtype
@@ -79,10 +79,12 @@ class Definition:
 
     def payload(self) -> bytes:
         """Return the frame's payload; reading the source waits for the first call."""
+        # No functools.cached_property: it has a lock, in which a forked child would hang.
+        if self._payload is None:
+            self._payload = self._make_payload()
         return self._payload
 
-    @functools.cached_property
-    def _payload(self) -> bytes:
+    def _make_payload(self) -> bytes:
         facts: dict[str, Any] = {"kind": self.kind, "name": self.name}
         if self._function is not None:
             facts["plan"] = plan_of(self._function)

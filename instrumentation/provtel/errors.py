@@ -28,7 +28,9 @@ def status_of(error: BaseException) -> Status:
     ``sys.exit()`` with no code or 0 is an ordinary end. A cancelled coroutine and a closed generator are cancelled.
     """
     kind = type(error)
-    if issubclass(kind, GeneratorExit) or any(base.__name__ in _CANCELLATIONS for base in bases(kind)):
+    if issubclass(kind, GeneratorExit) or any(
+        class_name(base).rpartition(".")[2] in _CANCELLATIONS for base in bases(kind)
+    ):
         return Status.CANCELLED
     if kind is SystemExit and (error.code is None or error.code == 0):  # type: ignore[attr-defined]  # of SystemExit
         return Status.FINISHED

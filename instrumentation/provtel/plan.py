@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from provtel_model.hashing import content_hash
 
+from provtel.anatomy import module_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 def plan_of(function: Callable[..., Any]) -> PlainPlan:
     """Return what is known of a function's code: of its source where there is one, else of its byte code."""
     bare = _bare(function)
-    plan: PlainPlan = {"function": f"{bare.__module__}.{bare.__qualname__}"} if hasattr(bare, "__qualname__") else {}
+    name, module = getattr(bare, "__qualname__", None), getattr(bare, "__module__", None)
+    plan: PlainPlan = {"function": f"{module_name(module)}.{name}" if module else name} if name else {}
     code = getattr(bare, "__code__", None)
     if isinstance(code, types.CodeType):
         plan["file"] = code.co_filename
@@ -34,9 +37,8 @@ def _bare(function: Any) -> Any:
         function = inspect.unwrap(function.func)
     if isinstance(function, types.MethodType):
         return function.__func__
-    if isinstance(function, types.FunctionType | type) or not callable(function):
-        return function
-    return type(function).__call__
+    call = type(function).__call__
+    return call if isinstance(call, types.FunctionType) and not isinstance(function, type) else function
 
 
 def _source(function: Any) -> str | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+import provtel_model.record  # noqa: F401  # wanted by the first activity that is asked for its id
 from provtel_model.errors import StoreError
 from provtel_model.store_folder import find_store
 
-from provtel import notices
+from provtel import forking, notices
 from provtel.process import describe
 from provtel.same_object import Origins
 from provtel.snapshot import Snapshots
@@ -40,7 +40,6 @@ class Recorder:
         """Write the end of an activity whose start was written here."""
         self._writer: JournalWriter | None = None
         self._retry_at = 0.0
-        self._opening = threading.Lock()
 
     def _start_first(self, activity: Started) -> None:
         writer = self._open()
@@ -56,10 +55,7 @@ class Recorder:
             self._writer.forget()
 
     def _open(self) -> JournalWriter | None:
-        # A signal handler that interrupts the opening records nothing rather than waiting for ever.
-        if not self._opening.acquire(timeout=1.0):
-            return None
-        try:
+        with forking.guard:
             if self._writer is None and time.monotonic() >= self._retry_at:
                 self._retry_at = time.monotonic() + _RETRY_SECONDS
                 self._writer = self._make()
@@ -67,8 +63,6 @@ class Recorder:
                     # From here on there is nothing between an activity and the writer.
                     self.start, self.end = self._writer.start, self._writer.end
             return self._writer
-        finally:
-            self._opening.release()
 
     def _make(self) -> JournalWriter | None:
         try:

@@ -52,7 +52,7 @@ def of_library_value(value: object, budget: arrays.HashBudget) -> Reference | No
         return found
     kind = type(value)
     if issubclass(kind, _NAMED):
-        return Reference(class_name(kind), preview=preview.cut(_qualified_name(value)))
+        return Reference(class_name(kind), preview=_qualified_name(value))
     if issubclass(kind, BaseException):
         return Reference(class_name(kind), preview=_message(value))
     if issubclass(kind, io.IOBase):
@@ -78,12 +78,17 @@ def _ends(content: Any) -> AnyValue:
     return forms
 
 
-def _qualified_name(value: Any) -> str:
-    found = value.__dict__ if type(value) is types.ModuleType else None
-    if found is not None:
-        return str(found.get("__name__"))
-    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    return f"{module}.{name}" if type(module) is str and type(name) is str else class_name(type(value))
+def _qualified_name(value: Any) -> str | None:
+    kind = type(value)
+    if issubclass(kind, type):
+        return class_name(value)
+    if kind is types.MethodType:
+        return _qualified_name(value.__func__)
+    if kind is types.ModuleType:
+        return preview.cut(str(value.__dict__.get("__name__")))
+    if kind in {types.FunctionType, types.BuiltinFunctionType}:
+        return preview.cut(f"{value.__module__}.{value.__qualname__}")
+    return None
 
 
 def _message(error: Any) -> str | None:

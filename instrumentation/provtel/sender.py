@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import ssl
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
@@ -110,7 +109,7 @@ class Sender:
     def _connect(self) -> http.client.HTTPConnection:
         host = self._address.netloc.rpartition("@")[2]
         if self._address.scheme == "https":
-            return http.client.HTTPSConnection(host, timeout=_TIMEOUT, context=ssl.create_default_context())
+            return http.client.HTTPSConnection(host, timeout=_TIMEOUT)
         return http.client.HTTPConnection(host, timeout=_TIMEOUT)
 
 
@@ -128,6 +127,7 @@ def _check_partial_success(batch: Batch, answer: bytes, endpoint: str) -> None:
     """Say so where an endpoint took a request and left some of it out; OTLP forbids to send that again."""
     if not answer:
         return
+    # The codec has loaded them by now; at the head of this module the first activity would wait for protobuf.
     from google.protobuf.message import DecodeError
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse

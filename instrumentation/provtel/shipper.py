@@ -9,13 +9,14 @@ import random
 import sys
 import threading
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from provtel_model.components import Signal
 from provtel_model.errors import DeliveryError, MalformedError, RetryableError
 from provtel_model.journal import JournalDrainer, destination, drain_journal, find_journals, is_dead
 
-from provtel import current, notices
+from provtel import current, forking, notices
 from provtel.sender import RefusedError, Sender
 
 if TYPE_CHECKING:
@@ -96,6 +97,9 @@ class Shipper:
                 Finalize(None, self.finish, exitpriority=100)
 
     def _run(self) -> None:
+        with forking.guard:
+            # The codec loads protobuf, for which the first activity does not wait.
+            import_module("provtel_model.otlp")
         while not self._ending.wait(_INTERVAL):
             wait = self._try_round()
             if wait:

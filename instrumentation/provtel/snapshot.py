@@ -91,20 +91,18 @@ class _Walk:
     Args:
         limits: Say how far it goes.
         objects: Collects the instances that were met.
-        width: Makes the limits of width and size this many times wider.
-        hashing: How many bytes of arrays may be hashed.
+        outer: The walk that this one is a wider part of, with whose place and budget it goes on.
     """
 
-    def __init__(
-        self, limits: Snapshots, objects: list[object], width: int = 1, hashing: arrays.HashBudget | None = None
-    ) -> None:
+    def __init__(self, limits: Snapshots, objects: list[object], outer: _Walk | None = None) -> None:
         self._limits = limits
         self._objects = objects
-        self._width = width
-        self._left = limits.max_value * width
-        self._hashing = hashing or arrays.HashBudget()
-        self._path: set[int] = set()
+        self._width = 1 if outer is None else _WIDE
+        self._left = limits.max_value * self._width
+        self.hashing: arrays.HashBudget = arrays.HashBudget() if outer is None else outer.hashing
+        self.path: set[int] = set() if outer is None else outer.path
         self._complete = True
+        self._wide: _Walk | None = None
 
     def whole(self, value: object) -> AnyValue:
         """Return the form of the value; of one that is too large a reference."""
@@ -138,7 +136,7 @@ class _Walk:
         return self._refer(references.of_bytes(data)) if len(data) > self._limits.max_text else bytes(data)
 
     def container(self, value: Any, base: type[Any]) -> AnyValue:
-        if id(value) in self._path or len(self._path) >= self._limits.max_depth:
+        if id(value) in self.path or len(self.path) >= self._limits.max_depth:
             return self._refer(Reference(anatomy.class_name(type(value)), preview="…"))
         if base.__len__(value) > self._limits.max_items * self._width:
             return self._large(value)
@@ -161,11 +159,11 @@ class _Walk:
 
     @contextlib.contextmanager
     def _inside(self, value: object) -> Iterator[None]:
-        self._path.add(id(value))
+        self.path.add(id(value))
         try:
             yield
         finally:
-            self._path.discard(id(value))
+            self.path.discard(id(value))
 
     def _refer(self, reference: Reference) -> AnyValue:
         known = reference.hash
@@ -182,7 +180,7 @@ class _Walk:
             if issubclass(kind, base):
                 return take(self, value)
         self._objects.append(value)
-        known = references.of_library_value(value, self._hashing)
+        known = references.of_library_value(value, self.hashing)
         return self._instance(value, kind) if known is None else self._refer(known)
 
     def _member(self, value: object, kind: type) -> AnyValue:
@@ -199,7 +197,7 @@ class _Walk:
 
     def _instance(self, value: object, kind: type) -> AnyValue:
         found = anatomy.fields(value)
-        deep = id(value) in self._path or len(self._path) >= self._limits.max_depth
+        deep = id(value) in self.path or len(self.path) >= self._limits.max_depth
         if deep or len(found) > self._limits.max_items:
             return self._refer(references.opaque(value))
         with self._inside(value):
@@ -232,16 +230,12 @@ class _Walk:
         known = self.hash_by(lambda walk: walk.form(value)) if self._width == 1 else None
         return self._refer(Reference(anatomy.class_name(kind), known, shape=(base.__len__(value),), preview=text))
 
-    @functools.cached_property
-    def _wide(self) -> _Walk:
-        # One for the whole walk, so that what it may cost is bounded for the whole.
-        walk = _Walk(self._limits, [], _WIDE, self._hashing)
-        walk._path = self._path
-        return walk
-
     def hash_by(self, form: Callable[[_Walk], AnyValue]) -> str | None:
         """Return the hash of a form that a wider walk makes, where it is complete."""
         if self._width == 1:
+            if self._wide is None:
+                # One for the whole walk, so that what it may cost is bounded for the whole.
+                self._wide = _Walk(self._limits, [], outer=self)
             try:
                 return self._wide.hash_by(form)
             except _TooLargeError:

@@ -1,0 +1,96 @@
+"""`loop`: a record for the loop and one for each iteration that began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from provtel import loop, task, workflow
+from provtel_model.record import Record
+
+from tests.instrumentation.programs import facts
+
+Recorded = Callable[[], list[Record]]
+
+
+def test_records_of_a_loop(recorded: Recorded) -> None:
+    """The loop used the items, each iteration one of them, and what runs in the body is the iteration's child."""
+    with workflow("sweep"):
+        for lr in loop([0.1, 0.01], name="lr"):
+            with task("evaluate") as t:
+                t.generated(loss=lr)
+    sweep, whole, *rest = recorded()
+    iterations, tasks = rest[::2], rest[1::2]
+
+    assert (whole.kind, whole.parent_id, whole.used) == ("loop", sweep.id, {"items": [0.1, 0.01]})
+    assert [(one.kind, one.name, one.used) for one in iterations] == [
+        ("iteration", "lr", {"lr": 0.1, "index": 0}),
+        ("iteration", "lr", {"lr": 0.01, "index": 1}),
+    ]
+    assert {one.parent_id for one in iterations} == {whole.id}
+    assert [one.parent_id for one in tasks] == [one.id for one in iterations]
+    assert {record.workflow_id for record in (whole, *iterations, *tasks)} == {sweep.id}
+
+
+@pytest.mark.parametrize(
+    ("items", "seen"),
+    [(3, [0, 1, 2]), (range(2), [0, 1]), ("ab", ["a", "b"]), (iter([1, 2]), [1, 2]), ([], []), (0, [])],
+)
+def test_anything_to_go_over(recorded: Recorded, items: Any, seen: list[Any]) -> None:
+    """Numbers, ranges, texts, iterators and nothing at all can be gone over, and are not used up."""
+    assert list(loop(items)) == seen
+    assert [record.used["item"] for record in recorded()[1:]] == seen
+
+
+def test_leaving_early(recorded: Recorded) -> None:
+    """An iteration that began is there after `continue`, `break`, `return`, an exception; nothing stays current."""
+
+    def leave(how: str) -> None:
+        for number in loop(3, name=how):
+            if how == "continue":
+                continue
+            if number == 1 and how == "break":
+                break
+            if number == 1 and how == "return":
+                return
+            if number == 1:
+                raise ValueError(how)
+
+    for how in ("continue", "break", "return"):
+        leave(how)
+    with pytest.raises(ValueError, match="raise"):
+        leave("raise")
+    leaf = task("after")
+    with leaf:
+        pass
+    records = recorded()
+
+    assert {
+        name: sum(record.name == name for record in records) for name in ("continue", "break", "return", "raise")
+    } == {
+        "continue": 4,
+        "break": 3,
+        "return": 3,
+        "raise": 3,
+    }
+    assert {record.status.value for record in records} == {"finished"}
+    assert records[-1].parent_id is None
+
+
+def test_items_that_fail(recorded: Recorded) -> None:
+    """An iterator that raises makes the loop an error."""
+
+    def broken() -> Any:
+        yield 1
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        list(loop(broken(), name="n"))
+
+    assert [facts(record)[1] for record in recorded()] == ["error", "finished"]
+
+
+def test_length() -> None:
+    """A loop is as long as its items."""
+    assert len(loop([1, 2, 3])) == 3  # type: ignore[arg-type]  # it has a length where its items have one
