@@ -16,12 +16,13 @@ from tests.exporters.records import content, numbered
 _NOBODY = 65534
 
 
-def write(writer: Writer, first: int, last: int, size: int) -> None:
-    """Write numbered records in batches; after each print how far everything is acknowledged."""
+def write(writer: Writer, first: int, last: int, size: int, pause: int = 0) -> None:
+    """Write numbered records in batches, with a pause in milliseconds; print how far everything is acknowledged."""
     for start in range(first, last, size):
         end = min(start + size, last)
         writer.write([numbered(number) for number in range(start, end)])
         print(end, flush=True)
+        time.sleep(pause / 1000)
 
 
 def read(reader: Reader, seconds: float) -> None:

@@ -108,13 +108,13 @@ def test_a_store_of_another_user_is_read_while_its_owner_writes(place: Place) ->
     folder = Path(place.location)
     with _readable_by_all(folder):
         reader = _start(place, "read-as-other", 1.5)
-        writer = _start(place, "write", 100, 4000, 10)
+        writer = _start(place, "write", 100, 1000, 10, 20)
         answers, _ = _finish(reader).split()
         _finish(writer)
         again, count = _finish(_start(place, "read-as-other", 0)).split()
 
     assert int(answers) > 0
-    assert (again, count) == ("1", "4000")
+    assert (again, count) == ("1", "1000")
 
 
 @contextlib.contextmanager
