@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TEST = "tests/services/test_otelcol.py::test_span_of_the_stock_sdk_keeps_its_map"
+TEST = "tests/services/test_otelcol.py::test_span_of_the_stock_sdk_arrives"
 
 
 def run_without_otelcol(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
