@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from provtel.recorder import Recorder
 
 _current: Recorder | None = None
+_making = False
 
 
 def recorder() -> Recorder | None:
@@ -20,14 +21,20 @@ def recorder() -> Recorder | None:
 
 def _make() -> Recorder | None:
     # What records is loaded with the first activity: a program that imports us and runs none is spared it.
-    global _current  # noqa: PLW0603  # there is one journal a process
+    global _current, _making  # noqa: PLW0603  # there is one journal a process
     with forking.guard:
-        from provtel import settings
-        from provtel.recorder import Recorder
+        if _making:
+            return None  # a signal handler in the middle of it: its modules are half there
+        _making = True
+        try:
+            from provtel import settings
+            from provtel.recorder import Recorder
 
-        chosen = settings.current()
-        if not chosen.disabled and _current is None:
-            _current = Recorder(chosen)
+            chosen = settings.current()
+            if not chosen.disabled and _current is None:
+                _current = Recorder(chosen)
+        finally:
+            _making = False
     return _current
 
 
@@ -39,7 +46,8 @@ def retire(old: Recorder) -> None:
 
 
 def _after_fork_in_child() -> None:
-    parents = _current
+    global _making  # as above
+    parents, _making = _current, False
     if parents is not None:
         retire(parents)
         parents.abandon()

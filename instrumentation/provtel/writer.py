@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SEGMENT_SIZE: Final = 4 * 2**20
 _RETRY_SECONDS: Final = 1.0
 _FREE_SHARE: Final = 0.1
+_ROOM_FOR_INTERRUPTS: Final = 4096
 
 
 class Interned(Protocol):
@@ -83,6 +84,8 @@ class JournalWriter:
         self._mapped = not on_network_file_system(folder)
         self._segment: Segment | None = self._new_segment(1, 0)
         self._number = 1
+        self._rotating = False
+        self._late: list[tuple[Started, bytes | None]] = []
         self._retry_at = 0.0
 
     def start(self, activity: Started) -> None:
@@ -92,15 +95,11 @@ class JournalWriter:
             segment = self._segment
             try:
                 known = activity.definition.stamp is segment and activity.run.stamp is segment
-                if (
-                    segment is not None
-                    and (known or _intern(segment, activity))
-                    and segment.append(activity.start_payload)
+                if segment is None or not (
+                    (known or _intern(segment, activity)) and segment.append(activity.start_payload)
                 ):
-                    self.appended += 1
-                    return
-                # The next segment begins with all that is open, this one included.
-                self._rotate(0)
+                    self._write_to_next(activity, None)
+                self.appended += 1
             except OSError as error:
                 self._drop(error)
 
@@ -109,11 +108,10 @@ class JournalWriter:
         with self._lock:
             if activity.span_id not in self.open:
                 return
+            segment = self._segment
             try:
-                if self._segment is None or not self._segment.append(payload):
-                    self._rotate(len(payload))
-                    if self._segment is not None:
-                        self._segment.append(payload)
+                if segment is None or not segment.append(payload):
+                    self._write_to_next(activity, payload)
                 self.appended += 1
                 self.ends += 1
             except OSError as error:
@@ -139,21 +137,48 @@ class JournalWriter:
             os.close(self._lock_file)
             self._lock_file = -1
 
-    def _rotate(self, room: int) -> None:
-        """Go on in a new segment that has room, into which all open starts are copied; may raise OSError."""
+    def _write_to_next(self, activity: Started, end: bytes | None) -> None:
+        """Write a start, or an end, to a new segment; may raise OSError."""
+        self._late.append((activity, end))
+        if self._rotating:
+            return  # a signal handler or a finaliser in the middle of it: the call that it interrupted writes this too
         now = time.monotonic()
-        if now < self._retry_at:
-            raise OSError
-        self._retry_at = now + _RETRY_SECONDS
-        open_now = list(self.open.values())
-        new = self._new_segment(self._number + 1, room + sum(map(_size_of, open_now)))
-        for activity in open_now:
+        self._rotating = True
+        try:
+            if now < self._retry_at:
+                raise OSError(errno.EAGAIN, "it could not be written a moment ago")
+            self._retry_at = now + _RETRY_SECONDS
+            self._rotate()
+            self._retry_at = 0.0
+        finally:
+            self._late.clear()
+            self._rotating = False
+
+    def _rotate(self) -> None:
+        """Go on in a new segment, into which all open starts are copied and what is late is written."""
+        old, self._segment = self._segment, None
+        copied = dict(self.open)
+        room = (
+            sum(map(_size_of, copied.values())) + sum(len(end or b"") for _, end in self._late) + _ROOM_FOR_INTERRUPTS
+        )
+        try:
+            new = self._new_segment(self._number + 1, room)
+        except OSError:
+            self._segment = old
+            raise
+        for activity in copied.values():
             _intern(new, activity)
             new.append(activity.start_payload)
-        self.appended += 1
+        while self._late:
+            activity, end = self._late.pop(0)
+            if activity.span_id not in copied:
+                copied[activity.span_id] = activity
+                _intern(new, activity)
+                new.append(activity.start_payload)
+            if end is not None:
+                new.append(end)
         self._segment = new
         self._number += 1
-        self._retry_at = 0.0
 
     def _new_segment(self, number: int, room: int) -> Segment:
         overhead = SEGMENT_HEADER.size + 2 * FRAME_HEADER.size + len(self._process)

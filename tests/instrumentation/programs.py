@@ -65,6 +65,7 @@ class Stage:
             [sys.executable, "-W", "error", str(script), *arguments],
             cwd=self.folder,
             env=self.variables(),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
