@@ -82,7 +82,8 @@ ATTRIBUTES = st.dictionaries(TEXT, ANY_VALUES, max_size=4)
 
 def _known_attributes() -> st.SearchStrategy[dict[str, AnyValue]]:
     """Attributes of the registry, of the right type and of wrong ones."""
-    maps = st.dictionaries(TEXT, ANY_VALUES, max_size=3)
+    maps: st.SearchStrategy[AnyValue] = st.dictionaries(TEXT, ANY_VALUES, max_size=3)
+    tags: st.SearchStrategy[AnyValue] = st.lists(TEXT, max_size=3)
     texts = TEXT | ANY_LEAVES
     return st.fixed_dictionaries(
         {},
@@ -93,7 +94,7 @@ def _known_attributes() -> st.SearchStrategy[dict[str, AnyValue]]:
             names.PROV_GENERATED: maps | ANY_VALUES,
             names.PROV_USED + ".lr": ANY_VALUES,
             names.WORKFLOW_ID: texts,
-            names.WORKFLOW_TASK_TAGS: st.lists(TEXT, max_size=3) | ANY_VALUES,
+            names.WORKFLOW_TASK_TAGS: tags | ANY_VALUES,
             names.CODE_LINE_NUMBER: INT64 | texts,
             names.CODE_FUNCTION_NAME: texts,
             names.PROV_AGENT_ID: texts,
