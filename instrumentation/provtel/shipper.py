@@ -62,6 +62,7 @@ class Shipper:
         self._siblings_at = 0.0
         self._left_alone: set[Path] = set()
         self._problem = ""
+        self._delivered = False
 
     def start(self) -> None:
         """Begin to ship; a process that is already ending only keeps its journal."""
@@ -77,12 +78,12 @@ class Shipper:
         self._ending.set()
         with contextlib.suppress(KeyboardInterrupt):
             self._done.wait(self._exit_timeout)
-        pending = self._writer.ends - self._acknowledged + len(self._writer.open)
-        if pending > 0:
+        if not self._delivered:
+            pending = self._writer.ends - self._acknowledged + len(self._writer.open)
             notices.say(
                 "pending",
-                f"{pending} records were not acknowledged by {self._sender.endpoint} "
-                f"({self._problem or 'no answer yet'}); they are kept in {self._writer.folder}, and the next process "
+                f"{pending} record{'' if pending == 1 else 's'} of this process were not acknowledged by "
+                f"{self._sender.endpoint} ({self._problem or 'no answer yet'}); they are kept in {self._writer.folder}, and the next process "
                 "that records into this store, or a collector with the journal receiver, sends them",
             )
         self._done.set()
@@ -108,6 +109,7 @@ class Shipper:
         self._close_journal()
         while (wait := self._try_round()) and time.monotonic() + wait < give_up_at:
             time.sleep(wait)
+        self._delivered = not wait
         self._sender.close()
         self._done.set()
 

@@ -110,7 +110,9 @@ class JournalWriter:
                 return
             segment = self._segment
             try:
-                if segment is None or not segment.append(payload):
+                # A signal handler may have gone on to the next segment in the middle of the append: what was written to
+                # the old one then comes too late for readers that have left it.
+                if segment is None or not segment.append(payload) or segment is not self._segment:
                     self._write_to_next(activity, payload)
                 self.appended += 1
                 self.ends += 1
