@@ -80,11 +80,12 @@ class Shipper:
             self._done.wait(self._exit_timeout)
         if not self._delivered:
             pending = self._writer.ends - self._acknowledged + len(self._writer.open)
+            some = f"{pending} record{'' if pending == 1 else 's'} of this process"
+            why = self._problem or "no answer yet"
             notices.say(
                 "pending",
-                f"{pending} record{'' if pending == 1 else 's'} of this process were not acknowledged by "
-                f"{self._sender.endpoint} ({self._problem or 'no answer yet'}); they are kept in {self._writer.folder}, and the next process "
-                "that records into this store, or a collector with the journal receiver, sends them",
+                f"{some} were not acknowledged by {self._sender.endpoint} ({why}); they are kept in {self._writer.folder},"
+                " and the next process that records into this store, or a collector with the journal receiver, sends them",
             )
         self._done.set()
 
