@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import lmdb
-from provtel_exporters.lmdb import LmdbWriter
+from provtel_exporters.lmdb import LmdbWriter, environment
 
 from tests.exporters.records import numbered
 
@@ -36,5 +37,18 @@ def hold_a_reader(folder: Path) -> None:
         sys.stdin.read()
 
 
+def fork(folder: Path) -> None:
+    """Fork beside an open store; fail where either side still has the files open then."""
+    writer = LmdbWriter(folder)
+    child = os.fork()
+    (opened,) = environment._registry.values()
+    is_closed = opened._files is None
+    writer.write([numbered(5 if child else 6)])
+    if not child:
+        os._exit(0 if is_closed else 1)
+    sys.exit(os.waitpid(child, 0)[1] or not is_closed)
+
+
 if __name__ == "__main__":
-    {"grow": grow, "write_thrice": write_thrice, "hold_a_reader": hold_a_reader}[sys.argv[1]](Path(sys.argv[2]))
+    verbs = {"grow": grow, "write_thrice": write_thrice, "hold_a_reader": hold_a_reader, "fork": fork}
+    verbs[sys.argv[1]](Path(sys.argv[2]))

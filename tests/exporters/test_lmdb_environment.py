@@ -13,14 +13,14 @@ from pathlib import Path
 
 import lmdb
 import pytest
-from provtel_exporters.lmdb import LmdbReader, LmdbWriter, environment, files, layout, open_reader, unlocked
+from provtel_exporters.lmdb import LmdbReader, LmdbWriter, environment, files, layout, open_reader, parts, unlocked
 from provtel_exporters.lmdb.environment import Environment
 from provtel_exporters.lmdb.files import Transaction
 from provtel_model.errors import RetryableError, StoreError
 from provtel_model.filters import Query
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
 
-from tests.exporters.records import numbered
+from tests.exporters.records import content, numbered
 
 _ROOT = Path(__file__).parents[2]
 
@@ -88,9 +88,10 @@ def test_the_map_grows_under_readers_and_other_writers(store: Path, monkeypatch:
     reader, writer = open_reader(str(small)), LmdbWriter(small / LMDB_FOLDER)
 
     count = int(_run("grow", small))
-    assert reader.count(Query()) == count
-
     assert writer.write([numbered(10**6)]).stored == 1
+    count += int(_run("grow", small)) - count
+    assert reader.count(Query()) == count + 1
+
     writer.write([numbered(10**6 + i, attributes={"filler": "y" * 900 + str(i)}) for i in range(1, 5000)])
     assert reader.count(Query()) == count + 5000
 
@@ -115,13 +116,57 @@ def test_a_map_that_cannot_grow_is_an_error_for_now(store: Path, monkeypatch: py
 
 def test_slots_of_dead_readers_are_cleared(store: Path) -> None:
     """A reader that was killed holds no pages any more once the store is opened again."""
-    with _reading(store) as process:
-        pass
+    with _reading(store) as alive:  # without anybody there LMDB begins a new lock file
+        with _reading(store) as dead:
+            pass
+        for writable in (False, True):
+            opened = Environment.acquire(store / LMDB_FOLDER, writable=writable)
+            assert opened._files is not None
+            readers = opened._files.env.readers()
+            opened.release()
 
-    opened = Environment.acquire(store / LMDB_FOLDER, writable=False)
+            assert str(dead.pid) not in readers
+            assert str(alive.pid) in readers
+
+
+def test_a_fork_closes_the_files_on_both_sides(store: Path) -> None:
+    """Neither parent nor child goes on with files that both had open; both open them anew."""
+    _run("fork", store)
+
+    reader = open_reader(str(store))
+    assert [record.used["number"] for record in reader.find(Query(sort=(("started_at", 1),)))] == [1, 5, 6]
+    reader.close()
+
+
+def test_commits_reach_the_disk(store: Path) -> None:
+    """Nothing of LMDB's durability is switched off."""
+    opened = Environment.acquire(store / LMDB_FOLDER, writable=True)
     assert opened._files is not None
-    assert str(process.pid) not in opened._files.env.readers()
+    flags = opened._files.env.flags()
+
+    assert (flags["sync"], flags["metasync"], flags["writemap"]) == (True, True, False)
     opened.release()
+
+
+def test_what_a_process_remembers_of_parts_is_bounded(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every record has its own process and shape, memory stays bounded and the records right."""
+    monkeypatch.setattr(parts, "_MOST_KNOWN", 20)
+    writer, reader = LmdbWriter(store / LMDB_FOLDER), open_reader(str(store))
+    plains = [numbered(i, resource={f"r{i}": i}, attributes={f"a{i}": i}) for i in range(10, 100)]
+    for plain in plains:
+        writer.write([plain])
+        reader.find(Query(limit=1))
+
+    assert content([record.plain for record in reader.find(Query(sort=(("id", 1),)))][1:]) == content(plains)
+    assert writer._environment is not None
+    assert writer._environment._files is not None
+    known = writer._environment._files.known
+    assert len(known.numbers) < 30
+    reader.find(Query(limit=1))
+    assert len(known.contents) < 30
+
+    reader.close()
+    writer.close()
 
 
 def test_a_snapshot_that_changed_unseen_is_read_again(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
