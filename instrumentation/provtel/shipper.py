@@ -84,8 +84,9 @@ class Shipper:
             why = self._problem or "no answer yet"
             notices.say(
                 "pending",
-                f"{some} were not acknowledged by {self._sender.endpoint} ({why}); they are kept in {self._writer.folder},"
-                " and the next process that records into this store, or a collector with the journal receiver, sends them",
+                f"{some} were not acknowledged by {self._sender.endpoint} ({why}); they are kept in "
+                f"{self._writer.folder}, and the next process that records into this store, or a collector with the "
+                "journal receiver, sends them",
             )
         self._done.set()
 

@@ -1,0 +1,145 @@
+"""Settings: where they come from, which holds, and what is said of those that make no sense."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from provtel import notices
+from provtel.settings import TABLE, Settings, find_file, load
+
+from tests.instrumentation.programs import Stage
+
+
+@pytest.fixture(autouse=True)
+def fresh_notices() -> None:
+    """Let every test hear everything."""
+    notices._counts.clear()
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "provtel.toml"
+    path.write_text(text)
+    return path
+
+
+def test_table_has_every_setting() -> None:
+    """The table and the settings are the same list."""
+    assert [setting.name for setting in TABLE] == [field.name for field in fields(Settings)]
+
+
+def test_order_of_sources(tmp_path: Path) -> None:
+    """The environment comes before the file, ours before OpenTelemetry's, the defaults last."""
+    file = _file(tmp_path, 'endpoint = "http://file:1"\nmax_items = 7\nexit_timeout = "2s"\ndisabled = true\n')
+
+    settings = load({"PROVTEL_MAX_ITEMS": "9", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:1/"}, file)
+
+    assert settings == Settings(disabled=True, endpoint="http://otel:1", exit_timeout=2, max_items=9)
+    assert load(
+        {"PROVTEL_ENDPOINT": "https://ours:1", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:1"}, None
+    ) == Settings(endpoint="https://ours:1")
+    assert load({}, None) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("disabled", "Yes", True),
+        ("disabled", "0", False),
+        ("exit_timeout", "1m", 60.0),
+        ("max_journal_size", "1 GB", 10**9),
+        ("max_text", "8KiB", 8192),
+        ("redact", "mine$", "mine$"),
+    ],
+)
+def test_values(name: str, text: str, value: object) -> None:
+    """Each setting is written as people write such things."""
+    assert getattr(load({f"PROVTEL_{name.upper()}": text}, None), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "hint"),
+    [
+        ("disabled", "maybe", "true or false"),
+        ("endpoint", "localhost:4318", "http://localhost:4318"),
+        ("exit_timeout", "5", "200ms, 5s"),
+        ("max_journal_size", "much", "10GB"),
+        ("max_items", "-1", "whole number"),
+        ("redact", "(", "no regular expression"),
+    ],
+)
+def test_bad_value_is_said_and_the_default_holds(
+    capsys: pytest.CaptureFixture[str], name: str, text: str, hint: str
+) -> None:
+    """A value that cannot be understood costs one line, which says where it is, what is wrong and what holds."""
+    variable = f"PROVTEL_{name.upper()}"
+
+    assert load({variable: text}, None) == Settings()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"the variable {variable} is ignored: {text!r}" in said
+    assert hint in said
+    assert "default" in said
+
+
+def test_unknown_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is nearly one of ours is asked about; a variable that is not is somebody else's."""
+    file = _file(tmp_path, "max_item = 3\ncolour = 1\n")
+
+    assert (
+        load({"PROVTEL_ENDPIONT": "http://x", "PROVTEL_SOMETHING_ELSE": "1", "PROVTEL_STORE": "/x"}, file) == Settings()
+    )
+
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert f"{file}: there is no setting 'max_item'; did you mean max_items?" in said[0]
+    assert "there is no setting 'colour'; known are: disabled, endpoint" in said[1]
+    assert "the variable PROVTEL_ENDPIONT means nothing; did you mean PROVTEL_ENDPOINT?" in said[2]
+
+
+def test_file_that_is_no_toml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that cannot be read is ignored, and said to be."""
+    assert load({}, _file(tmp_path, "endpoint = ")) == Settings()
+    assert "provtel.toml is ignored: " in capsys.readouterr().err
+
+
+def test_file_is_found_upward(tmp_path: Path) -> None:
+    """The nearest file from the working folder upward is the one."""
+    file = _file(tmp_path, "")
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+
+    assert find_file(inner) == file
+    assert find_file(tmp_path.parent) != file
+
+
+def test_settings_of_a_program(stage: Stage) -> None:
+    """A program runs by the file in its folder."""
+    (stage.folder / "provtel.toml").write_text('max_items = 2\nredact = "loss"\nmax_textt = 1\n')
+
+    outcome = stage.run("from provtel import task\nwith task('t', used={'x': [1, 2, 3], 'loss': 1}): pass", quiet=False)
+    (record,) = stage.records()
+
+    assert "did you mean max_text?" in outcome.stderr
+    assert record.used["loss"] == "[REDACTED]"
+    assert record.used["x"].shape == (3,)
+
+
+def test_working_folder_that_is_gone(stage: Stage) -> None:
+    """A program whose working folder was deleted runs as it does without us."""
+    outcome = stage.run(
+        """
+        import os, tempfile
+        folder = tempfile.mkdtemp()
+        os.chdir(folder)
+        os.rmdir(folder)
+        from provtel import task
+        with task("t"):
+            print("ran")
+        """,
+        quiet=False,
+    )
+
+    assert outcome.stdout == "ran\n"
+    assert [record.name for record in stage.records()] == ["t"]
