@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from google.protobuf.message import DecodeError, Message
@@ -16,7 +17,7 @@ from provtel_model.otlp.mapping import put_resource, take_attributes
 from provtel_model.record import PlainError, PlainEvent, PlainLink, PlainRecord, PlainScope, State, record_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue as WireValue
     from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
@@ -265,11 +266,16 @@ def attributes_of(pairs: Iterable[KeyValue]) -> dict[str, AnyValue]:
 
 
 def _value(value: WireValue) -> AnyValue:
-    kind = value.WhichOneof("value")
-    if kind is None:
-        return None
-    if kind == "array_value":
-        return [_value(item) for item in value.array_value.values]
-    if kind == "kvlist_value":
-        return attributes_of(value.kvlist_value.values)
-    return cast("AnyValue", getattr(value, kind))
+    return _READERS[value.WhichOneof("value")](value)
+
+
+_READERS: Final[dict[str | None, Callable[[WireValue], AnyValue]]] = {
+    None: lambda _value: None,
+    "string_value": attrgetter("string_value"),
+    "bool_value": attrgetter("bool_value"),
+    "int_value": attrgetter("int_value"),
+    "double_value": attrgetter("double_value"),
+    "bytes_value": attrgetter("bytes_value"),
+    "array_value": lambda value: [_value(item) for item in value.array_value.values],
+    "kvlist_value": lambda value: attributes_of(value.kvlist_value.values),
+}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from provtel_model import attributes as names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from provtel_model.anyvalue import AnyValue
-    from provtel_model.record import PlainAgent, PlainPlan, PlainRecord
+    from provtel_model.record import PlainRecord
 
 DEFAULT_KIND: Final = "span"
 """Kind of a span that says nothing of PROV."""
@@ -72,55 +72,61 @@ def take_attributes(plain: PlainRecord, attributes: dict[str, AnyValue]) -> None
     An attribute whose type is not the registry's stays an attribute: nothing of a foreign span is lost.
     """
     target = cast("dict[str, Any]", plain)
-    says_prov = _take_data(target, attributes)
-    kind = attributes.get(names.PROV_ACTIVITY_TYPE)
-    if isinstance(kind, str) and kind:
-        plain["kind"] = kind
-        del attributes[names.PROV_ACTIVITY_TYPE]
-    else:
-        plain["kind"] = "task" if says_prov else DEFAULT_KIND
-    _take(target, _FIELDS, attributes)
-    plan = _take({}, _PLAN, attributes)
-    if plan:
-        plain["plan"] = cast("PlainPlan", plan)
-    agent = _take({}, _AGENT, attributes)
-    if agent:
-        plain["agent"] = cast("PlainAgent", agent)
-    _take_telemetry_and_tags(plain, attributes)
-    if attributes:
-        plain["attributes"] = attributes
+    rest: dict[str, AnyValue] = {}
+    flattened: dict[str, dict[str, AnyValue]] = {}
+    for name, value in attributes.items():
+        place = _PLACES.get(name)
+        if place is None:
+            if name.startswith(names.TASK_PREFIX):
+                target.setdefault("telemetry", {})[name.removeprefix(names.TASK_PREFIX)] = value
+            elif name.startswith(_FLATTENED):
+                attribute, _, role = name[len(_COMMON) :].partition(".")
+                flattened.setdefault(_COMMON + attribute, {})[role] = value
+            else:
+                rest[name] = value
+        elif type(value) is place.type and place.accepts(value):
+            section = target if place.section is None else target.setdefault(place.section, {})
+            section[place.key] = value
+        else:
+            rest[name] = value
+    _join_data(target, flattened, rest)
+    if "kind" not in plain:
+        plain["kind"] = "task" if "used" in plain or "generated" in plain else DEFAULT_KIND
+    if rest:
+        plain["attributes"] = rest
 
 
-def _take(target: dict[str, Any], section: Mapping[str, str], attributes: dict[str, AnyValue]) -> dict[str, Any]:
-    for name, key in section.items():
-        value = attributes.get(name)
-        if type(value) is (int if name == names.CODE_LINE_NUMBER else str):
-            target[key] = attributes.pop(name)
-    return target
+class _Place(NamedTuple):
+    """Where an attribute of one type goes: a key of the plain record, or of a section of it."""
+
+    section: str | None
+    key: str
+    type: type
+    accepts: Callable[[Any], bool] = lambda _value: True
 
 
-def _take_data(target: dict[str, Any], attributes: dict[str, AnyValue]) -> bool:
+_PLACES: Final[dict[str, _Place]] = {
+    **{name: _Place(None, key, str) for name, key in _FIELDS.items()},
+    **{name: _Place("plan", key, int if name == names.CODE_LINE_NUMBER else str) for name, key in _PLAN.items()},
+    **{name: _Place("agent", key, str) for name, key in _AGENT.items()},
+    **{name: _Place(None, key, dict) for name, key in _DATA.items()},
+    names.PROV_ACTIVITY_TYPE: _Place(None, "kind", str, bool),
+    names.WORKFLOW_TASK_TAGS: _Place(
+        None, "tags", list, lambda tags: bool(tags) and all(isinstance(tag, str) for tag in tags)
+    ),
+}
+_FLATTENED: Final = tuple(name + "." for name in _DATA)
+_COMMON: Final = "prov."
+
+
+def _join_data(target: dict[str, Any], flattened: Mapping[str, dict[str, AnyValue]], rest: dict[str, AnyValue]) -> None:
+    """Join roles that came one by one with those that came as a map; without either there is no such field."""
     for name, key in _DATA.items():
-        whole = attributes.get(name)
-        values = dict(whole) if isinstance(whole, dict) else {}
-        prefix = name + "."
-        for flat in [attribute for attribute in attributes if attribute.startswith(prefix)]:
-            values[flat.removeprefix(prefix)] = attributes.pop(flat)
-        if values:
-            target[key] = values
-        if values or isinstance(whole, dict):
-            attributes.pop(name, None)
-    return "used" in target or "generated" in target
-
-
-def _take_telemetry_and_tags(plain: PlainRecord, attributes: dict[str, AnyValue]) -> None:
-    costs = [name for name in attributes if name.startswith(names.TASK_PREFIX)]
-    if costs:
-        plain["telemetry"] = {name.removeprefix(names.TASK_PREFIX): attributes.pop(name) for name in costs}
-    tags = attributes.get(names.WORKFLOW_TASK_TAGS)
-    if isinstance(tags, list) and tags and all(isinstance(tag, str) for tag in tags):
-        plain["tags"] = tags
-        del attributes[names.WORKFLOW_TASK_TAGS]
+        if name in flattened:
+            target[key] = {**target.get(key, {}), **flattened[name]}
+            rest.pop(name, None)
+        elif key in target and not target[key]:
+            del target[key]
 
 
 def put_resource(plain: PlainRecord, resource: dict[str, AnyValue]) -> None:
