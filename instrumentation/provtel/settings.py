@@ -11,7 +11,7 @@ import functools
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,12 +51,14 @@ class Setting:
 
     Args:
         name: Its key in ``provtel.toml``; in the environment ``PROVTEL_`` and the name in capitals.
+        default: What holds without it, as a person writes it.
         parse: Makes the value from a text; raises ``ValueError`` with a reason.
         meaning: What it does, for people.
         also: Another variable of the environment that is asked where ours is not set.
     """
 
     name: str
+    default: str
     parse: Callable[[str], object]
     meaning: str
     also: str | None = None
@@ -101,24 +103,30 @@ def _pattern(text: str) -> str:
 
 
 TABLE: Final = (
-    Setting("disabled", _switch, "Capture nothing; every call of provtel still works."),
+    Setting("disabled", "false", _switch, "Capture nothing; every call of provtel still works."),
     Setting(
         "endpoint",
+        "none",
         _address,
         "OTLP/HTTP address to ship to; without one nothing runs in the background.",
         also="OTEL_EXPORTER_OTLP_ENDPOINT",
     ),
-    Setting("exit_timeout", Duration.parse, "How long a process waits at its end for what is not acknowledged yet."),
+    Setting(
+        "exit_timeout", "5s", Duration.parse, "How long a process waits at its end for what is not acknowledged yet."
+    ),
     Setting(
         "max_journal_size",
+        "10GB",
         Size.parse,
         "Records beyond this size of the store's journals, or beyond 10 % of the free space, are dropped and counted.",
     ),
-    Setting("max_depth", _whole_number, "Containers nested deeper are kept as a reference."),
-    Setting("max_items", _whole_number, "Containers with more items are kept as a reference."),
-    Setting("max_text", Size.parse, "Longer text and bytes are kept as a reference."),
-    Setting("max_value", Size.parse, "A value that is larger in all is kept as a reference."),
-    Setting("redact", _pattern, "Regular expression: values whose name it finds are kept as [REDACTED]."),
+    Setting("max_depth", "8", _whole_number, "Containers nested deeper are kept as a reference."),
+    Setting("max_items", "1000", _whole_number, "Containers with more items are kept as a reference."),
+    Setting("max_text", "4KiB", Size.parse, "Longer text and bytes are kept as a reference."),
+    Setting("max_value", "64KiB", Size.parse, "A value that is larger in all is kept as a reference."),
+    Setting(
+        "redact", DEFAULT_PATTERN, _pattern, "Regular expression: values whose name it finds are kept as [REDACTED]."
+    ),
 )
 """Every setting of the capture but the store: where that is, readers must know too, so only `PROVTEL_STORE` says it."""
 
@@ -181,8 +189,9 @@ def _put(found: dict[str, object], setting: Setting, text: str, where: str) -> N
     try:
         found[setting.name] = setting.parse(text)
     except ValueError as error:
-        default = next(field.default for field in fields(Settings) if field.name == setting.name)
-        notices.say(f"settings {where}", f"{where} is ignored: {text!r} ({error}); the default holds: {default!r}")
+        notices.say(
+            f"settings {where}", f"{where} is ignored: {text!r} ({error}); the default holds: {setting.default}"
+        )
 
 
 def _complain_about_variables(environment: Mapping[str, str]) -> None:

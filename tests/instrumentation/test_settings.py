@@ -25,8 +25,11 @@ def _file(folder: Path, text: str) -> Path:
 
 
 def test_table_has_every_setting() -> None:
-    """The table and the settings are the same list."""
+    """The table and the settings are the same list, with the same defaults."""
     assert [setting.name for setting in TABLE] == [field.name for field in fields(Settings)]
+    for setting in TABLE:
+        default = getattr(Settings(), setting.name)
+        assert default is None or setting.parse(setting.default) == default
 
 
 def test_order_of_sources(tmp_path: Path) -> None:

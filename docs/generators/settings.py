@@ -1,0 +1,31 @@
+"""The reference page of the capture's settings, from their table."""
+
+from __future__ import annotations
+
+from provtel.settings import TABLE, Setting
+
+PAGE = "reference/settings.md"
+
+_INTRODUCTION = """\
+# Settings of the capture
+
+What a program that records can be told. A variable of the environment counts before a key in `provtel.toml`, which is
+the nearest file of that name from the working folder upward; a key has no section around it. What makes no sense is
+ignored, and one line on the standard error says what, where, and which name was probably meant.
+
+`PROVTEL_STORE` names the store folder; as readers have to find it too, it is a variable only.
+
+| variable | key | default | meaning |
+|---|---|---|---|
+"""
+
+
+def render() -> str:
+    """Return the page."""
+    return _INTRODUCTION + "".join(map(_row, TABLE))
+
+
+def _row(setting: Setting) -> str:
+    also = f", else `{setting.also}`" if setting.also else ""
+    default = setting.default.replace("|", "\\|")
+    return f"| `{setting.variable}`{also} | `{setting.name}` | `{default}` | {setting.meaning} |\n"
