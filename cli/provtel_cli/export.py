@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import click
 
 from provtel_cli import options
-from provtel_cli.output import note
+from provtel_cli.output import note, print_json
 
 _FORMATS = {"prov-json": "json"}
 
@@ -21,18 +22,25 @@ _FORMATS = {"prov-json": "json"}
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write into a file."
 )
+@options.json_option
 @options.store_option
-def export(*, run: str | None, form: str, output: Path | None, store: str | None) -> None:
+def export(*, run: str | None, form: str, output: Path | None, as_json: bool, store: str | None) -> None:
     """Write a run, by default the last one, as a W3C PROV document.
 
-    RUN is its id, the name of its workflow, or the first digits of an id of a record in it.
+    RUN is its id, the name of its workflow, or the first digits of an id of a record in it. Without --output the
+    document itself is printed, which is JSON on one line; with it, --json prints where it is and what it holds.
     """
     with options.opened(store) as opened:
-        text = opened.prov(run).serialize(format=_FORMATS[form])
+        document = opened.prov(run)
+        text = document.serialize(format=_FORMATS[form])
     if output is None:
         click.echo(text)
+        return
+    _write(output, f"{text}\n")
+    if as_json:
+        counts = Counter(record.get_type().localpart for record in document.get_records())
+        print_json([{"format": form, "output": str(output), "records": dict(sorted(counts.items()))}])
     else:
-        _write(output, f"{text}\n")
         note(f"the document is {output}")
 
 

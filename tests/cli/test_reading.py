@@ -200,6 +200,16 @@ def test_export(ask: Ask, filled: Path) -> None:
     assert [path.name for path in filled.iterdir() if path.name.startswith(".older")] == []
 
 
+def test_export_tells_a_program_what_it_wrote(ask: Ask, filled: Path) -> None:
+    """With --json the answer is where the document is and how many records of each kind it holds."""
+    (told,) = ask("export", "older", "-o", "older.json", "--json").objects
+
+    document = ProvDocument.deserialize(content=(filled / "older.json").read_text(), format="json")
+    assert (told["format"], told["output"]) == ("prov-json", "older.json")
+    assert sum(told["records"].values()) == len(document.get_records())
+    assert told["records"]["Activity"] == 3
+
+
 def test_export_is_the_last_run_by_default(ask: Ask) -> None:
     """Without a name the last run is written."""
     document = ProvDocument.deserialize(content=ask("export").out, format="json")
