@@ -80,19 +80,19 @@ def _array_hash(array: Any, budget: HashBudget) -> str | None:
     if array.dtype.hasobject:
         return None
     if budget.take(array.nbytes):
-        return hash_bytes(_array_canonical(array))
+        return hash_bytes(*_array_canonical(array))
     if not budget.take(_GRID * array.dtype.itemsize):
         return None
     step = max(1, math.ceil((array.size / _GRID) ** (1 / array.ndim)))
     grid = array[(slice(None, None, step),) * array.ndim]
     shape = canonical_bytes(list(array.shape))
-    return FINGERPRINT_PREFIX + hashlib.sha256(shape + _array_canonical(grid)).hexdigest()
+    return FINGERPRINT_PREFIX + hashlib.sha256(shape + b"".join(_array_canonical(grid))).hexdigest()
 
 
-def _array_canonical(array: Any) -> bytes:
+def _array_canonical(array: Any) -> tuple[bytes, ...]:
     kind = (array.dtype.str if array.dtype.names is None else str(array.dtype.descr)).encode()
     shape = canonical_bytes(list(array.shape))
-    return b"".join((b"a%d:" % len(kind), kind, shape, b"%d:" % array.nbytes, array.tobytes()))
+    return b"a%d:" % len(kind), kind, shape, b"%d:" % array.nbytes, array.tobytes()
 
 
 def _array_preview(array: Any) -> str | None:
@@ -159,7 +159,7 @@ def _columns(value: Any) -> Iterator[Any]:
 
 def _column_canonical(column: Any) -> bytes | None:
     if not column.dtype.hasobject:
-        return _array_canonical(column)
+        return b"".join(_array_canonical(column))
     items: list[Any] = [encode_leaf(item) for item in column.tolist()]
     return None if any(item is NotImplemented for item in items) else canonical_bytes(items)
 

@@ -43,9 +43,12 @@ def content_hash(value: AnyValue) -> str:
     return carried or hash_bytes(canonical_bytes(value))
 
 
-def hash_bytes(canonical: bytes) -> str:
-    """Return the content hash of a value whose canonical bytes are at hand."""
-    return SHA256_PREFIX + hashlib.sha256(_DOMAIN + canonical).hexdigest()
+def hash_bytes(*canonical: bytes) -> str:
+    """Return the content hash of a value whose canonical bytes are at hand, whole or in parts."""
+    digest = hashlib.sha256(_DOMAIN)
+    for part in canonical:
+        digest.update(part)
+    return SHA256_PREFIX + digest.hexdigest()
 
 
 def _carried_hash(value: dict[str, AnyValue]) -> str | None:
