@@ -11,8 +11,10 @@ import enum
 import io
 import math
 import pathlib
+import textwrap
 import types
 import uuid
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -313,8 +315,8 @@ def test_files_functions_classes_and_errors(tmp_path: Path) -> None:
         found = _python(handle)
 
     assert (found.type, found.uri) == ("_io.TextIOWrapper", (tmp_path / "data.txt").as_uri())
-    assert _python(Path.open) == Reference("function", preview="pathlib.Path.open")
-    assert _python(Path) == Reference("type", preview="pathlib.Path")
+    assert _python(textwrap.dedent) == Reference("function", preview="textwrap.dedent")
+    assert _python(Fraction) == Reference("type", preview="fractions.Fraction")
     assert _python(math) == Reference("module", preview="math")
     assert _python(ValueError("bad", 3)) == Reference("ValueError", preview="'bad', 3")
 
