@@ -46,7 +46,7 @@ def fork(folder: Path) -> None:
     writer.write([numbered(5 if child else 6)])
     if not child:
         os._exit(0 if is_closed else 1)
-    sys.exit(os.waitpid(child, 0)[1] or not is_closed)
+    sys.exit(0 if is_closed and os.waitpid(child, 0)[1] == 0 else 1)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ STARTS = [0, 1, 2, 1_790_000_000_000_000_000, 1_790_000_000_000_000_001, 2**63]
 STATES = ["submitted", "running", "lost", "finished", "error", "cancelled"]
 NAMES = ["train", "evaluate", "", "a name with spaces, ünïcode and 'quotes'", "x" * 600]
 RUNS = [IDS[0], IDS[5], "my run", "a:b", ""]
+_ODD_PARENTS = ["no id of a record", TRACES[0], *(TRACES[1] + end for end in ("-", "-0", "-A1", "- a1", "-a1-a2"))]
 ROLES = ["lr", "loss", "a.b", "$set", "", TYPE_KEY, "x\0y"]
 
 FILE = {TYPE_KEY: "reference", "type": "file", "hash": "sha256:" + "ab" * 32, "uri": "file:///data", "nbytes": 100}
@@ -44,7 +45,7 @@ PLAIN_RECORDS: st.SearchStrategy[PlainRecord] = cast(
             "started_at": st.sampled_from(STARTS),
         },
         optional={
-            "parent_id": st.sampled_from([*IDS, "no id of a record", TRACES[0]]),
+            "parent_id": st.sampled_from([*IDS, *_ODD_PARENTS]),
             "workflow_id": st.sampled_from(RUNS[:-1]),
             "workflow_name": TEXT,
             "campaign_id": TEXT,
