@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import Any
 
 from provtel.activity import Activity
+from provtel.agents import Agent, agent, campaign
 from provtel.carrying import carry
 from provtel.decorators import task, workflow
 from provtel.files import file
@@ -29,7 +30,20 @@ from provtel.version import VERSION
 
 __version__ = VERSION
 
-__all__ = ["Activity", "Output", "__version__", "carry", "connect", "file", "loop", "task", "workflow"]
+__all__ = [
+    "Activity",
+    "Agent",
+    "Output",
+    "__version__",
+    "agent",
+    "campaign",
+    "carry",
+    "connect",
+    "file",
+    "loop",
+    "task",
+    "workflow",
+]
 
 
 def connect(*args: Any, **kwargs: Any) -> Any:

@@ -14,7 +14,7 @@ from provtel_model.journal.layout import Kind, Status
 from provtel import notices
 from provtel.errors import describe, status_of
 from provtel.ids import new_span_id, new_trace_id
-from provtel.inputs import Inputs, Output
+from provtel.inputs import Inputs, Output, type_only
 from provtel.otel_context import RUN_KEY, SPAN_KEY, attach, current, detach
 from provtel.otel_span import RecordedSpan
 from provtel.run import NO_RUN, Run
@@ -49,7 +49,6 @@ class Activity(RecordedSpan):
         definition: What it has in common with others.
         used: Its inputs, in the order of the definition's roles or by role.
         facts: What else is known at the start, by fields of the plain record.
-        campaign: Campaign of the workflow that it is.
     """
 
     _thread = 0
@@ -61,17 +60,16 @@ class Activity(RecordedSpan):
         definition: Definition,
         used: list[AnyValue] | dict[str, AnyValue],
         facts: dict[str, Any] | None = None,
-        campaign: str | None = None,
     ) -> None:
         """Write the start."""
         context = current()
         parent = context.get(SPAN_KEY)
         parent_id: int | None
-        run: Run
+        run: Run = context.get(RUN_KEY, NO_RUN)  # type: ignore[assignment]  # nobody else has the key
         if type(parent) is Activity:
-            trace, parent_id, run = parent.trace, parent.span_id, parent.run
+            trace, parent_id = parent.trace, parent.span_id
         else:
-            trace, parent_id, run = _outside(context, parent)
+            trace, parent_id = _outside(parent)
         self.recorder = recorder
         self.trace = trace
         self.span_id = new_span_id()
@@ -79,8 +77,8 @@ class Activity(RecordedSpan):
         # A context refuses entries once it is made, because others may hold it; this one nobody has seen yet.
         self.context = Context(context)
         _put(self.context, SPAN_KEY, self)
-        if definition.is_workflow:
-            run = run.nested(self.id, definition.name, campaign)
+        if definition.has_own_run:
+            run = definition.run_within(run, self.id)
             _put(self.context, RUN_KEY, run)
         self.run: Run = run
         self.definition: Definition = definition
@@ -158,7 +156,7 @@ class Activity(RecordedSpan):
             if isinstance(outputs, list):
                 outputs = dict(zip(self.definition.outputs.roles, outputs, strict=False))
             outputs = {**self._generated, **(outputs or {})}
-        cpu = (self._user, self._system) if self._cpu_known else (None, None)
+        cpu = (self._user, self._system) if self._cpu_known and self.definition.telemetry else (None, None)
         end: list[Any] = [_END, self.span_id, self._ended_at, status, outputs, *cpu]
         try:
             payload = packb([*end, self.facts] if self.facts else end)
@@ -195,7 +193,7 @@ class Activity(RecordedSpan):
         """Record further inputs by role, as they are now."""
         if not self.ended:
             with self.unharmed("what a task used"):
-                inputs = Inputs(self.recorder)
+                inputs = Inputs(self.recorder, contents=self.definition.captures_values)
                 self.facts.setdefault("used", {}).update(inputs.by_role(roles.items()))
                 self.add_entries("links", inputs.links)
 
@@ -223,7 +221,10 @@ class Activity(RecordedSpan):
     def form_of(self, role: str, value: object) -> AnyValue:
         """Return the snapshot of an output, and remember that the instances in it come from here."""
         objects: list[object] = []
-        form = self.recorder.snapshots.of_role(role, value, objects)
+        if self.definition.captures_values:
+            form = self.recorder.snapshots.of_role(role, value, objects)
+        else:
+            form = type_only(value, objects)
         for instance in objects:
             self.recorder.origins.put(instance, self._as_link(), role)
         return form
@@ -246,13 +247,10 @@ class InertActivity(Activity):
         return INVALID_SPAN_CONTEXT
 
 
-def _outside(context: Context, parent: object) -> tuple[bytes, int | None, Run]:
-    """Return trace, parent and run of an activity that starts in a span which is not ours, or in none."""
-    run = context.get(RUN_KEY)
-    if not isinstance(run, Run):
-        run = NO_RUN
+def _outside(parent: object) -> tuple[bytes, int | None]:
+    """Return trace and parent of an activity that starts in a span which is not ours, or in none."""
     if parent is not None and isinstance(parent, Span):
         known = parent.get_span_context()
         if known.is_valid:
-            return known.trace_id.to_bytes(16, "big"), known.span_id, run
-    return new_trace_id(), None, run
+            return known.trace_id.to_bytes(16, "big"), known.span_id
+    return new_trace_id(), None

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from provtel import calls, notices, telemetry
 from provtel.activity import Activity, InertActivity
-from provtel.current import recorder
 from provtel.definition import Definition
 from provtel.inputs import Inputs
+from provtel.recording import recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound="Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any]")
 _MAX_DEFINITIONS: Final = 1000
-_definitions: Final[dict[tuple[str, str, str | None], Definition]] = {}
+_definitions: Final[dict[tuple[Any, ...], Definition]] = {}
 
 
 class Block:
@@ -28,8 +28,7 @@ class Block:
         used: Inputs of the block.
         outputs: Names of what a decorated function returns.
         tags: The user's tags.
-        subtype: The user's word for what kind of task it is.
-        campaign: Campaign of a workflow.
+        **options: What `Definition` takes besides.
     """
 
     def __init__(
@@ -40,8 +39,7 @@ class Block:
         used: Mapping[str, object] | None = None,
         outputs: str | tuple[str, ...] | list[str] | None = None,
         tags: tuple[str, ...] = (),
-        subtype: str | None = None,
-        campaign: str | None = None,
+        **options: Any,
     ) -> None:
         """Keep what was said; nothing starts."""
         self._kind = kind
@@ -49,8 +47,7 @@ class Block:
         self._used = used or {}
         self._outputs = outputs
         self._tags = tags
-        self._subtype = subtype
-        self._campaign = campaign
+        self._options = options
         self._running: list[Activity] = []
 
     def __call__(self, function: _F) -> _F:
@@ -67,10 +64,10 @@ class Block:
             function=function,
             outputs=self._outputs,
             tags=self._tags,
-            subtype=self._subtype,
             shares_thread=calls.shares_thread(function),
+            **self._options,
         )
-        return calls.wrap(function, definition, self._campaign)
+        return calls.wrap(function, definition)
 
     def start(self) -> Activity:
         """Start now; whoever starts it calls ``end`` on what is returned. Never raises."""
@@ -82,15 +79,18 @@ class Block:
             return InertActivity()
 
     def _start(self, current: Any) -> Activity:
-        inputs = Inputs(current)
+        definition = self._definition()
+        inputs = Inputs(current, contents=definition.captures_values)
         used = inputs.by_role(self._used.items())
         facts: dict[str, Any] = {}
         if inputs.links:
             facts["links"] = inputs.links
         if self._tags:
             facts["tags"] = [*self._tags]
-        activity = Activity(current, self._definition(), used, facts, self._campaign)
-        if telemetry.in_event_loop():
+        activity = Activity(current, definition, used, facts)
+        if not definition.telemetry:
+            activity.enter(definition.usage)
+        elif telemetry.in_event_loop():
             activity.facts["telemetry"] = telemetry.PROCESS_SCOPE
             activity.enter(telemetry.usage_of_process)
         else:
@@ -98,13 +98,13 @@ class Block:
         return activity
 
     def _definition(self) -> Definition:
-        key = (self._kind, self._name or self._kind, self._subtype)
+        key = (self._kind, self._name or self._kind, *self._options.items())
         known = _definitions.get(key)
         if known is None:
             # Names may be made of data: what is forgotten here is only written once more.
             if len(_definitions) >= _MAX_DEFINITIONS:
                 _definitions.clear()
-            known = _definitions[key] = Definition(key[0], key[1], subtype=key[2])
+            known = _definitions[key] = Definition(key[0], key[1], **self._options)
         return known
 
     def __enter__(self) -> Activity:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from provtel import inputs, notices
 from provtel.activity import Activity
-from provtel.current import recorder
+from provtel.recording import recorder
 from provtel.stepwise import AsyncSteps, Steps
 
 if TYPE_CHECKING:
@@ -19,22 +19,20 @@ if TYPE_CHECKING:
     Wrapped = Callable[..., Any]
 
 
-def begin(
-    definition: Definition, args: tuple[Any, ...], kwargs: dict[str, Any], campaign: str | None = None
-) -> Activity | None:
+def begin(definition: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Activity | None:
     """Start the activity of a call; ``None`` where nothing is recorded. Never raises."""
     try:
         current = recorder()
         if current is None:
             return None
         used, links = inputs.of_call(definition, args, kwargs, current)
-        return Activity(current, definition, used, {"links": links} if links else None, campaign)
+        return Activity(current, definition, used, {"links": links} if links else None)
     except Exception as error:  # noqa: BLE001  # the program goes on whatever went wrong
         notices.capture_failed(f"a call of {definition.name}", error)
         return None
 
 
-def wrap(function: Any, definition: Definition, campaign: str | None = None) -> Any:
+def wrap(function: Any, definition: Definition) -> Any:
     """Return a function that records each call of another one, and is of the same kind."""
     kinds = (
         (inspect.iscoroutinefunction, _wrap_coroutine),
@@ -42,7 +40,7 @@ def wrap(function: Any, definition: Definition, campaign: str | None = None) -> 
         (inspect.isgeneratorfunction, _wrap_generator),
     )
     make = next((make for fits, make in kinds if fits(function)), _wrap_function)
-    wrapper = make(function, definition, campaign)
+    wrapper = make(function, definition)
     # A partial or another callable has no name of its own to take over.
     return functools.update_wrapper(wrapper, function)
 
@@ -52,9 +50,9 @@ def shares_thread(function: Any) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
-def _wrap_function(function: Wrapped, definition: Definition, campaign: str | None) -> Wrapped:
+def _wrap_function(function: Wrapped, definition: Definition) -> Wrapped:
     def call(*args: Any, **kwargs: Any) -> Any:
-        activity = begin(definition, args, kwargs, campaign)
+        activity = begin(definition, args, kwargs)
         if activity is None:
             return function(*args, **kwargs)
         activity.enter()
@@ -71,9 +69,9 @@ def _wrap_function(function: Wrapped, definition: Definition, campaign: str | No
     return call
 
 
-def _wrap_coroutine(function: Wrapped, definition: Definition, campaign: str | None) -> Wrapped:
+def _wrap_coroutine(function: Wrapped, definition: Definition) -> Wrapped:
     async def call(*args: Any, **kwargs: Any) -> Any:
-        activity = begin(definition, args, kwargs, campaign)
+        activity = begin(definition, args, kwargs)
         if activity is None:
             return await function(*args, **kwargs)
         activity.enter()
@@ -90,19 +88,19 @@ def _wrap_coroutine(function: Wrapped, definition: Definition, campaign: str | N
     return call
 
 
-def _wrap_generator(function: Wrapped, definition: Definition, campaign: str | None) -> Wrapped:
+def _wrap_generator(function: Wrapped, definition: Definition) -> Wrapped:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         generator = function(*args, **kwargs)
-        activity = begin(definition, args, kwargs, campaign)
+        activity = begin(definition, args, kwargs)
         return (yield from generator if activity is None else Steps(generator, activity))
 
     return call
 
 
-def _wrap_async_generator(function: Wrapped, definition: Definition, campaign: str | None) -> Wrapped:
+def _wrap_async_generator(function: Wrapped, definition: Definition) -> Wrapped:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         generator = function(*args, **kwargs)
-        activity = begin(definition, args, kwargs, campaign)
+        activity = begin(definition, args, kwargs)
         steps = generator if activity is None else AsyncSteps(generator, activity)
         # What `yield from` would do, which asynchronous generators lack.
         try:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, ParamSpec, Ty
 
 from opentelemetry import baggage
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, get_current_span
+from ormsgpack import unpackb
+from provtel_model.journal.layout import pack
 
 from provtel.otel_context import RUN_KEY, SPAN_KEY, attach, current, detach, with_entries
-from provtel.run import NO_RUN, Run
+from provtel.run import NO_RUN, Run, run_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opentelemetry.context import Context
-    from provtel_model.anyvalue import AnyValue
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -29,27 +30,26 @@ class _Luggage(NamedTuple):
         trace_id: Trace of the span that was current; 0 where there was none.
         span_id: That span.
         trace_flags: Its flags.
-        run: Facts of the run.
+        run: Facts of the run, packed.
         baggage: OpenTelemetry's baggage.
     """
 
     trace_id: int
     span_id: int
     trace_flags: int
-    run: dict[str, AnyValue]
+    run: bytes
     baggage: dict[str, object]
 
     @classmethod
     def pack(cls, context: Context) -> _Luggage:
         """Take what a context has."""
         span = get_current_span(context).get_span_context()
-        run = context.get(RUN_KEY)
-        facts = run.facts if isinstance(run, Run) else {}
-        return cls(span.trace_id, span.span_id, int(span.trace_flags), facts, dict(baggage.get_all(context)))
+        run = pack([run_in(context).facts])
+        return cls(span.trace_id, span.span_id, int(span.trace_flags), run, dict(baggage.get_all(context)))
 
     def unpack(self) -> Context:
         """Return what is current here, with what was taken along."""
-        entries: dict[str, object] = {RUN_KEY: _run_of(tuple(sorted(self.run.items())))}
+        entries: dict[str, object] = {RUN_KEY: _run_of(self.run)}
         if self.trace_id:
             flags = TraceFlags(self.trace_flags)
             entries[SPAN_KEY] = NonRecordingSpan(SpanContext(self.trace_id, self.span_id, True, flags))  # noqa: FBT003
@@ -60,8 +60,9 @@ class _Luggage(NamedTuple):
 
 
 @functools.lru_cache(maxsize=_MAX_RUNS)
-def _run_of(facts: tuple[tuple[str, AnyValue], ...]) -> Run:
-    return Run(dict(facts)) if facts else NO_RUN
+def _run_of(packed: bytes) -> Run:
+    (facts,) = unpackb(packed)
+    return Run(facts) if facts else NO_RUN
 
 
 class _Carried(Generic[_P, _R]):

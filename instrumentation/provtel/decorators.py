@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from provtel.agents import as_agent
 from provtel.block import Block
 from provtel.definition import TASK, WORKFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from provtel.agents import Agent
 
     Outputs = str | tuple[str, ...] | list[str]
 
@@ -29,6 +32,10 @@ def task(
     outputs: Outputs | None = None,
     tags: Iterable[str] = (),
     subtype: str | None = None,
+    attempt: int | None = None,
+    agent: str | Agent | None = None,
+    telemetry: bool = True,
+    capture_values: bool = True,
 ) -> Block: ...
 
 
@@ -41,6 +48,10 @@ def task(
     outputs: Outputs | None = None,
     tags: Iterable[str] = (),
     subtype: str | None = None,
+    attempt: int | None = None,
+    agent: str | Agent | None = None,
+    telemetry: bool = True,
+    capture_values: bool = True,
 ) -> Any:
     """Record each call of a function, or a block of code, as a task.
 
@@ -54,8 +65,23 @@ def task(
         outputs: Name of what the function returns; several for the items of a tuple or the keys of a dict.
         tags: Words to find it by.
         subtype: What kind of task it is, in a word of yours.
+        attempt: Which attempt at the same task it is.
+        agent: Who acts, in the task and in all that starts inside: an id, or what `agent` returns.
+        telemetry: Whether to measure what it costs.
+        capture_values: Whether to keep what its inputs and outputs hold; without it only their types are kept.
     """
-    block = Block(TASK, _name(target, name), used=used, outputs=outputs, tags=(*tags,), subtype=subtype)
+    block = Block(
+        TASK,
+        _name(target, name),
+        used=used,
+        outputs=outputs,
+        tags=(*tags,),
+        subtype=subtype,
+        attempt=attempt,
+        agent=as_agent(agent),
+        telemetry=telemetry,
+        capture_values=capture_values,
+    )
     return block(target) if _is_function(target) else block
 
 
@@ -73,6 +99,7 @@ def workflow(
     outputs: Outputs | None = None,
     tags: Iterable[str] = (),
     campaign: str | None = None,
+    agent: str | Agent | None = None,
 ) -> Block: ...
 
 
@@ -85,6 +112,7 @@ def workflow(
     outputs: Outputs | None = None,
     tags: Iterable[str] = (),
     campaign: str | None = None,
+    agent: str | Agent | None = None,
 ) -> Any:
     """Record each call of a function, or a block of code, as a workflow; tasks that start inside belong to it.
 
@@ -95,8 +123,17 @@ def workflow(
         outputs: Name of what the function returns; several for the items of a tuple or the keys of a dict.
         tags: Words to find it by.
         campaign: What several workflows belong to; a workflow inside another one has that one's.
+        agent: Who acts, in the workflow and in all that starts inside: an id, or what `agent` returns.
     """
-    block = Block(WORKFLOW, _name(target, name), used=used, outputs=outputs, tags=(*tags,), campaign=campaign)
+    block = Block(
+        WORKFLOW,
+        _name(target, name),
+        used=used,
+        outputs=outputs,
+        tags=(*tags,),
+        campaign=campaign,
+        agent=as_agent(agent),
+    )
     return block(target) if _is_function(target) else block
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 from provtel_model import attributes as names
 from provtel_model.journal.layout import Kind, pack
 
-from provtel import telemetry
 from provtel.outputs import Outputs
 from provtel.parameters import Parameters
 from provtel.plan import plan_of
+from provtel.telemetry import PROCESS_SCOPE, usage_for, usage_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from provtel_model.anyvalue import AnyValue
-
+    from provtel.agents import Agent
     from provtel.redaction import Redaction
+    from provtel.run import Run
 
 WORKFLOW: Final = "workflow"
 TASK: Final = "task"
@@ -38,6 +38,11 @@ class Definition:
         outputs: Names of what it returns.
         tags: The user's tags.
         subtype: The user's word for what kind of task it is.
+        attempt: Which attempt at the task it is.
+        campaign: Campaign of a workflow.
+        agent: Who acts in them and in all that starts inside.
+        telemetry: What they cost is measured.
+        capture_values: The content of what they use and generate is kept, not only its type.
         shares_thread: Other activities may run in its thread between its start and its end.
     """
 
@@ -50,17 +55,25 @@ class Definition:
         outputs: str | tuple[str, ...] | list[str] | None = None,
         tags: tuple[str, ...] = (),
         subtype: str | None = None,
+        attempt: int | None = None,
+        campaign: str | None = None,
+        agent: Agent | None = None,
+        telemetry: bool = True,
+        capture_values: bool = True,
         shares_thread: bool = False,
     ) -> None:
         """Number the definition within this process."""
         self.number = next(_numbers)
         self.kind = kind
         self.name = name
-        self.is_workflow = kind == WORKFLOW
+        self.has_own_run = kind == WORKFLOW or agent is not None
+        """Whether it changes the run for what starts inside."""
         self.stamp: object = None
         self.outputs = Outputs(outputs)
         self.parameters = Parameters(function) if function is not None else _NO_PARAMETERS
-        self.usage = telemetry.usage_of_process if shares_thread else telemetry.usage_of_thread
+        self.telemetry = telemetry
+        self.captures_values = capture_values
+        self.usage = usage_for(shares_thread=shares_thread) if telemetry else usage_unknown
         self.guarded: bool | None = None
         """Whether inputs have to be looked at by role: for secrets, or a method's instance; ``None``: not known yet."""
         self.takes_scalar = False
@@ -68,14 +81,26 @@ class Definition:
         self._payload: bytes | None = None
         self._function = function
         self._tags = tags
-        self._subtype = subtype
+        self._campaign = campaign
+        self._agent = agent
+        marks = {names.WORKFLOW_TASK_SUBTYPE: subtype, names.WORKFLOW_TASK_ATTEMPT: attempt}
+        self._attributes = {name: mark for name, mark in marks.items() if mark is not None}
         self._shares_thread = shares_thread
 
     def is_guarded(self, redaction: Redaction) -> bool:
         """Find out what `guarded` and `takes_scalar` are."""
-        self.guarded = self.parameters.receiver is not None or any(map(redaction.hides, self.parameters.roles))
-        self.takes_scalar = len(self.outputs.roles) == 1 and not redaction.hides(self.outputs.roles[0])
+        hidden = not self.captures_values or any(map(redaction.hides, self.parameters.roles))
+        self.guarded = hidden or self.parameters.receiver is not None
+        self.takes_scalar = (
+            self.captures_values and len(self.outputs.roles) == 1 and not redaction.hides(self.outputs.roles[0])
+        )
         return self.guarded
+
+    def run_within(self, run: Run, activity_id: str) -> Run:
+        """Return the run of an activity that starts in another one's."""
+        if self._agent is not None:
+            run = self._agent.applied_to(run)
+        return run.nested(activity_id, self.name, self._campaign) if self.kind == WORKFLOW else run
 
     def payload(self) -> bytes:
         """Return the frame's payload; reading the source waits for the first call."""
@@ -90,11 +115,10 @@ class Definition:
             facts["plan"] = plan_of(self._function)
         if self._tags:
             facts["tags"] = [*self._tags]
-        if self._subtype is not None:
-            attributes: dict[str, AnyValue] = {names.WORKFLOW_TASK_SUBTYPE: self._subtype}
-            facts["attributes"] = attributes
-        if self._shares_thread:
-            facts["telemetry"] = telemetry.PROCESS_SCOPE
+        if self._attributes:
+            facts["attributes"] = self._attributes
+        if self._shares_thread and self.telemetry:
+            facts["telemetry"] = PROCESS_SCOPE
         return pack([Kind.DEFINITION.value, self.number, self.parameters.roles, self.outputs.roles, facts])
 
 

@@ -41,15 +41,28 @@ class Output(NamedTuple):
     value: Any
 
 
+def type_only(value: object, objects: list[object]) -> AnyValue:
+    """Return the form of a value whose content is not wanted.
+
+    Args:
+        value: Any value.
+        objects: Collects the value, whose way through the program is known all the same.
+    """
+    objects.append(value)
+    return Reference(class_name(type(value))).to_value()
+
+
 class Inputs:
     """Collects the inputs of one activity.
 
     Args:
         recorder: Takes the snapshots and knows where instances come from.
+        contents: The content of values is kept, not only their type.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, *, contents: bool = True) -> None:
         """Begin with none."""
+        self._contents = contents
         self._recorder = recorder
         self.links: list[PlainLink] = []
 
@@ -60,10 +73,15 @@ class Inputs:
     def take(self, role: str, value: object) -> AnyValue:
         """Return the snapshot of one input, and remember where it comes from."""
         if type(value) is Output:
-            self._link(role, {"trace_id": value.trace_id, "span_id": value.span_id}, value.role, DECLARED)
-            return value.value  # type: ignore[no-any-return]  # it was a form when it was kept
+            if int(value.span_id, 16):  # an output of what is not recorded comes from nowhere
+                self._link(role, {"trace_id": value.trace_id, "span_id": value.span_id}, value.role, DECLARED)
+            # A form when it was kept, by the task that generated it.
+            return value.value if self._contents else type_only(value, [])
         objects: list[object] = []
-        form = self._recorder.snapshots.of_role(role, value, objects)
+        if self._contents:
+            form = self._recorder.snapshots.of_role(role, value, objects)
+        else:
+            form = type_only(value, objects)
         self._link_objects(role, objects)
         return form
 
@@ -96,7 +114,7 @@ def of_call(
     if kwargs or len(args) != definition.parameters.arity:
         values = definition.parameters.bind(args, kwargs)
         if not isinstance(values, list):
-            inputs = Inputs(recorder)
+            inputs = Inputs(recorder, contents=definition.captures_values)
             return inputs.by_role(values.items()), inputs.links
     if definition.guarded is not False and definition.is_guarded(recorder.snapshots.redaction):
         return _guarded(definition, values, recorder)
@@ -117,7 +135,7 @@ def of_call(
 
 def _guarded(definition: Definition, values: list[Any], recorder: Recorder) -> tuple[list[AnyValue], list[PlainLink]]:
     """Return the inputs of a call some of whose roles hide secrets, or name the instance of a method."""
-    inputs = Inputs(recorder)
+    inputs = Inputs(recorder, contents=definition.captures_values)
     receiver = definition.parameters.receiver
     used = [
         inputs.receiver(role, value) if role == receiver else inputs.take(role, value)

@@ -13,7 +13,7 @@ from provtel import forking, notices
 from provtel.process import describe
 from provtel.same_object import Origins
 from provtel.snapshot import Snapshots
-from provtel.writer import JournalWriter, make_journal
+from provtel.writer import JournalWriter
 
 if TYPE_CHECKING:
     from provtel.settings import Settings
@@ -66,9 +66,8 @@ class Recorder:
 
     def _make(self) -> JournalWriter | None:
         try:
-            store = find_store()
             process = describe(self.settings.endpoint)
-            writer = make_journal(store, process, self.settings.max_journal_size)
+            writer = JournalWriter(find_store(), process, self.settings.max_journal_size)
         except (OSError, StoreError) as error:
             reason = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else error
             notices.say("journal", f"nothing is recorded: {reason}; your program goes on unharmed")

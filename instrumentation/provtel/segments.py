@@ -6,18 +6,22 @@ import contextlib
 import errno
 import mmap
 import os
+import sys
 import zlib
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from provtel_model.journal.layout import FRAME_HEADER, SEGMENT_HEADER, pack_segment_header, segment_name
+
+from provtel.own_file import OwnFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _pack_header: Final = FRAME_HEADER.pack_into
 _HEADER_SIZE: Final = FRAME_HEADER.size
+# Older Pythons keep a descriptor for each map; the writer takes care that it does no harm.
+_WITHOUT_DESCRIPTOR: Final[dict[str, Any]] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 _CANNOT_MAP: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV})
-_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class Segment(Protocol):
@@ -54,17 +58,17 @@ class MappedSegment:
         self._end = size
         self._position = SEGMENT_HEADER.size
         new = folder / f".{number}.new"
-        file = os.open(new, _FLAGS, 0o600)
+        file = OwnFile(new)
         try:
-            os.posix_fallocate(file, 0, size)
-            self._map = mmap.mmap(file, size)
+            os.posix_fallocate(file.number, 0, size)
+            self._map = mmap.mmap(file.number, size, **_WITHOUT_DESCRIPTOR)
             self._map[: self._position] = pack_segment_header(number)
             new.rename(folder / segment_name(number))
         except BaseException:
             new.unlink(missing_ok=True)
             raise
         finally:
-            os.close(file)
+            file.close()
 
     def append(self, payload: bytes) -> bool:
         """Append a frame; say whether there was room for it."""
@@ -99,7 +103,7 @@ class WrittenSegment:
         self._end = size
         self._position = SEGMENT_HEADER.size
         new = folder / f".{number}.new"
-        self._file = os.open(new, _FLAGS, 0o600)
+        self._file = OwnFile(new)
         try:
             self._write(pack_segment_header(number), 0)
             new.rename(folder / segment_name(number))
@@ -124,14 +128,16 @@ class WrittenSegment:
         return True
 
     def _write(self, data: bytes, offset: int) -> None:
+        if not self._file.is_open():
+            raise OSError(errno.EBADF, "the program closed its segment")
         while data:
-            done = os.pwrite(self._file, data, offset)
+            done = os.pwrite(self._file.number, data, offset)
             data, offset = data[done:], offset + done
 
     def __del__(self) -> None:
         """Close the file with the last reference, which an interrupted call may hold."""
         with contextlib.suppress(AttributeError, OSError):
-            os.close(self._file)
+            self._file.close()
 
 
 def make_segment(folder: Path, number: int, size: int, *, mapped: bool) -> Segment:

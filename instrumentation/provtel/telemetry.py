@@ -31,10 +31,21 @@ def usage_of_thread() -> Sequence[float]:
     return (total / 1e9, 0.0) if _THREAD is None else _getrusage(_THREAD)
 
 
+def usage_unknown() -> Sequence[float]:
+    """Ask nothing: what the task costs is not wanted."""
+    return _NOTHING
+
+
+_NOTHING: Final = (0.0, 0.0)
 usage_of_process: Final[Usage] = functools.partial(resource.getrusage, resource.RUSAGE_SELF)
 
 PROCESS_SCOPE: Final[dict[str, AnyValue]] = {names.TASK_CPU_SCOPE.removeprefix(names.TASK_PREFIX): "process"}
 """Says of a record's telemetry that it is the whole process's."""
+
+
+def usage_for(*, shares_thread: bool) -> Usage:
+    """Return the clock for what has its thread to itself, or has not."""
+    return usage_of_process if shares_thread else usage_of_thread
 
 
 def in_event_loop() -> bool:

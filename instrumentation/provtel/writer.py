@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from provtel_model.journal.layout import FRAME_HEADER, LOCK_FILE, SEGMENT_HEADER
-from provtel_model.journal.liveness import try_lock
-from provtel_model.journal.places import find_journals, register
-from provtel_model.store_folder import JOURNAL_FOLDER, make_store
+from provtel_model.errors import StoreError
+from provtel_model.journal.layout import FRAME_HEADER, SEGMENT_HEADER
 
 from provtel import notices
+from provtel.journal_folder import JournalFolder
 from provtel.process import on_network_file_system
 from provtel.segments import Segment, make_segment
 
@@ -23,10 +20,11 @@ if TYPE_CHECKING:
 
     from provtel_model.journal.layout import ProcessFacts
 
-SEGMENT_SIZE: Final = 4 * 2**20
 _RETRY_SECONDS: Final = 1.0
-_FREE_SHARE: Final = 0.1
+_LOOK_NANOSECONDS: Final = 1_000_000_000
 _ROOM_FOR_INTERRUPTS: Final = 4096
+
+_never_released: Final[list[Segment]] = []
 
 
 class Interned(Protocol):
@@ -42,6 +40,7 @@ class Started(Protocol):
     """An activity whose start is in the journal and whose end may not be yet."""
 
     span_id: int
+    started_at: int
     start_payload: bytes
 
     @property
@@ -54,44 +53,51 @@ class Started(Protocol):
 
 
 class JournalWriter:
-    """Appends to one journal.
+    """Appends to one journal; where that is deleted, to a new one.
 
     What it cannot write it drops and counts, and says so once; it goes on when it can write again.
 
     Args:
-        folder: The journal's folder, made by `make_journal`.
+        store: The store folder.
         process: First frame of every segment.
-        lock: Descriptor that holds the journal's lock.
         limit: How many bytes all journals of the store may have.
+
+    Raises:
+        OSError: The journal cannot be made.
+        StoreError: The store is not ours or cannot be made.
     """
 
-    def __init__(self, folder: Path, process: ProcessFacts, lock: int, limit: int) -> None:
-        """Take over a journal that has no segment yet.
-
-        Raises:
-            OSError: The first segment cannot be made.
-        """
-        self.folder = folder
+    def __init__(self, store: Path, process: ProcessFacts, limit: int) -> None:
+        """Make the journal."""
         self.open: dict[int, Started] = {}
         self.appended = 0
         """How many frames of activities were written."""
         self.ends = 0
         """How many of them were ends."""
-        self._process = process.to_payload()
-        self._lock_file = lock
+        self._store = store
+        self._process = process
+        self._process_payload = process.to_payload()
         self._limit = limit
         self._lock = threading.RLock()
-        self._mapped = not on_network_file_system(folder)
-        self._segment: Segment | None = self._new_segment(1, 0)
-        self._number = 1
-        self._rotating = False
         self._late: list[tuple[Started, bytes | None]] = []
+        self._rotating = False
         self._retry_at = 0.0
+        self._look_at = 0
+        self._number = 0
+        self._segment: Segment | None = None
+        self._journal = self._begin_journal()
+
+    @property
+    def folder(self) -> Path:
+        """The journal's folder."""
+        return self._journal.path
 
     def start(self, activity: Started) -> None:
         """Append the start of an activity, and before it what it refers to where the segment lacks it."""
         with self._lock:
             self.open[activity.span_id] = activity
+            if activity.started_at > self._look_at:
+                self._look(activity.started_at)
             segment = self._segment
             try:
                 known = activity.definition.stamp is segment and activity.run.stamp is segment
@@ -123,21 +129,47 @@ class JournalWriter:
     def close(self) -> None:
         """Stop writing and let the lock go, so that others take what is there for finished."""
         with self._lock:
-            self.open.clear()
             self._let_go()
 
     def forget(self) -> None:
         """Let go of the journal of the parent, in a forked child: what is open there is not ours to end."""
         self._lock = threading.RLock()
-        self.open.clear()
         self._let_go()
 
     def _let_go(self) -> None:
+        self.open.clear()
         self._retry_at = float("inf")
-        self._segment = None
-        if self._lock_file >= 0:
-            os.close(self._lock_file)
-            self._lock_file = -1
+        self._look_at = 2**63
+        old, self._segment = self._segment, None
+        self._leave(old)
+        self._journal.let_go()
+
+    def _begin_journal(self) -> JournalFolder:
+        """Make a journal whose first segment has what is open; may raise OSError and StoreError."""
+        journal = JournalFolder(self._store, self._process)
+        try:
+            self._mapped = not on_network_file_system(journal.path)
+            self._begin_segment(journal, 1)
+            journal.publish()
+        except BaseException:
+            journal.remove()
+            raise
+        return journal
+
+    def _look(self, now: int) -> None:
+        """Make a new journal where this one was deleted, or its lock closed by the program."""
+        self._look_at = now + _LOOK_NANOSECONDS
+        if self._journal.is_there() or self._rotating:
+            return
+        self._rotating = True
+        try:
+            lost, self._journal = self._journal, self._begin_journal()
+            lost.let_go()
+            notices.say("journal deleted", f"the journal {lost.path} was deleted; recording goes on in {self.folder}")
+        except (OSError, StoreError) as error:
+            self._drop(error)
+        finally:
+            self._rotating = False
 
     def _write_to_next(self, activity: Started, end: bytes | None) -> None:
         """Write a start, or an end, to a new segment; may raise OSError."""
@@ -150,21 +182,19 @@ class JournalWriter:
             if now < self._retry_at:
                 raise OSError(errno.EAGAIN, "it could not be written a moment ago")
             self._retry_at = now + _RETRY_SECONDS
-            self._rotate()
+            self._begin_segment(self._journal, self._number + 1)
             self._retry_at = 0.0
         finally:
             self._late.clear()
             self._rotating = False
 
-    def _rotate(self) -> None:
+    def _begin_segment(self, journal: JournalFolder, number: int) -> None:
         """Go on in a new segment, into which all open starts are copied and what is late is written."""
         old, self._segment = self._segment, None
         copied = dict(self.open)
-        room = (
-            sum(map(_size_of, copied.values())) + sum(len(end or b"") for _, end in self._late) + _ROOM_FOR_INTERRUPTS
-        )
+        room = sum(map(_size_of, copied.values())) + sum(len(end or b"") for _, end in self._late)
         try:
-            new = self._new_segment(self._number + 1, room)
+            new = self._make_segment(journal, number, room)
         except OSError:
             self._segment = old
             raise
@@ -180,36 +210,26 @@ class JournalWriter:
             if end is not None:
                 new.append(end)
         self._segment = new
-        self._number += 1
+        self._number = number
+        self._leave(old)
 
-    def _new_segment(self, number: int, room: int) -> Segment:
-        overhead = SEGMENT_HEADER.size + 2 * FRAME_HEADER.size + len(self._process)
-        size = self._size_of_segment(overhead + room)
-        segment = make_segment(self.folder, number, size, mapped=self._mapped)
-        segment.append(self._process)
+    def _leave(self, old: Segment | None) -> None:
+        # Python's map closes, with its last reference, a descriptor of its own, which may be the program's by now.
+        if old is not None and self._journal.was_closed():
+            _never_released.append(old)
+
+    def _make_segment(self, journal: JournalFolder, number: int, room: int) -> Segment:
+        overhead = SEGMENT_HEADER.size + 2 * FRAME_HEADER.size + len(self._process_payload) + _ROOM_FOR_INTERRUPTS
+        size = journal.size_of_segment(overhead + room, self._limit)
+        segment = make_segment(journal.path, number, size, mapped=self._mapped)
+        segment.append(self._process_payload)
         return segment
 
-    def _size_of_segment(self, needed: int) -> int:
-        """Return how large the next segment is to be; may raise OSError where the store has no more room."""
-        store = self.folder.parent.parent
-        used = journal_bytes(store)
-        disk = os.statvfs(store)
-        limit = min(self._limit, int((disk.f_bavail * disk.f_frsize + used) * _FREE_SHARE))
-        size = max(needed, min(SEGMENT_SIZE, limit // 4))
-        if used + size > limit:
-            msg = (
-                f"the journals of {store} have reached their limit of {limit} bytes; a reader or collector drains them"
-            )
-            raise OSError(errno.EDQUOT, msg)
-        if used > limit // 2:
-            notices.say("journal half full", f"the journals of {store} have {used} bytes, half of what they may have")
-        return size
-
-    def _drop(self, error: OSError) -> None:
+    def _drop(self, error: OSError | StoreError) -> None:
+        reason = error.strerror or error if isinstance(error, OSError) else error
         notices.say(
             "journal",
-            f"records are dropped: the journal {self.folder} cannot be written: {error.strerror or error}; "
-            "your program goes on unharmed",
+            f"records are dropped: {self.folder} cannot be written: {reason}; your program goes on unharmed",
         )
 
 
@@ -226,48 +246,3 @@ def _intern(segment: Segment, activity: Started) -> bool:
 def _size_of(activity: Started) -> int:
     facts = len(activity.definition.payload()) + len(activity.run.payload())
     return facts + len(activity.start_payload) + 3 * FRAME_HEADER.size
-
-
-def journal_bytes(store: Path) -> int:
-    """Return how many bytes the journals of a store have on disk."""
-    total = 0
-    for journal in find_journals(store):
-        with contextlib.suppress(OSError):
-            total += sum(entry.stat().st_size for entry in os.scandir(journal))
-    return total
-
-
-def make_journal(store: Path, process: ProcessFacts, limit: int) -> JournalWriter:
-    """Make a journal in a store folder and return its writer.
-
-    The folder gets its name only when its lock is held and its first segment is there: nobody sees it before.
-
-    Raises:
-        OSError: It cannot be made.
-        StoreError: The store is not ours or cannot be made.
-    """
-    make_store(store)
-    parent = store / JOURNAL_FOLDER
-    parent.mkdir(mode=0o700, exist_ok=True)
-    name = f"{process.host}-{process.boot[:8]}-{process.pid}-{os.urandom(4).hex()}"
-    new = parent / f".{name}"
-    new.mkdir(mode=0o700)
-    lock = os.open(new / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        with contextlib.suppress(OSError):  # without locks readers look for the process
-            try_lock(lock)
-        writer = JournalWriter(new, process, lock, limit)
-        writer.folder = new.rename(parent / name)
-    except BaseException:
-        os.close(lock)
-        _remove(new)
-        raise
-    register(writer.folder)
-    return writer
-
-
-def _remove(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        for entry in folder.iterdir():
-            entry.unlink()
-        folder.rmdir()

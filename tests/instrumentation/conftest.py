@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from provtel import current, notices, settings
+from provtel import notices, recording, settings
 from provtel_model.record import Record
 
 from tests.instrumentation.programs import Stage
@@ -36,9 +36,9 @@ def _finish(stage: Stage) -> list[Record]:
 
 
 def _forget() -> None:
-    recorder = current.recorder()
+    recorder = recording.recorder()
     if recorder is not None:
-        current.retire(recorder)
+        recording.retire(recorder)
         if recorder._writer is not None:
             recorder._writer.close()
     settings.current.cache_clear()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from provtel import segments, task, workflow, writer
+from provtel import journal_folder, segments, task, workflow, writer
 from provtel_model.journal import find_journals, is_dead, registered_journals
 from provtel_model.merge import merge
 from provtel_model.record import PlainRecord, Record
@@ -87,7 +87,7 @@ def test_running_task_is_seen_by_others(stage: Stage) -> None:
 
 def test_segments_change_and_open_tasks_go_along(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over many segments nothing is lost, and what runs over all of them is recorded once."""
-    monkeypatch.setattr(writer, "SEGMENT_SIZE", 4096)
+    monkeypatch.setattr(journal_folder, "SEGMENT_SIZE", 4096)
 
     @task
     def step(number: int, text: str) -> tuple[int, str]:
@@ -106,7 +106,7 @@ def test_segments_change_and_open_tasks_go_along(recorded: Recorded, monkeypatch
 
 def test_record_larger_than_a_segment(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that fits into no ordinary segment gets a larger one."""
-    monkeypatch.setattr(writer, "SEGMENT_SIZE", 2048)
+    monkeypatch.setattr(journal_folder, "SEGMENT_SIZE", 2048)
     with task("large", used={str(number): "x" * 4000 for number in range(20)}) as large:
         large.generated(**{str(number): "y" * 4000 for number in range(20)})
     (record,) = recorded()
@@ -117,7 +117,7 @@ def test_record_larger_than_a_segment(recorded: Recorded, monkeypatch: pytest.Mo
 def test_written_segments(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a file must not be mapped, the same frames are written."""
     monkeypatch.setattr(writer, "on_network_file_system", lambda _folder: True)
-    monkeypatch.setattr(writer, "SEGMENT_SIZE", 4096)
+    monkeypatch.setattr(journal_folder, "SEGMENT_SIZE", 4096)
     made: list[int] = []
 
     class Counted(segments.WrittenSegment):
@@ -169,9 +169,9 @@ def test_task_with_two_arguments_takes_at_most_200_bytes(recorded: Recorded) -> 
 
 
 def _position() -> int:
-    from provtel import current
+    from provtel import recording
 
-    recorder = current.recorder()
+    recorder = recording.recorder()
     assert recorder is not None
     assert recorder._writer is not None
     segment = recorder._writer._segment
@@ -239,28 +239,61 @@ def test_store_of_somebody_else(stage: Stage) -> None:
 
 
 def test_store_deleted_while_running(stage: Stage) -> None:
-    """A program whose store is deleted under it goes on, says so, and records again once it can."""
+    """A program whose store is deleted under it goes on, says so, and records again within a second, open tasks too."""
     outcome = stage.run(
         """
-        import os, shutil
-        from provtel import task, writer
-        writer.SEGMENT_SIZE = 4096
+        import os, shutil, time
+        from provtel import task, workflow
 
         @task
         def step(x):
             return x
 
-        for number in range(1000):
-            if number == 100:
-                shutil.rmtree(os.environ["PROVTEL_STORE"])
-            assert step(number) == number
-        print("done")
+        with workflow("open"):
+            step("before")
+            shutil.rmtree(os.environ["PROVTEL_STORE"])
+            step("unseen")
+            time.sleep(1.1)
+            step("after")
         """,
         quiet=False,
     )
 
-    assert outcome.stdout == "done\n"
-    assert outcome.stderr.count("provtel: ") == 1
+    assert outcome.stderr.count("\n") == 1
+    assert "was deleted; recording goes on in" in outcome.stderr
+    assert [(record.name, record.used.get("x"), record.status.value) for record in stage.records()] == [
+        ("open", None, "finished"),
+        ("step", "after", "finished"),
+    ]
+
+
+def test_descriptors_closed_by_the_program(stage: Stage) -> None:
+    """A program that closes every descriptor, as daemons do, and opens its own, keeps them, and is recorded on."""
+    outcome = stage.run(
+        """
+        import os, time
+        from provtel import task
+
+        @task
+        def step(x):
+            return x
+
+        step("before")
+        os.closerange(3, 100)
+        mine = [os.open("mine", os.O_RDWR | os.O_CREAT) for _ in range(20)]
+        time.sleep(1.1)
+        step("after")
+        pid = os.fork()
+        if pid == 0:
+            step("child")
+            os._exit(0 if all(os.write(file, b".") for file in mine) else 1)
+        print(os.waitpid(pid, 0)[1], all(os.write(file, b".") for file in mine))
+        """,
+        quiet=False,
+    )
+
+    assert outcome.stdout == "0 True\n"
+    assert [record.used["x"] for record in stage.records()] == ["before", "after", "child"]
 
 
 def test_full_disk(stage: Stage) -> None:
@@ -268,8 +301,8 @@ def test_full_disk(stage: Stage) -> None:
     outcome = stage.run(
         """
         import errno, os
-        from provtel import task, writer
-        writer.SEGMENT_SIZE = 4096
+        from provtel import journal_folder, task
+        journal_folder.SEGMENT_SIZE = 4096
         allocate = os.posix_fallocate
         allowed = 3
 
@@ -341,8 +374,8 @@ def test_signal_handler_that_starts_tasks(stage: Stage) -> None:
     outcome = stage.run(
         """
         import signal
-        from provtel import task, writer
-        writer.SEGMENT_SIZE = 8192
+        from provtel import journal_folder, task
+        journal_folder.SEGMENT_SIZE = 8192
 
         @task
         def step(x):
