@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from provtel_model.journal.counting import Contents, contents
     from provtel_model.journal.drain import (
         Destination,
         DrainOutcome,
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from provtel_model.journal.places import find_journals, registered_journals
 
 __all__ = [
+    "Contents",
     "Destination",
     "DrainOutcome",
     "JournalDrainer",
+    "contents",
     "destination",
     "drain_journal",
     "find_journals",
@@ -31,7 +34,12 @@ __all__ = [
     "registered_journals",
 ]
 
-_PLACES: Final = frozenset({"find_journals", "registered_journals"})
+_MODULES: Final = {
+    "Contents": "counting",
+    "contents": "counting",
+    "find_journals": "places",
+    "registered_journals": "places",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -39,4 +47,4 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    return getattr(import_module(f"{__name__}.{'places' if name in _PLACES else 'drain'}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'drain')}"), name)
