@@ -14,7 +14,6 @@ import pathlib
 import textwrap
 import types
 import uuid
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -316,7 +315,7 @@ def test_files_functions_classes_and_errors(tmp_path: Path) -> None:
 
     assert (found.type, found.uri) == ("_io.TextIOWrapper", (tmp_path / "data.txt").as_uri())
     assert _python(textwrap.dedent) == Reference("function", preview="textwrap.dedent")
-    assert _python(Fraction) == Reference("type", preview="fractions.Fraction")
+    assert _python(textwrap.TextWrapper) == Reference("type", preview="textwrap.TextWrapper")
     assert _python(math) == Reference("module", preview="math")
     assert _python(ValueError("bad", 3)) == Reference("ValueError", preview="'bad', 3")
 
