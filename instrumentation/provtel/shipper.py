@@ -16,7 +16,7 @@ from provtel_model.components import Signal
 from provtel_model.errors import DeliveryError, MalformedError, RetryableError
 from provtel_model.journal import JournalDrainer, destination, drain_journal, find_journals, is_dead
 
-from provtel import current, forking, notices
+from provtel import forking, notices, recording
 from provtel.sender import RefusedError, Sender
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ class Shipper:
         now = time.monotonic()
         if appended == self._looked_at and now < self._beat_at and not ending:
             return
+        if self._drainer.journal != self._writer.folder:
+            self._drainer = JournalDrainer(self._writer.folder)
         with self._without_refused_logs():
             self._drainer.drain(self._take, heartbeat=0.0 if ending else _HEARTBEAT, exiting=ending)
         self._looked_at, self._beat_at = appended, now + _HEARTBEAT
@@ -181,7 +183,7 @@ class Shipper:
     def _close_journal(self) -> None:
         """Give the journal up where nothing is open, so that it is removed when all is acknowledged."""
         if not self._writer.open:
-            current.retire(self._owner)
+            recording.retire(self._owner)
             self._writer.close()
 
 

@@ -113,7 +113,7 @@ class JournalDrainer:
 
     def __init__(self, journal: Path) -> None:
         """Begin at the journal's cursor."""
-        self._journal = journal
+        self.journal = journal
         self._reader: JournalReader[bytes] | None = None
         self._announced: dict[str, int] = {}
 
@@ -130,7 +130,7 @@ class JournalDrainer:
             DeliveryError: The sink did not take a batch: this one and what follows stay in the journal.
         """
         try:
-            with lock_file(self._journal / DRAIN_LOCK_FILE, create=True) as mine:
+            with lock_file(self.journal / DRAIN_LOCK_FILE, create=True) as mine:
                 if not mine:
                     return DrainOutcome(0, finished=False, skipped="another process is draining it")
                 return self._drain_locked(sink, remove=remove, heartbeat=heartbeat, exiting=exiting)
@@ -142,12 +142,12 @@ class JournalDrainer:
             return DrainOutcome(0, finished=False, skipped=str(error))
 
     def _drain_locked(self, sink: Sink, *, remove: bool, heartbeat: float, exiting: bool) -> DrainOutcome:
-        if not segments(self._journal):
+        if not segments(self.journal):
             # Another drainer was stopped while it removed the folder.
-            _remove_folder(self._journal)
+            _remove_folder(self.journal)
             return DrainOutcome(0, finished=True)
         # Judged before anything is read: a writer found dead has written its last frame.
-        life = liveness(self._journal, read_process(self._journal))
+        life = liveness(self.journal, read_process(self.journal))
         reader, self._reader = self._reader or self._new_reader(), None
         records = self._give_ended(reader, sink, alive=life is not Liveness.DEAD, remove=remove)
         # Kept only now: what a sink refused has to be read again.
@@ -155,14 +155,14 @@ class JournalDrainer:
         status, seen_at = _state_of_open(life, exiting=exiting)
         records += self._give_open(reader.open(status, seen_at), sink, heartbeat if status is State.RUNNING else 0.0)
         if life is Liveness.DEAD and remove:
-            _remove_folder(self._journal)
+            _remove_folder(self.journal)
         return DrainOutcome(records, finished=life is Liveness.DEAD)
 
     def _new_reader(self) -> JournalReader[bytes]:
         # The codec loads protobuf, which a process that only writes its journal never needs.
         from provtel_model.journal.spans import SpanBuilder
 
-        return JournalReader(self._journal, read_cursor(self._journal), SpanBuilder())
+        return JournalReader(self.journal, read_cursor(self.journal), SpanBuilder())
 
     def _give_ended(self, reader: JournalReader[bytes], sink: Sink, *, alive: bool, remove: bool) -> int:
         from provtel_model.otlp.encode import traces
@@ -171,12 +171,12 @@ class JournalDrainer:
         for chunk in _chunks(reader.ended(alive=alive)):
             sink(traces(reader.resource, reader.scope, chunk))
             records += len(chunk)
-            _write_cursor(self._journal, reader.position)
+            _write_cursor(self.journal, reader.position)
             if remove:
-                _remove_segments(self._journal, before=reader.position.segment)
-        _write_cursor(self._journal, reader.position)
+                _remove_segments(self.journal, before=reader.position.segment)
+        _write_cursor(self.journal, reader.position)
         if remove:
-            _remove_segments(self._journal, before=reader.position.segment)
+            _remove_segments(self.journal, before=reader.position.segment)
         return records
 
     def _give_open(self, records: Iterable[PlainRecord], sink: Sink, heartbeat: float) -> int:
