@@ -82,7 +82,9 @@ def agent(
     type: str | None = None,  # noqa: A002  # as above
     on_behalf_of: str | Agent | None = None,
 ) -> Agent:
-    """Say who acts: in ``with agent("anna"):`` for all that starts inside, in ``task(..., agent=...)`` for a task.
+    """Say who acts.
+
+    In ``with agent("anna"):`` it acts in all that starts inside; ``agent=`` of a task or workflow takes it too.
 
     Args:
         id: What tells the agent from all others; a name will do.
@@ -107,7 +109,7 @@ def as_agent(given: str | Agent | None) -> Agent | None:
 
 
 def campaign(name: str, /) -> Campaign:
-    """Say what the workflows and tasks belong to that start in ``with campaign("paper-7"):``.
+    """Say what a number of workflows and tasks belong to: those that start inside of its ``with``.
 
     It is no activity of its own: several programs, on several days, may belong to one campaign.
 

@@ -98,13 +98,14 @@ class Block:
         return activity
 
     def _definition(self) -> Definition:
-        key = (self._kind, self._name or self._kind, *self._options.items())
+        kind, name = self._kind, self._name or self._kind
+        key = (kind, name, *self._options.items())
         known = _definitions.get(key)
         if known is None:
             # Names may be made of data: what is forgotten here is only written once more.
             if len(_definitions) >= _MAX_DEFINITIONS:
                 _definitions.clear()
-            known = _definitions[key] = Definition(key[0], key[1], **self._options)
+            known = _definitions[key] = Definition(kind, name, **self._options)
         return known
 
     def __enter__(self) -> Activity:

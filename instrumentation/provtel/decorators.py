@@ -39,7 +39,7 @@ def task(
 ) -> Block: ...
 
 
-def task(
+def task(  # noqa: PLR0913  # each is a word that users may leave out
     target: Any = None,
     /,
     *,

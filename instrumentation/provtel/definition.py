@@ -46,7 +46,7 @@ class Definition:
         shares_thread: Other activities may run in its thread between its start and its end.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a user may say of an activity
         self,
         kind: str,
         name: str,

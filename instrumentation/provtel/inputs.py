@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from provtel_model import attributes as names
-from provtel_model.values import Reference
+from provtel_model.values import Reference, decode
 
 from provtel.anatomy import class_name
 
@@ -48,6 +48,8 @@ def type_only(value: object, objects: list[object]) -> AnyValue:
         value: Any value.
         objects: Collects the value, whose way through the program is known all the same.
     """
+    if type(value) is Reference:
+        return Reference(value.type).to_value()
     objects.append(value)
     return Reference(class_name(type(value))).to_value()
 
@@ -75,13 +77,10 @@ class Inputs:
         if type(value) is Output:
             if int(value.span_id, 16):  # an output of what is not recorded comes from nowhere
                 self._link(role, {"trace_id": value.trace_id, "span_id": value.span_id}, value.role, DECLARED)
-            # A form when it was kept, by the task that generated it.
-            return value.value if self._contents else type_only(value, [])
+            # It was a form when it was kept.
+            return value.value if self._contents else type_only(decode(value.value), [])
         objects: list[object] = []
-        if self._contents:
-            form = self._recorder.snapshots.of_role(role, value, objects)
-        else:
-            form = type_only(value, objects)
+        form = self._recorder.snapshots.of_role(role, value, objects) if self._contents else type_only(value, objects)
         self._link_objects(role, objects)
         return form
 

@@ -84,7 +84,7 @@ class _Template:
         """
         _definition, _context, trace, span, parent, started_at, used = start
         _span, ended_at, _status, generated, cpu_user, cpu_system = end
-        if not self.usual or cpu_user is None:
+        if not self.usual:
             raise _Unusual
         return b"".join(
             (
@@ -95,7 +95,7 @@ class _Template:
                 self._used.fill(used),
                 self._generated.fill(generated),
                 # The kernel counts microseconds; more digits are the float's.
-                _CPU(_CPU_USER, round(cpu_user, 6), _CPU_SYSTEM, round(cpu_system, 6)),
+                b"" if cpu_user is None else _CPU(_CPU_USER, round(cpu_user, 6), _CPU_SYSTEM, round(cpu_system, 6)),
             )
         )
 
