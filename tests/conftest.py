@@ -48,7 +48,7 @@ def _required(request: pytest.FixtureRequest, name: str, find: Callable[[], Foun
             pytest.fail(f"{name} is missing: {error}", pytrace=False)
         request.config.stash[LEFT_OUT].append(request.node.nodeid)
         pytest.skip(f"{name} is missing: {error}")
-    request.config.stash[SERVICES][name] = str(found)
+    request.config.stash[SERVICES].setdefault(name, str(found))  # the first finding says how it was had
     return found
 
 
