@@ -20,10 +20,11 @@ from __future__ import annotations
 from typing import Any
 
 from provtel.activity import Activity
+from provtel.activity import running as current
 from provtel.agents import Agent, agent, campaign
 from provtel.carrying import carry
 from provtel.decorators import task, workflow
-from provtel.files import file
+from provtel.files import file, reference
 from provtel.inputs import Output
 from provtel.loops import loop
 from provtel.version import VERSION
@@ -39,8 +40,10 @@ __all__ = [
     "campaign",
     "carry",
     "connect",
+    "current",
     "file",
     "loop",
+    "reference",
     "task",
     "workflow",
 ]

@@ -15,7 +15,7 @@ from provtel import notices
 from provtel.errors import describe, status_of
 from provtel.ids import new_span_id, new_trace_id
 from provtel.inputs import Inputs, Output, type_only
-from provtel.otel_context import RUN_KEY, SPAN_KEY, attach, current, detach
+from provtel.otel_context import ACTIVITY_KEY, RUN_KEY, SPAN_KEY, attach, current, detach
 from provtel.otel_span import RecordedSpan
 from provtel.run import NO_RUN, Run
 
@@ -77,6 +77,7 @@ class Activity(RecordedSpan):
         # A context refuses entries once it is made, because others may hold it; this one nobody has seen yet.
         self.context = Context(context)
         _put(self.context, SPAN_KEY, self)
+        _put(self.context, ACTIVITY_KEY, self)
         if definition.has_own_run:
             run = definition.run_within(run, self.id)
             _put(self.context, RUN_KEY, run)
@@ -197,6 +198,11 @@ class Activity(RecordedSpan):
                 self.facts.setdefault("used", {}).update(inputs.by_role(roles.items()))
                 self.add_entries("links", inputs.links)
 
+    def tag(self, *tags: str) -> None:
+        """Add words to find it by."""
+        if not self.ended:
+            self.add_entries("tags", [self.recorder.snapshots.text(str(tag)) for tag in tags])
+
     def output(self, role: str) -> Output:
         """Return what it generated in a role, to be given in ``used=`` of another activity."""
         return Output(self.trace.hex(), f"{self.span_id:016x}", role, self._generated.get(role))
@@ -245,6 +251,15 @@ class InertActivity(Activity):
     def get_span_context(self) -> SpanContext:
         """Return the context of no span."""
         return INVALID_SPAN_CONTEXT
+
+
+def running() -> Activity:
+    """Return the activity that is running here, to say more of it; outside of any, one that ignores what it is told.
+
+    Where a span of another library is current it is the activity around that span.
+    """
+    found = current().get(ACTIVITY_KEY)
+    return found if isinstance(found, Activity) else InertActivity()
 
 
 def _outside(parent: object) -> tuple[bytes, int | None]:

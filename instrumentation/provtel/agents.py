@@ -52,6 +52,14 @@ class Agent(_Surroundings):
         super().__init__()
         self.facts = facts
 
+    def __eq__(self, other: object) -> bool:
+        """Say whether all that is known of them is the same."""
+        return isinstance(other, Agent) and self.facts == other.facts
+
+    def __hash__(self) -> int:
+        """Return the hash of its id."""
+        return hash(self.facts["id"])
+
     def applied_to(self, run: Run) -> Run:
         """Return a run in which it acts."""
         return run.of_agent(self.facts)

@@ -1,4 +1,4 @@
-"""`file`: a file as a value, known by its place and its content."""
+"""`file` and `reference`: data as a value, known by its place and its content."""
 
 from __future__ import annotations
 
@@ -13,6 +13,28 @@ from provtel import notices
 
 if TYPE_CHECKING:
     import os
+
+
+def reference(
+    uri: str,
+    *,
+    type: str = "data",  # noqa: A002  # what it is called everywhere else
+    hash: str | None = None,  # noqa: A002  # as above
+    nbytes: int | None = None,
+) -> Reference:
+    """Return a reference to data that lies elsewhere: an object in a bucket, a table, a version of a model.
+
+    Nothing is read; a password in the address is left out.
+
+    Args:
+        uri: Its address.
+        type: What it is, in a word of yours.
+        hash: ``sha256:`` and the SHA-256 of its content in hexadecimal, where you know it.
+        nbytes: Its size in bytes.
+    """
+    from provtel.redaction import without_passwords
+
+    return Reference(type, hash=hash, nbytes=nbytes, uri=without_passwords(uri))
 
 
 def file(path: str | os.PathLike[str]) -> Reference:

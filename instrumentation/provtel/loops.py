@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
 from provtel.block import Block
 from provtel.definition import ITERATION, LOOP
@@ -53,14 +53,20 @@ class Loop(Generic[_T]):
         running.end()
 
 
-def loop(items: Iterable[_T] | int, *, name: str = "item") -> Iterable[Any]:
+def loop(items: Iterable[_T] | SupportsIndex, *, name: str = "item") -> Iterable[Any]:
     """Record a loop and its iterations: give it what follows ``in`` of a ``for``.
 
     An iteration that began is recorded also when it is left by ``break``, ``continue``, ``return`` or an exception. It
-    used the item, under the loop's name, and its ``index``.
+    used the item, under the loop's name, and its ``index``; in the body it is what `current` returns, so
+    ``current().generated(loss=0.1)`` says what it generated.
 
     Args:
         items: Anything to go over; a number is as many integers from 0.
         name: Name of the loop and role of the item.
     """
-    return Loop(range(items) if isinstance(items, int) else items, name)
+    return Loop(range(items.__index__()) if _is_number(items) else items, name)  # type: ignore[union-attr, arg-type]
+
+
+def _is_number(items: object) -> bool:
+    # An array has `__index__` too.
+    return hasattr(type(items), "__index__") and not hasattr(type(items), "__iter__")

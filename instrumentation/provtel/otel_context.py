@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SPAN_KEY: Final[str] = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 """The key under which OpenTelemetry keeps the current span."""
+ACTIVITY_KEY: Final[str] = api.create_key("provtel-activity")
+"""The key under which we keep the running activity, which stays while a span of another library is current."""
 RUN_KEY: Final[str] = api.create_key("provtel-run")
 """The key under which we keep the current run."""
 

@@ -43,6 +43,11 @@ class Redaction:
         """Return a text without passwords in addresses; a secret of the environment is hidden whole."""
         if text in self._secrets:
             return REDACTED
-        if "://" in text and "@" in text:
-            return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)
-        return text
+        return without_passwords(text)
+
+
+def without_passwords(text: str) -> str:
+    """Return a text without passwords in addresses."""
+    if "://" in text and "@" in text:
+        return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)
+    return text

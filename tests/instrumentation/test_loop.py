@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from provtel import loop, task, workflow
+from provtel import current, loop, task, workflow
 from provtel_model.record import Record
 
 from tests.instrumentation.programs import facts
@@ -94,3 +94,64 @@ def test_items_that_fail(recorded: Recorded) -> None:
 def test_length() -> None:
     """A loop is as long as its items."""
     assert len(loop([1, 2, 3])) == 3  # type: ignore[arg-type]  # it has a length where its items have one
+
+
+def test_what_an_iteration_generated(recorded: Recorded) -> None:
+    """In the body the iteration is what is current, also after a task in it; what is told to it is its own."""
+    for number in loop(2, name="epoch"):
+        with task("step"):
+            current().generated(step=number)
+        current().generated(loss=number / 2)
+    assert not current().is_recording()
+    by_kind = {kind: [record.generated for record in records] for kind, records in _by_kind(recorded()).items()}
+
+    assert by_kind == {
+        "loop": [{}],
+        "iteration": [{"loss": 0.0}, {"loss": 0.5}],
+        "task": [{"step": 0}, {"step": 1}],
+    }
+
+
+def test_numbers_and_arrays_of_numpy(recorded: Recorded) -> None:
+    """A number of NumPy is as many integers, an array its items, also one of a single item."""
+    numpy = pytest.importorskip("numpy")
+
+    assert list(loop(numpy.int64(2))) == [0, 1]
+    assert list(loop(numpy.array([5]))) == [5]
+    assert [row.tolist() for row in loop(numpy.eye(2))] == [[1, 0], [0, 1]]
+    assert {record.status.value for record in recorded()} == {"finished"}
+
+
+def test_generator_of_the_user_is_closed_late(recorded: Recorded) -> None:
+    """An endless generator can be gone over and left; it is not closed by us, because the user may go on with it."""
+
+    def count() -> Iterator[int]:
+        number = 0
+        while True:
+            yield number
+            number += 1
+
+    numbers = count()
+    for number in loop(enumerate(numbers)):
+        if number == (1, 1):
+            break
+    assert next(numbers) == 2
+    assert [record.used.get("item") for record in recorded()][1:] == [(0, 0), (1, 1)]
+
+
+def test_nothing_is_current_after_an_exception(recorded: Recorded) -> None:
+    """What the handler of an exception in the body starts is outside of the loop."""
+    try:
+        for _ in loop(3):
+            raise ValueError  # noqa: TRY301  # it is what is tested
+    except ValueError:
+        with task("handler"):
+            pass
+    assert recorded()[-1].parent_id is None
+
+
+def _by_kind(records: list[Record]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.kind, []).append(record)
+    return found
