@@ -27,6 +27,7 @@ from provtel.decorators import task, workflow
 from provtel.files import file, reference
 from provtel.inputs import Output
 from provtel.loops import loop
+from provtel.past import record
 from provtel.version import VERSION
 
 __version__ = VERSION
@@ -43,6 +44,7 @@ __all__ = [
     "current",
     "file",
     "loop",
+    "record",
     "reference",
     "task",
     "workflow",

@@ -20,10 +20,10 @@ from provtel.otel_span import RecordedSpan
 from provtel.run import NO_RUN, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from provtel_model.anyvalue import AnyValue
-    from provtel_model.record import PlainLink
+    from provtel_model.record import PlainError, PlainLink
 
     from provtel import telemetry
     from provtel.definition import Definition
@@ -49,6 +49,7 @@ class Activity(RecordedSpan):
         definition: What it has in common with others.
         used: Its inputs, in the order of the definition's roles or by role.
         facts: What else is known at the start, by fields of the plain record.
+        started_at: When it started, where that is past; in nanoseconds since the epoch.
     """
 
     _thread = 0
@@ -60,6 +61,7 @@ class Activity(RecordedSpan):
         definition: Definition,
         used: list[AnyValue] | dict[str, AnyValue],
         facts: dict[str, Any] | None = None,
+        started_at: int = 0,
     ) -> None:
         """Write the start."""
         context = current()
@@ -86,7 +88,7 @@ class Activity(RecordedSpan):
         self._generated: dict[str, AnyValue] = {}
         self._usage = definition.usage
         self._user = self._system = 0.0
-        self.started_at = self._ended_at = time_ns()
+        self.started_at = self._ended_at = started_at or time_ns()
         self._clock = perf_counter_ns()
         start = [_START, definition.number, run.number, trace, self.span_id, parent_id, self.started_at, used]
         self.start_payload = packb([*start, facts] if facts else start)
@@ -166,6 +168,17 @@ class Activity(RecordedSpan):
             end[4] = None
             payload = packb(end)
         self.recorder.end(self, payload)
+
+    def finish_past(
+        self, ended_at: int, status: Status, outputs: Mapping[str, object], error: PlainError | None
+    ) -> None:
+        """Write the end of what ended earlier, whose cost nobody knows."""
+        self._ended_at = max(ended_at, self.started_at)
+        self._cpu_known = False
+        if error is not None:
+            self.facts["error"] = error
+        self._generated = self._forms_of(outputs.items())
+        self.finish(status.value, None)
 
     def end(self, end_time: int | None = None) -> None:  # noqa: ARG002  # the interface's; the clock is ours
         """End it well, now."""

@@ -79,7 +79,7 @@ class Block:
             return InertActivity()
 
     def _start(self, current: Any) -> Activity:
-        definition = self._definition()
+        definition = definition_of(self._kind, self._name or self._kind, **self._options)
         inputs = Inputs(current, contents=definition.captures_values)
         used = inputs.by_role(self._used.items())
         facts: dict[str, Any] = {}
@@ -96,17 +96,6 @@ class Block:
         else:
             activity.enter(telemetry.usage_of_thread)
         return activity
-
-    def _definition(self) -> Definition:
-        kind, name = self._kind, self._name or self._kind
-        key = (kind, name, *self._options.items())
-        known = _definitions.get(key)
-        if known is None:
-            # Names may be made of data: what is forgotten here is only written once more.
-            if len(_definitions) >= _MAX_DEFINITIONS:
-                _definitions.clear()
-            known = _definitions[key] = Definition(kind, name, **self._options)
-        return known
 
     def __enter__(self) -> Activity:
         activity = self.start()
@@ -127,6 +116,18 @@ class Block:
     ) -> None:
         """End as the block ended; the exception goes on."""
         self.__exit__(kind, error, trace)
+
+
+def definition_of(kind: str, name: str, **options: Any) -> Definition:
+    """Return the definition of activities that are no calls; the same one for the same words."""
+    key = (kind, name, *options.items())
+    known = _definitions.get(key)
+    if known is None:
+        # Names may be made of data: what is forgotten here is only written once more.
+        if len(_definitions) >= _MAX_DEFINITIONS:
+            _definitions.clear()
+        known = _definitions[key] = Definition(kind, name, **options)
+    return known
 
 
 def _name_of(function: Callable[..., Any]) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _CANCELLATIONS: Final = frozenset({"CancelledError", "Cancelled"})
 _OWN_MODULES: Final = "provtel."
-_LONGEST_MESSAGE: Final = 4 * 2**10
+LONGEST_MESSAGE: Final = 4 * 2**10
 _LONGEST_TRACE: Final = 32 * 2**10
 
 
@@ -45,7 +45,7 @@ def describe(error: BaseException, redaction: Redaction) -> PlainError:
     except Exception:  # noqa: BLE001  # its own code failed
         message = ""
     if message:
-        described["message"] = text_of(message, redaction, _LONGEST_MESSAGE)
+        described["message"] = text_of(message, redaction, LONGEST_MESSAGE)
     try:
         trace = "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
     except Exception:  # noqa: BLE001  # as above
