@@ -23,8 +23,8 @@ test: lint types ## set up, and run lint, types and all tests but the long ones
 test-long: $(VENV)/.dev ## run the long fault and fuzz tests too
 	@$(PYTEST) </dev/null
 
-bench: $(VENV)/.dev ## measure us beside our peers in one run; prints ratios
-	@$(PY) -m benchmarks </dev/null
+bench: $(VENV)/.dev ## measure us beside our peers in one run; prints ratios, and writes them to docs/
+	@$(PY) -m benchmarks --page docs/reference/benchmarks.md </dev/null
 
 services: $(VENV)/.dev ## build or find the real servers that the tests talk to
 	@$(PY) -m tests.services </dev/null

@@ -1,63 +1,90 @@
 """One measurement in a process of its own: ``python -m benchmarks.capture.child PEER CASE SIZE`` prints a JSON object.
 
 Runs under the peer's own interpreter, so it imports nothing but the standard library, the peer and its neighbours here.
+With ``memory`` for a case it only measures how far the memory rises.
 """
 
 from __future__ import annotations
 
-import importlib
+import gc
 import json
-import resource
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.capture.workload import CASES, expected
+from benchmarks.capture.peers import load
+from benchmarks.capture.peers.capture import Capture, NotHereError, Recorded, differences
+from benchmarks.capture.usage import Memory, Usage
+from benchmarks.capture.workload import CASES, WARM_UP, Call, Case, Function, pair, two
+
+NOT_HERE = 3
+"""Exit code of a peer that cannot run in its environment."""
 
 
-def main(peer_name: str, case_name: str, size: int) -> dict[str, Any]:
+def measure(capture: Capture, case: Case, size: int) -> dict[str, Any]:
     """Run a case under a peer and return what it cost and whether every record is right."""
-    case = CASES[case_name]
-    peer = importlib.import_module(f"benchmarks.capture.peers.{peer_name}")
-    warm, calls = case.calls(200), case.calls(size)
-    bare = _drive_time(case, list(case.functions), calls)
-    peer.start()
-    wrapped = [peer.wrap(function) for function in case.functions]
+    warm, calls = case.calls(WARM_UP), case.calls(size)
+    case.drive([*case.functions], warm)
+    bare = _cost(case, [*case.functions], calls)
+    capture.start()
+    wrapped = [capture.wrap(function) for function in case.functions]
     case.drive(wrapped, warm)
-    memory = _peak_memory()
-    cpu = _cpu()
-    caller = _drive_time(case, wrapped, calls)
-    peer.stop()
-    cpu = _cpu() - cpu
-    memory = _peak_memory() - memory
-    started = time.perf_counter()
-    records = [*expected(case, 200), *expected(case, size)]
-    problem = peer.differences(records)
-    tasks = size * case.tasks
+    memory = Memory()
+    driven = _cost(case, wrapped, calls)
+    stopping = Usage.now()
+    capture.stop()
+    stopped = Usage.now() - stopping
+    risen, size_in_all = memory.risen(), capture.size()
+    asked = time.perf_counter()
+    answered = capture.query()
+    asked = time.perf_counter() - asked
+    records = [*_expected(capture, case, WARM_UP), *_expected(capture, case, size)]
+    tasks = size * len(case.functions)
     return {
-        "caller_us": (caller - bare) / tasks * 1e6,
-        "cpu_us": (cpu - bare) / tasks * 1e6,
-        "bytes": peer.size() / len(records),
-        "memory_mib": memory / 1024,
-        "query_s": time.perf_counter() - started,
-        "problem": problem,
+        "caller_us": (driven.caller - bare.caller) / tasks * 1e6,
+        "cpu_us": (driven.cpu + stopped.cpu - bare.cpu) / tasks * 1e6,
+        "bytes": size_in_all / len(records),
+        "memory_mib": risen,
+        "query_us": (stopped.wall + asked) / tasks * 1e6 if answered else None,
+        "problem": differences(records, capture.records()),
     }
 
 
-def _drive_time(case: Any, functions: list[Any], calls: list[Any]) -> float:
-    started = time.perf_counter()
+def _cost(case: Case, functions: list[Function], calls: list[Call]) -> Usage:
+    gc.collect()
+    before = Usage.now()
     case.drive(functions, calls)
-    return time.perf_counter() - started
+    return Usage.now() - before
 
 
-def _cpu() -> float:
-    """CPU seconds of this process and of the children it has waited for."""
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+def _expected(capture: Capture, case: Case, size: int) -> Iterator[Recorded]:
+    for function, call in case.records(size):
+        yield capture.expected(function, call)
 
 
-def _peak_memory() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def measure_memory(capture: Capture, size: int) -> dict[str, Any]:
+    """Return how far the memory rises while that many tasks are captured, and the bytes that they took."""
+    capture.start()
+    wrapped = capture.wrap(two)
+    for number in range(WARM_UP):
+        wrapped(*pair(number))
+    gc.collect()
+    memory = Memory()
+    for number in range(size):
+        wrapped(*pair(number))
+    capture.stop()
+    return {"tasks": size, "memory_mib": memory.risen(), "bytes": capture.size() / (size + WARM_UP)}
+
+
+def main(name: str, case: str, size: int) -> dict[str, Any]:
+    """Load a peer and measure it."""
+    try:
+        capture = load(name)
+    except NotHereError as error:
+        print(error, file=sys.stderr)
+        sys.exit(NOT_HERE)
+    return measure_memory(capture, size) if case == "memory" else measure(capture, CASES[case], size)
 
 
 if __name__ == "__main__":

@@ -9,29 +9,46 @@ import sys
 import venv
 from pathlib import Path
 
+from benchmarks.capture.peers import OURS
+
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
-    "flowcept": ("flowcept==1.0.3", "numpy"),
+    "flowcept": ("flowcept[redis,telemetry]==1.0.3", "numpy"),
+    "flowcept with LMDB": ("flowcept[lmdb,redis]==1.0.3", "numpy", "pandas"),
     "otel": ("opentelemetry-sdk==1.45.1", "opentelemetry-exporter-otlp-proto-http==1.45.1", "numpy"),
+    "logfire": ("logfire==4.41.0", "numpy"),
 }
 """Of each environment; ours is the one that the benchmark runs in."""
 
-OURS = "provtel"
+
+class UnavailableError(Exception):
+    """An environment cannot be made here; the message says why."""
 
 
 def python_of(environment: str) -> str:
-    """Return the interpreter of an environment, which is made where it is not there yet."""
+    """Return the interpreter of an environment, which is made where it is not there yet.
+
+    Raises:
+        UnavailableError: It cannot be made.
+    """
     if environment == OURS:
         return sys.executable
     requirements = REQUIREMENTS[environment]
     digest = hashlib.sha256("\n".join((sys.version, *requirements)).encode()).hexdigest()[:12]
-    folder = _cache() / f"{environment}-{digest}"
-    python = folder / "bin" / "python"
+    folder = _cache() / f"{environment.replace(' ', '-')}-{digest}"
     if not (folder / "ready").exists():
         print(f"making the environment of {environment} in {folder}", file=sys.stderr)
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
-        (folder / "ready").touch()
-    return str(python)
+        _make(folder, requirements)
+    return str(folder / "bin" / "python")
+
+
+def _make(folder: Path, requirements: tuple[str, ...]) -> None:
+    venv.create(folder, with_pip=True, clear=True)
+    install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *requirements]
+    done = subprocess.run(install, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines() or ["no reason given"]
+        raise UnavailableError(f"pip cannot install {' '.join(requirements)}: {reason[-1]}")
+    (folder / "ready").touch()
 
 
 def _cache() -> Path:

@@ -10,15 +10,23 @@ from typing import Any
 Function = Callable[..., Any]
 Call = tuple[Any, ...]
 
+WARM_UP = 200
+"""Calls before anything is measured; their records are compared like all others."""
+
 
 def two(a: int, b: float) -> float:
     """Return a sum of two numbers."""
     return a + b
 
 
+def pair(number: int) -> Call:
+    """Return the arguments of a numbered call of `two`."""
+    return number, number + 1 / 128
+
+
 def _wide(count: int) -> Function:
     names = ", ".join(f"x{number}" for number in range(count))
-    scope: dict[str, Any] = {}
+    scope: dict[str, Any] = {"__name__": __name__}
     exec(f"def wide{count}({names}):\n    return x0 + x1\n", scope)  # noqa: S102  # a signature of `count` names
     return scope[f"wide{count}"]  # type: ignore[no-any-return]  # what exec has just defined
 
@@ -26,6 +34,11 @@ def _wide(count: int) -> Function:
 def first(array: Any, at: int) -> float:
     """Return one element of an array."""
     return float(array[at])
+
+
+def result(function: Function, call: Call) -> Any:
+    """Return what a call gives, without calling what is captured."""
+    return first(*call) if function is first else call[0] + call[1]
 
 
 @dataclass(frozen=True)
@@ -37,14 +50,20 @@ class Case:
         functions: What is wrapped; a nested case calls the second inside the first.
         calls: Arguments of each call, given how many there are to be.
         drive: Runs the wrapped functions over the calls.
-        tasks: Records that a call makes.
+        size: How many calls a round makes at full scale.
     """
 
     name: str
     functions: tuple[Function, ...]
     calls: Callable[[int], list[Call]]
     drive: Callable[[list[Function], list[Call]], None]
-    tasks: int = 1
+    size: int
+
+    def records(self, size: int) -> Iterator[tuple[Function, Call]]:
+        """Yield the function and the arguments of every record that `size` calls make."""
+        for call in self.calls(size):
+            for function in self.functions:
+                yield function, call
 
 
 def _each(functions: list[Function], calls: list[Call]) -> None:
@@ -54,15 +73,15 @@ def _each(functions: list[Function], calls: list[Call]) -> None:
 
 
 def _threads(functions: list[Function], calls: list[Call]) -> None:
-    share = len(calls) // 8
-    workers = [
-        threading.Thread(target=_each, args=(functions, calls[number * share : (number + 1) * share]))
-        for number in range(8)
-    ]
+    workers = [threading.Thread(target=_each, args=(functions, calls[number::8])) for number in range(8)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
+
+
+def _pairs(size: int) -> list[Call]:
+    return [pair(number) for number in range(size)]
 
 
 def _numbers(count: int) -> Callable[[int], list[Call]]:
@@ -92,21 +111,17 @@ def _nested(functions: list[Function], calls: list[Call]) -> None:
     _each(functions, calls)
 
 
+TWO = "2 arguments"
+THREADS = "8 threads"
+
 CASES = {
     case.name: case
     for case in (
-        Case("2 arguments", (two,), _numbers(2), _each),
-        Case("10 arguments", (_wide(10),), _numbers(10), _each),
-        Case("100 arguments", (_wide(100),), _numbers(100), _each),
-        Case("1 MB array", (first,), _arrays, _each),
-        Case("nested", (outer, two), _numbers(2), _nested, tasks=2),
-        Case("8 threads", (two,), _numbers(2), _threads),
+        Case(TWO, (two,), _pairs, _each, 25_000),
+        Case("10 arguments", (_wide(10),), _numbers(10), _each, 8_000),
+        Case("100 arguments", (_wide(100),), _numbers(100), _each, 1_000),
+        Case("1 MB array", (first,), _arrays, _each, 500),
+        Case("nested", (outer, two), _pairs, _nested, 8_000),
+        Case(THREADS, (two,), _pairs, _threads, 16_000),
     )
 }
-
-
-def expected(case: Case, size: int) -> Iterator[tuple[str, Call]]:
-    """Yield the function and the scalar arguments of every record that a case of `size` calls makes."""
-    for call in case.calls(size):
-        for function in case.functions:
-            yield function.__name__, tuple(value for value in call if isinstance(value, int | float))

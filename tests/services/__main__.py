@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from tests.services import redis
 from tests.services.found import MissingServiceError
 from tests.services.otelcol import server as otelcol
 
-FINDERS = {"otelcol": otelcol.find}
+FINDERS = {"otelcol": otelcol.find, "redis": redis.install}
 
 
 def main() -> int:

@@ -1,0 +1,133 @@
+"""provtel: records in its journal on disk, and records shipped by OTLP."""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import inspect
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from provtel_model.components import Signal
+from provtel_model.otlp import check, decode
+from provtel_model.record import Record
+
+from benchmarks.capture import sink
+from benchmarks.capture.peers.capture import OUTPUT, Capture, NotHereError, Recorded
+from benchmarks.capture.workload import Function
+
+_STORE = Path("store").absolute()
+os.environ["PROVTEL_STORE"] = str(_STORE)
+
+
+class Journal(Capture):
+    """Records in the journal, default telemetry."""
+
+    options: ClassVar[dict[str, Any]] = {}
+
+    def start(self) -> None:
+        """Nothing has to be started."""
+
+    def wrap(self, function: Function) -> Function:
+        """Return the decorated function."""
+        import provtel
+
+        return provtel.task(outputs=OUTPUT, **self.options)(function)
+
+    def stop(self) -> None:
+        """Nothing has to be stopped: what was recorded is in the file."""
+
+    def size(self) -> int:
+        """Return the bytes of the journal's frames, without what is preallocated."""
+        return sum(len(path.read_bytes().rstrip(b"\0")) for path in _STORE.glob("journal/*/*.seg"))
+
+    def query(self) -> bool:
+        """Drain the journal and ask the store."""
+        import provtel
+
+        with provtel.connect(_STORE) as store:
+            return bool(store.tasks(all_runs=True, limit=1))
+
+    def records(self) -> Iterable[Recorded]:
+        """Drain the journal and return every ended task of the store."""
+        import provtel
+
+        with provtel.connect(_STORE) as store:
+            return [_recorded(record) for record in store.tasks({"status": "finished"}, all_runs=True, limit=None)]
+
+    def kept(self, value: Any) -> Any:
+        """Return the reference to an array, with the hash of its content, and other values whole."""
+        return _reference(value) if hasattr(value, "dtype") else value
+
+
+class Lean(Journal):
+    """Records in the journal, telemetry off."""
+
+    options: ClassVar[dict[str, Any]] = {"telemetry": False}
+
+    def __init__(self) -> None:
+        """Refuse where tasks cannot do without telemetry."""
+        import provtel
+
+        if "telemetry" not in inspect.signature(provtel.task).parameters:
+            msg = "tasks have no option for it"
+            raise NotHereError(msg)
+
+
+class Shipped(Journal):
+    """Records shipped to an endpoint that answers, default telemetry."""
+
+    def __init__(self) -> None:
+        """Name the endpoint, before anything is captured."""
+        os.environ["PROVTEL_ENDPOINT"] = os.environ["BENCHMARK_SINK"]
+        os.environ["PROVTEL_EXIT_TIMEOUT"] = "60s"
+
+    def start(self) -> None:
+        """Load what its thread loads, so that none of that counts as a task's."""
+        importlib.import_module("provtel.shipper")
+        importlib.import_module("provtel_model.otlp")
+
+    def stop(self) -> None:
+        """Do what the end of the process does: wait until everything is acknowledged."""
+        atexit._run_exitfuncs()  # noqa: SLF001  # the very thing that the interpreter does
+
+    def size(self) -> int:
+        """Return the bytes that the sink took."""
+        return sink.taken("traces")
+
+    def query(self) -> bool:
+        """Say that a sink answers no questions."""
+        return False
+
+    def records(self) -> Iterator[Recorded]:
+        """Return every span that the sink took."""
+        for body in sink.bodies("traces"):
+            for plain in decode(check(Signal.TRACES, body)):
+                yield _recorded(Record(plain))
+
+    def recover(self) -> None:
+        """Record another task as the next process: that ships what others left in the store."""
+        self.wrap(_next)()
+        self.stop()
+
+
+def _next() -> None:
+    """Stand for whatever runs next."""
+
+
+def _recorded(record: Record) -> Recorded:
+    return record.name, tuple(record.used.values()), record.generated.get(OUTPUT)
+
+
+_references: dict[float, object] = {}
+
+
+def _reference(array: Any) -> object:
+    from provtel.arrays import HashBudget, reference
+
+    start = float(array[0])
+    if start not in _references:
+        _references[start] = reference(array, HashBudget())
+    return _references[start]

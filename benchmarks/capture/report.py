@@ -1,0 +1,156 @@
+"""The figures as tables, for a terminal and for a page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.capture.losses import WAYS
+from benchmarks.capture.peers import TITLES
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table.
+
+    Args:
+        title: Stands above it.
+        columns: The first is text, all others are numbers.
+        rows: As many cells each.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def sheets(result: dict[str, Any]) -> Iterator[Sheet]:
+    """Yield every table of a run that measured something."""
+    for case, peers in result["cases"].items():
+        yield _costs(case, peers)
+    if result["losses"]:
+        yield _losses(result["losses"])
+    if result["memory"]:
+        yield Sheet(
+            "Memory for very many tasks",
+            ("", "tasks", "MiB"),
+            [(TITLES[name], f"{row['tasks']:,}", f"{row['memory_mib']:.1f}") for name, row in result["memory"].items()],
+        )
+    if result["start"]:
+        yield Sheet(
+            "A fresh interpreter, milliseconds",
+            ("", "import", "until the first task is recorded"),
+            [
+                (TITLES[name], f"{row['import_ms']:.0f}", f"{row['first_task_ms']:.0f}")
+                for name, row in result["start"].items()
+            ],
+        )
+    if result["targets"]:
+        yield _targets(result["targets"])
+
+
+_COSTS = (
+    "",
+    "caller us",
+    "ratio",
+    "CPU us",
+    "ratio",
+    "bytes",
+    "memory MiB",
+    "queryable us",
+)
+
+
+def _costs(case: str, peers: dict[str, dict[str, float | None]]) -> Sheet:
+    rows = [
+        (
+            TITLES[name],
+            _number(row["caller_us"], 1),
+            _number(row["caller_us_ratio"], 2),
+            _number(row["cpu_us"], 1),
+            _number(row["cpu_us_ratio"], 2),
+            _number(row["bytes"], 0),
+            _number(row["memory_mib"], 1),
+            _number(row["query_us"], 0),
+        )
+        for name, row in peers.items()
+    ]
+    return Sheet(case, _COSTS, rows)
+
+
+def _losses(losses: dict[str, dict[str, dict[str, int]]]) -> Sheet:
+    rows = [(TITLES[name], *(_toll(ways[way]) for way in WAYS)) for name, ways in losses.items()]
+    titles = {"fork": "os._exit of a forked child"}
+    return Sheet("Finished tasks lost when a process dies", ("", *(f"by {titles.get(way, way)}" for way in WAYS)), rows)
+
+
+def _toll(toll: dict[str, int]) -> str:
+    twice = f", {toll['twice']} twice" if toll["twice"] else ""
+    return f"{toll['lost']} of {toll['finished']}{twice}"
+
+
+def _targets(targets: list[dict[str, Any]]) -> Sheet:
+    rows = [
+        (one["target"], f"{one['measured']:.3g}", f"{one['limit']:g}", "held" if one["held"] else "MISSED")
+        for one in targets
+    ]
+    return Sheet("What provtel is to reach", ("", "measured", "at most", ""), rows)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print every table, what was left out, and what was void."""
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    console.print(_heading(result))
+    for sheet in sheets(result):
+        table = Table(title=sheet.title, title_justify="left")
+        for number, column in enumerate(sheet.columns):
+            table.add_column(column, justify="right" if number else "left")
+        for row in sheet.rows:
+            table.add_row(*row)
+        console.print(table)
+    for line in result["left_out"]:
+        console.print(f"LEFT OUT {line}")
+    for line in result["void"]:
+        console.print(f"VOID {line}", style="red")
+
+
+_PAGE = """# Benchmarks
+
+What capture costs, measured beside others in one run. Written by `make bench`; an absolute number means nothing on
+another machine, the ratios do. How it is measured: [benchmarks](../../benchmarks/README.md).
+
+{heading}
+
+{tables}
+"""
+
+
+def page(result: dict[str, Any]) -> str:
+    """Return the page of a run."""
+    tables = [_markdown(sheet) for sheet in sheets(result)]
+    for title, key in (("Left out", "left_out"), ("Void", "void")):
+        if result[key]:
+            tables.append("\n".join([f"## {title}", "", *(f"- {line}" for line in result[key])]))
+    return _PAGE.format(heading=_heading(result), tables="\n\n".join(tables))
+
+
+def _heading(result: dict[str, Any]) -> str:
+    return f"{result['machine']}; medians of {result['rounds']} rounds; ratios to Flowcept's `@flowcept_task`, offline."
+
+
+def _markdown(sheet: Sheet) -> str:
+    rule = ["---", *("---:" for _ in sheet.columns[1:])]
+    return "\n".join([f"## {sheet.title}", "", *map(_line, (sheet.columns, rule, *sheet.rows))])
+
+
+def _line(cells: Any) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,60 @@
+"""The whole comparison: costs, losses, and what capture weighs beside the calls."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.capture import footprint, losses, runner, targets
+from benchmarks.capture.peers import PEERS
+from benchmarks.capture.surroundings import prepare
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure.
+
+    Args:
+        cases: Names of cases.
+        peers: Names of peers.
+        rounds: How often each peer runs, in turn.
+        scale: Multiplies the number of calls.
+        victims: Processes of each peer that die in each way.
+    """
+
+    cases: list[str]
+    peers: list[str]
+    rounds: int
+    scale: float
+    victims: int
+
+
+def run(plan: Plan) -> dict[str, Any]:
+    """Return every figure, what is to be reached, what was void, and what was left out."""
+    wanted = tuple(peer for peer in PEERS if peer.name in plan.peers)
+    field = prepare(wanted)
+    peers = [peer for peer in wanted if field.has(peer)]
+    rounds = runner.measure(field, peers, plan.cases, plan.rounds, plan.scale)
+    tolls, victims_void = losses.measure(field, peers, plan.victims)
+    memory, memory_void = footprint.measure_memory(field, peers, plan.scale)
+    result: dict[str, Any] = {
+        "machine": _machine(),
+        "rounds": plan.rounds,
+        "cases": rounds.medians(),
+        "losses": tolls,
+        "memory": memory,
+        "start": footprint.measure_start(field, peers, plan.rounds),
+        "void": rounds.void + victims_void + memory_void,
+        "left_out": field.left_out + rounds.left_out,
+    }
+    return result | {"targets": targets.judge(result, rounds)}
+
+
+def _machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    model = next(names, platform.machine())
+    return f"{os.cpu_count()} x {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}"

@@ -1,0 +1,86 @@
+"""What capture must reach, as ratios within the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.capture.losses import WAYS
+from benchmarks.capture.peers import FLOWCEPT, FLOWCEPT_STORED, JOURNAL, LEAN, LIGHTWEIGHT, OTEL, SHIPPED, TITLES
+from benchmarks.capture.runner import Rounds
+from benchmarks.capture.workload import THREADS, TWO
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to reach.
+
+    Args:
+        text: What is measured, for people.
+        limit: The most that it may be.
+        measure: Returns it; ``None`` where it was not measured.
+    """
+
+    text: str
+    limit: float
+    measure: Callable[[Result, Rounds], float | None]
+
+
+def _ratio(limit: float, figure: str, ours: str, theirs: str) -> Target:
+    what = {"caller_us": "caller's time", "cpu_us": "CPU in all"}[figure]
+    text = f"{what}: {TITLES[ours]} / {TITLES[theirs]}"
+    return Target(text, limit, lambda _, rounds: rounds.ratio(figure, (TWO, ours), (TWO, theirs)))
+
+
+def _lost(result: Result) -> float | None:
+    tolls = [result["losses"][name][way] for name in (JOURNAL, SHIPPED) for way in WAYS if name in result["losses"]]
+    return sum(toll["lost"] + toll["twice"] for toll in tolls) if tolls else None
+
+
+def _of(part: str, name: str, figure: str) -> Callable[[Result, Rounds], float | None]:
+    def measure(result: Result, _rounds: Rounds) -> float | None:
+        found = result[part].get(name, {}).get(figure)
+        return None if found is None else float(found)
+
+    return measure
+
+
+TARGETS = (
+    _ratio(0.35, "caller_us", JOURNAL, FLOWCEPT),
+    _ratio(0.35, "cpu_us", JOURNAL, FLOWCEPT),
+    _ratio(0.28, "caller_us", LEAN, FLOWCEPT),
+    _ratio(0.28, "cpu_us", LEAN, FLOWCEPT),
+    _ratio(0.6, "cpu_us", SHIPPED, FLOWCEPT),
+    _ratio(0.15, "cpu_us", SHIPPED, FLOWCEPT_STORED),
+    _ratio(0.2, "cpu_us", SHIPPED, OTEL),
+    _ratio(2.5, "cpu_us", JOURNAL, LIGHTWEIGHT),
+    Target(
+        f"CPU in all of a task in {THREADS} / in one thread: {TITLES[JOURNAL]}",
+        1.6,
+        lambda _, rounds: rounds.ratio("cpu_us", (THREADS, JOURNAL), (TWO, JOURNAL)),
+    ),
+    Target(
+        f"bytes of a task with {TWO}: {TITLES[JOURNAL]}",
+        200,
+        lambda result, _: result["cases"].get(TWO, {}).get(JOURNAL, {}).get("bytes"),
+    ),
+    Target("MiB for a million tasks: provtel, journal", 15, _of("memory", JOURNAL, "memory_mib")),
+    Target("MiB for a million tasks: provtel, shipped by OTLP", 15, _of("memory", SHIPPED, "memory_mib")),
+    Target("ms of `import provtel`", 80, _of("start", JOURNAL, "import_ms")),
+    Target("finished tasks lost or stored twice when processes die: provtel", 0, lambda result, _: _lost(result)),
+)
+
+
+def judge(result: Result, rounds: Rounds) -> list[dict[str, Any]]:
+    """Return each target with what was measured and whether it is held."""
+    judged = []
+    for target in TARGETS:
+        measured = target.measure(result, rounds)
+        if measured is not None:
+            judged.append(
+                {"target": target.text, "measured": measured, "limit": target.limit, "held": measured <= target.limit}
+            )
+    return judged
