@@ -52,6 +52,8 @@ class Activity(RecordedSpan):
         started_at: When it started, where that is past; in nanoseconds since the epoch.
     """
 
+    is_past = False
+    """Whether it was over when it was told of."""
     _thread = 0
     _cpu_known = True
 
@@ -174,7 +176,7 @@ class Activity(RecordedSpan):
     ) -> None:
         """Write the end of what ended earlier, whose cost nobody knows."""
         self._ended_at = max(ended_at, self.started_at)
-        self._cpu_known = False
+        self._cpu_known, self.is_past = False, True
         if error is not None:
             self.facts["error"] = error
         self._generated = self._forms_of(outputs.items())

@@ -5,9 +5,13 @@ The global `random` is never touched: a seeded program would repeat its ids, and
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _generator: Final = random.Random()  # noqa: S311  # ids have to be unique, not secret
 _bits: Final = _generator.getrandbits
@@ -19,6 +23,16 @@ def _reseed() -> None:
 
 _reseed()
 os.register_at_fork(after_in_child=_reseed)
+
+
+@contextlib.contextmanager
+def repeated() -> Iterator[None]:
+    """Give the same ids in each run of a block of code; afterwards ids are new again."""
+    _generator.seed(0)
+    try:
+        yield
+    finally:
+        _reseed()
 
 
 def new_trace_id() -> bytes:

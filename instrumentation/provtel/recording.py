@@ -45,6 +45,14 @@ def retire(old: Recorder) -> None:
         _current = None
 
 
+def replace(new: Recorder | None) -> Recorder | None:
+    """Record by another recorder from now on; return the one before, if there was one."""
+    global _current  # as above
+    with forking.guard:
+        before, _current = _current, new
+    return before
+
+
 def _after_fork_in_child() -> None:
     global _making  # as above
     parents, _making = _current, False
