@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from typing import TYPE_CHECKING, Any
 
 from provtel import inputs, notices
@@ -39,7 +40,7 @@ def wrap(function: Any, definition: Definition) -> Any:
         (inspect.isasyncgenfunction, _wrap_async_generator),
         (inspect.isgeneratorfunction, _wrap_generator),
     )
-    make = next((make for fits, make in kinds if fits(function)), _wrap_function)
+    make = next((make for fits, make in kinds if fits(_what_runs(function))), _wrap_function)
     wrapper = make(function, definition)
     # A partial or another callable has no name of its own to take over.
     return functools.update_wrapper(wrapper, function)
@@ -47,7 +48,16 @@ def wrap(function: Any, definition: Definition) -> Any:
 
 def shares_thread(function: Any) -> bool:
     """Say whether other activities may run in the thread between a call's start and its end."""
-    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    runs = _what_runs(function)
+    return inspect.iscoroutinefunction(runs) or inspect.isasyncgenfunction(runs)
+
+
+def _what_runs(function: Any) -> Any:
+    """Return the function whose kind a call of a callable has: of an instance that can be called its ``__call__``."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    call = type(function).__call__
+    return call if isinstance(call, types.FunctionType) else function
 
 
 def _wrap_function(function: Wrapped, definition: Definition) -> Wrapped:
