@@ -98,6 +98,7 @@ def workflow(
     used: Mapping[str, object] | None = None,
     outputs: Outputs | None = None,
     tags: Iterable[str] = (),
+    subtype: str | None = None,
     campaign: str | None = None,
     agent: str | Agent | None = None,
 ) -> Block: ...
@@ -111,6 +112,7 @@ def workflow(
     used: Mapping[str, object] | None = None,
     outputs: Outputs | None = None,
     tags: Iterable[str] = (),
+    subtype: str | None = None,
     campaign: str | None = None,
     agent: str | Agent | None = None,
 ) -> Any:
@@ -122,6 +124,7 @@ def workflow(
         used: Inputs of the block by role.
         outputs: Name of what the function returns; several for the items of a tuple or the keys of a dict.
         tags: Words to find it by.
+        subtype: What kind of workflow it is, in a word of yours.
         campaign: What several workflows belong to; a workflow inside another one has that one's.
         agent: Who acts, in the workflow and in all that starts inside: an id, or what `agent` returns.
     """
@@ -131,6 +134,7 @@ def workflow(
         used=used,
         outputs=outputs,
         tags=(*tags,),
+        subtype=subtype,
         campaign=campaign,
         agent=as_agent(agent),
     )
