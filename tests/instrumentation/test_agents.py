@@ -201,3 +201,13 @@ def test_facts_that_cannot_be_kept(recorded: Recorded) -> None:
     (record,) = recorded()
 
     assert (record.campaign_id, record.agent) == ("ok", None)
+
+
+def test_blocks_of_one_agent_share_their_definition(recorded: Recorded) -> None:
+    """However often a block says who acts, the journal says it once."""
+    blocks = []
+    for _ in range(3):
+        with task("step", agent="anna") as step:
+            blocks.append(step)
+    assert len({id(step.definition) for step in blocks}) == len({id(step.run) for step in blocks}) == 1
+    assert agents(recorded()) == [("step", "anna")] * 3

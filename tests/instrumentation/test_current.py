@@ -84,3 +84,12 @@ def test_reference(recorded: Recorded) -> None:
 
     assert record.used == {"table": Reference("table", uri="postgres://me:[REDACTED]@db/x")}
     assert record.generated == {"model": Reference("data", hash="sha256:00", nbytes=10, uri="s3://bucket/model")}
+
+
+def test_output_of_what_is_not_recorded(recorded: Recorded) -> None:
+    """An output of an activity that is not recorded is an input without a source."""
+    with task("fed", used={"x": current().output("y")}):
+        pass
+    (record,) = recorded()
+
+    assert (record.used, record.links) == ({"x": None}, ())
