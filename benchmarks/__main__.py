@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -33,4 +34,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # Servers and folders are cleared away on the way out, so that the way out must be taken.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())

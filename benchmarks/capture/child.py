@@ -1,7 +1,7 @@
 """One measurement in a process of its own: ``python -m benchmarks.capture.child PEER CASE SIZE`` prints a JSON object.
 
 Runs under the peer's own interpreter, so it imports nothing but the standard library, the peer and its neighbours here.
-With ``memory`` for a case it only measures how far the memory rises.
+With ``many`` for a case it calls as often without keeping the arguments, and compares nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from benchmarks.capture.peers.capture import Capture, NotHereError, Recorded, di
 from benchmarks.capture.usage import Memory, Usage
 from benchmarks.capture.workload import CASES, WARM_UP, Call, Case, Function, pair, two
 
+MANY = "many"
 NOT_HERE = 3
 """Exit code of a peer that cannot run in its environment."""
 
@@ -63,18 +64,31 @@ def _expected(capture: Capture, case: Case, size: int) -> Iterator[Recorded]:
         yield capture.expected(function, call)
 
 
-def measure_memory(capture: Capture, size: int) -> dict[str, Any]:
-    """Return how far the memory rises while that many tasks are captured, and the bytes that they took."""
+def measure_many(capture: Capture, size: int) -> dict[str, Any]:
+    """Return what very many tasks cost, which last long enough for all that goes on in the background."""
+    bare = _cost_of_many(two, size)
     capture.start()
     wrapped = capture.wrap(two)
-    for number in range(WARM_UP):
-        wrapped(*pair(number))
-    gc.collect()
+    _cost_of_many(wrapped, WARM_UP)
     memory = Memory()
-    for number in range(size):
-        wrapped(*pair(number))
+    many = _cost_of_many(wrapped, size)
+    stopping = Usage.now()
     capture.stop()
-    return {"tasks": size, "memory_mib": memory.risen(), "bytes": capture.size() / (size + WARM_UP)}
+    stopped = Usage.now() - stopping
+    return {
+        "tasks": size,
+        "caller_us": (many.caller - bare.caller) / size * 1e6,
+        "cpu_us": (many.cpu + stopped.cpu - bare.cpu) / size * 1e6,
+        "memory_mib": memory.risen(),
+    }
+
+
+def _cost_of_many(function: Function, size: int) -> Usage:
+    gc.collect()
+    before = Usage.now()
+    for number in range(size):
+        function(*pair(number))
+    return Usage.now() - before
 
 
 def main(name: str, case: str, size: int) -> dict[str, Any]:
@@ -84,7 +98,7 @@ def main(name: str, case: str, size: int) -> dict[str, Any]:
     except NotHereError as error:
         print(error, file=sys.stderr)
         sys.exit(NOT_HERE)
-    return measure_memory(capture, size) if case == "memory" else measure(capture, CASES[case], size)
+    return measure_many(capture, size) if case == MANY else measure(capture, CASES[case], size)
 
 
 if __name__ == "__main__":

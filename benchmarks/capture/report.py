@@ -35,11 +35,18 @@ def sheets(result: dict[str, Any]) -> Iterator[Sheet]:
         yield _costs(case, peers)
     if result["losses"]:
         yield _losses(result["losses"])
-    if result["memory"]:
+    if result["many"]:
         yield Sheet(
-            "Memory for very many tasks",
-            ("", "tasks", "MiB"),
-            [(TITLES[name], f"{row['tasks']:,}", f"{row['memory_mib']:.1f}") for name, row in result["memory"].items()],
+            "Very many tasks, one run each",
+            ("", "tasks", "caller us", "CPU us", "memory MiB"),
+            [
+                (
+                    TITLES[name],
+                    f"{row['tasks']:,}",
+                    *(_number(row[key], 1) for key in ("caller_us", "cpu_us", "memory_mib")),
+                )
+                for name, row in result["many"].items()
+            ],
         )
     if result["start"]:
         yield Sheet(

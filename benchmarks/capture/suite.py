@@ -39,15 +39,15 @@ def run(plan: Plan) -> dict[str, Any]:
     peers = [peer for peer in wanted if field.has(peer)]
     rounds = runner.measure(field, peers, plan.cases, plan.rounds, plan.scale)
     tolls, victims_void = losses.measure(field, peers, plan.victims)
-    memory, memory_void = footprint.measure_memory(field, peers, plan.scale)
+    many, many_void = footprint.measure_many(field, peers, plan.scale)
     result: dict[str, Any] = {
         "machine": _machine(),
         "rounds": plan.rounds,
         "cases": rounds.medians(),
         "losses": tolls,
-        "memory": memory,
+        "many": many,
         "start": footprint.measure_start(field, peers, plan.rounds),
-        "void": rounds.void + victims_void + memory_void,
+        "void": rounds.void + victims_void + many_void,
         "left_out": field.left_out + rounds.left_out,
     }
     return result | {"targets": targets.judge(result, rounds)}

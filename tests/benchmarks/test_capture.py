@@ -41,7 +41,7 @@ def test_smallest_run_measures_everything_of_ours(tmp_path: Path) -> None:
         "SIGTERM": 0,
         "fork": 0,
     }
-    assert result["memory"][JOURNAL]["tasks"] == 2000
+    assert result["many"][JOURNAL]["tasks"] == 2000
     assert result["start"][JOURNAL]["import_ms"] > 0
     assert result["machine"] in page.read_text()
 
