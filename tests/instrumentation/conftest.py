@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry.context import Context
 from provtel import notices, recording, settings
+from provtel.otel_context import attach, detach
 from provtel_model.record import Record
 
 from tests.instrumentation.programs import Stage
@@ -26,7 +28,10 @@ def recorded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     monkeypatch.setenv("PROVTEL_STORE", str(stage.store))
     monkeypatch.setenv("XDG_STATE_HOME", str(stage.folder / "state"))
     _forget()
+    # A test may leave something running: that is not to be the parent of what the next one starts.
+    token = attach(Context())
     yield lambda: _finish(stage)
+    detach(token)
     _forget()
 
 
