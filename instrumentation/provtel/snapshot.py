@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _WIDE: Final = 8
 """What is this many times larger than a record may hold is still read whole, for its hash."""
 _LEAF_SIZE: Final = 8
+_NOT_A_TIME: Final = ".NaTType"
+"""The class of what pandas has for a moment that is missing; asked like a moment, it says the year 1."""
 
 
 class Snapshots:
@@ -187,6 +189,11 @@ class _Walk:
         name, content = (object.__getattribute__(value, key) for key in ("_name_", "_value_"))
         return encode_object(anatomy.class_name(kind), {"name": self.form(name), "value": self.form(content)})
 
+    def moment(self, value: dt.datetime) -> AnyValue:
+        if anatomy.class_name(type(value)).endswith(_NOT_A_TIME):
+            return self._refer(references.opaque(value))
+        return leaf(dt.datetime.fromisoformat(dt.datetime.isoformat(value)))
+
     def tuple_or_record(self, value: tuple[object, ...]) -> AnyValue:
         names = anatomy.class_attribute(type(value), "_fields")
         items = [*tuple.__iter__(value)]
@@ -272,7 +279,7 @@ _SUBCLASS_TAKERS: Final[dict[type, Callable[[_Walk, Any], AnyValue]]] = {
     int: lambda walk, value: walk.form(int.__int__(value)),
     float: lambda walk, value: walk.form(float.__float__(value)),
     bytes: lambda walk, value: walk.binary(bytes.__getitem__(value, slice(None))),
-    dt.datetime: lambda _walk, value: leaf(dt.datetime.fromisoformat(dt.datetime.isoformat(value))),
+    dt.datetime: _Walk.moment,
     tuple: _Walk.tuple_or_record,
     **{base: functools.partial(_Walk.container, base=base) for base in (*_BUILDERS, dict) if base is not tuple},
 }

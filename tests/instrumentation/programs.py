@@ -62,7 +62,8 @@ class Stage:
         script = self.folder / "program.py"
         script.write_text(textwrap.dedent(program))
         return subprocess.Popen(
-            [sys.executable, "-W", "error", str(script), *arguments],
+            # From 3.12 on Python warns of each fork beside a thread, be the thread the program's own or the shipper's.
+            [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", str(script), *arguments],
             cwd=self.folder,
             env=self.variables(),
             stdin=subprocess.PIPE,

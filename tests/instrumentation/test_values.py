@@ -19,6 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import ormsgpack
+import pandas as pd
+import polars as pl
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -292,6 +295,41 @@ def test_estimators() -> None:
     assert "C=1.0" in found.preview
     assert found.hash == _python(same).hash != _python(other).hash
     assert _python(LogisticRegression()).hash != _python(LogisticRegression().fit(x, y)).hash
+
+
+def test_frames() -> None:
+    """A frame of pandas or Polars is known by its columns and their content, a small one with a hash."""
+    data = {"a": [1, 2, 3], "b": ["x", None, "z"], "c": [0.5, 1.5, 2.5]}
+    for frame, other in (
+        (pd.DataFrame(data), pd.DataFrame({**data, "c": [0.5, 1.5, 2.0]})),
+        (pl.DataFrame(data), pl.DataFrame({**data, "c": [0.5, 1.5, 2.0]})),
+    ):
+        found = _python(frame)
+        assert (found.type.rpartition(".")[2], found.shape, found.preview) == ("DataFrame", (3, 3), "a, b, c")
+        assert found.nbytes > 40
+        assert found.hash == _python(frame[["a", "b", "c"]]).hash
+        assert found.hash != _python(other).hash
+        assert found.hash != _python(frame[["a", "c", "b"]]).hash
+        column = _python(frame["c"])
+        assert (column.type.rpartition(".")[2], column.shape, column.dtype.lower()) == ("Series", (3,), "float64")
+        assert column.hash.startswith("sha256:")
+    assert _python(pd.DataFrame(data, index=[1, 2, 3])).hash != _python(pd.DataFrame(data)).hash
+    assert _python(pd.DataFrame({"a": [object()]})).hash is None
+    assert _python(pd.DataFrame(np.zeros((200_000, 2)))).hash is None
+    assert _python(pd.Timestamp("2020-01-01T12:00")) == dt.datetime(2020, 1, 1, 12)  # noqa: DTZ001  # it has no zone
+    assert _python(pd.NaT).type.endswith(".NaTType")
+
+
+class Settled(pydantic.BaseModel):
+    """A model of pydantic."""
+
+    rate: float
+    api_key: str = "k"
+
+
+def test_models_of_pydantic() -> None:
+    """A model is kept by its fields."""
+    assert _python(Settled(rate=0.5)) == ObjectValue(f"{HERE}.Settled", {"rate": 0.5, "api_key": REDACTED})
 
 
 def test_opaque_values_have_no_hash() -> None:

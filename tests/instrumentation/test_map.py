@@ -1,0 +1,15 @@
+"""The room's README names every module of the room."""
+
+from __future__ import annotations
+
+import re
+
+from tests.house.project import ROOT
+
+
+def test_readme_names_every_module() -> None:
+    """A reader finds each file of the package in its map, and no file that is not there."""
+    room = ROOT / "instrumentation"
+    named = re.findall(r"`(\w+\.py)`", (room / "README.md").read_text())
+
+    assert sorted(named) == sorted(path.name for path in (room / "provtel").glob("*.py") if path.name != "__init__.py")
