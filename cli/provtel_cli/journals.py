@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.errors import MalformedError
-from provtel_model.journal import destination, find_journals, is_dead, registered_journals
+from provtel_model.journal import Contents, contents, destination, find_journals, is_dead, registered_journals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+COUNTS: Final = ("started", "ended", "open", "acknowledged", "pending", "dropped")
 _BLOCK: Final = 512
 
 
@@ -24,12 +25,22 @@ class Journal:
         goes_to: The store folder or endpoint that its records are for; why that cannot be told, where it cannot.
         running: Its process may still write.
         nbytes: What it takes on disk.
+        contents: What it holds; ``None`` where it cannot be read, or was brought in meanwhile.
     """
 
     path: Path
     goes_to: str
     running: bool
     nbytes: int
+    contents: Contents | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as an object for programs."""
+        found = {"path": str(self.path), "goes_to": self.goes_to, "running": self.running, "nbytes": self.nbytes}
+        if self.contents is None:
+            return found
+        process = {"pid": self.contents.pid, "host": self.contents.host}
+        return found | process | _counts(self.contents) | {"dropped_because": self.contents.dropped_because}
 
 
 def journals_of(store: Path) -> list[Journal]:
@@ -38,6 +49,24 @@ def journals_of(store: Path) -> list[Journal]:
     here = store.absolute()
     found = list(map(_journal, known))
     return [journal for journal in found if here in journal.path.parents or journal.goes_to == str(here)]
+
+
+def totals(journals: Sequence[Journal]) -> dict[str, int]:
+    """Return what journals hold and take together."""
+    held = [_counts(journal.contents) for journal in journals if journal.contents is not None]
+    sums = {name: sum(counts[name] for counts in held) for name in COUNTS}
+    return sums | {"nbytes": sum(journal.nbytes for journal in journals)}
+
+
+def _counts(held: Contents) -> dict[str, int]:
+    return {
+        "started": held.ended + held.open,
+        "ended": held.ended,
+        "open": held.open,
+        "acknowledged": held.ended + held.open - held.pending,
+        "pending": held.pending,
+        "dropped": held.dropped,
+    }
 
 
 def waiting_elsewhere(store: Path) -> list[str]:
@@ -53,7 +82,14 @@ def size_of(folder: Path) -> int:
 
 
 def _journal(path: Path) -> Journal:
-    return Journal(path, _goal(path), not is_dead(path), size_of(path))
+    return Journal(path, _goal(path), not is_dead(path), size_of(path), _contents(path))
+
+
+def _contents(path: Path) -> Contents | None:
+    try:
+        return contents(path)
+    except (OSError, MalformedError):
+        return None
 
 
 def _goal(path: Path) -> str:

@@ -7,7 +7,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Final
 
-from provtel_model.journal.layout import LOCK_FILE
+from provtel_model.journal.layout import DROPPED_FILE, LOCK_FILE
 from provtel_model.journal.liveness import try_lock
 from provtel_model.journal.places import find_journals, register
 from provtel_model.store_folder import JOURNAL_FOLDER, make_store
@@ -69,6 +69,16 @@ class JournalFolder:
     def let_go(self) -> None:
         """Let the lock go, so that others take what is there for finished."""
         self._lock.close()
+
+    def keep_dropped(self, count: int, reason: str) -> None:
+        """Write down how many activities were dropped and why, for whoever reads the journal; best effort."""
+        # In place: on a full disk the room that the file has is all that there is.
+        with contextlib.suppress(OSError):
+            file = os.open(self.path / DROPPED_FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.pwrite(file, f"{count:020d} {reason}\n".encode(errors="backslashreplace"), 0)
+            finally:
+                os.close(file)
 
     def remove(self) -> None:
         """Take it away again, where it could not be made whole."""

@@ -79,6 +79,8 @@ class JournalWriter:
         self._process_payload = process.to_payload()
         self._limit = limit
         self._lock = threading.RLock()
+        self._dropped = 0
+        self._dropped_because = ""
         self._late: list[tuple[Started, bytes | None]] = []
         self._rotating = False
         self._retry_at = 0.0
@@ -124,6 +126,7 @@ class JournalWriter:
                 self.ends += 1
             except OSError as error:
                 self._drop(error)
+                self._count_dropped()
             del self.open[activity.span_id]
 
     def close(self) -> None:
@@ -227,10 +230,15 @@ class JournalWriter:
 
     def _drop(self, error: OSError | StoreError) -> None:
         reason = error.strerror or error if isinstance(error, OSError) else error
+        self._dropped_because = self._dropped_because or str(reason)
         notices.say(
             "journal",
             f"records are dropped: {self.folder} cannot be written: {reason}; your program goes on unharmed",
         )
+
+    def _count_dropped(self) -> None:
+        self._dropped += 1
+        self._journal.keep_dropped(self._dropped, self._dropped_because)
 
 
 def _intern(segment: Segment, activity: Started) -> bool:

@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 import pytest
 from provtel_cli.shipping import ship_journals
@@ -74,8 +75,9 @@ def _draw(number: int, stage: Stage, collector: Collector, monkeypatch: pytest.M
             delay=chance.uniform(0.0001, 0.04) if sudden else 0.0,
             segment=chance.choice((4096, 65536, 4 * 2**20)),
         )
+        began = datetime.now(UTC)
         told = _let_die(plan, stage, endpoint, collector)
-        verdict = _judge(told, _records(plan, stage, endpoint, collector))
+        verdict = _judge(told, _records(plan, began, stage, endpoint, collector))
         assert not verdict, f"{plan} with an endpoint that is {endpoint}: " + "; ".join(verdict[:5])
         if _counts(told):
             return
@@ -112,7 +114,7 @@ def _let_die(plan: Plan, stage: Stage, endpoint: str, collector: Collector) -> d
     return told
 
 
-def _records(plan: Plan, stage: Stage, endpoint: str, collector: Collector) -> list[Record]:
+def _records(plan: Plan, began: datetime, stage: Stage, endpoint: str, collector: Collector) -> list[Record]:
     """Bring in all that is pending, the way a user does; return what the store then has of a draw."""
     give_up_at = time.monotonic() + SECONDS
     while True:
@@ -127,7 +129,8 @@ def _records(plan: Plan, stage: Stage, endpoint: str, collector: Collector) -> l
         time.sleep(0.01)
     store = stage.store if endpoint == "none" else collector.place.store
     with connect(store, drain=False) as opened:
-        wanted = {"used.draw": plan.draw}
+        # The time spares the store to look at what all draws before have left.
+        wanted = {"used.draw": plan.draw, "started_at": {"$gte": began}}
         return opened.tasks(wanted, all_runs=True, limit=None) + opened.workflows(wanted, limit=None)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provtel_model.journal.drain import is_dead, read_cursor
-from provtel_model.journal.layout import START_OF_JOURNAL
+from provtel_model.journal.layout import DROPPED_FILE, START_OF_JOURNAL
 from provtel_model.journal.reader import JournalReader, read_process
 from provtel_model.record import State
 
@@ -24,6 +24,8 @@ class Contents:
         ended: Activities with their end.
         open: Activities without one.
         pending: Of both, how many nobody has acknowledged; what is open always is.
+        dropped: Activities whose end the writer could not write.
+        dropped_because: Why; empty where none was dropped.
     """
 
     pid: int
@@ -31,6 +33,8 @@ class Contents:
     ended: int
     open: int
     pending: int
+    dropped: int
+    dropped_because: str
 
 
 def contents(journal: Path) -> Contents:
@@ -48,4 +52,13 @@ def contents(journal: Path) -> Contents:
         ended += 1
         waiting += reader.position > cursor
     still_open = sum(1 for _ in reader.open(State.RUNNING))
-    return Contents(process.pid, process.host, ended, still_open, waiting + still_open)
+    dropped, because = _read_dropped(journal)
+    return Contents(process.pid, process.host, ended, still_open, waiting + still_open, dropped, because)
+
+
+def _read_dropped(journal: Path) -> tuple[int, str]:
+    try:
+        count, _, reason = (journal / DROPPED_FILE).read_text(encoding="utf-8", errors="replace").partition(" ")
+        return int(count), reason.strip()
+    except (OSError, ValueError):
+        return 0, ""

@@ -51,6 +51,8 @@ DRAIN_LOCK_FILE: Final = "drain.lock"
 """A drainer holds an exclusive ``flock`` on it while it drains."""
 CURSOR_FILE: Final = "drained"
 """The text ``<segment> <offset>``: ends before it were acknowledged."""
+DROPPED_FILE: Final = "dropped"
+"""The text ``<count> <reason>``: so many activities ended and could not be written; without it none."""
 
 _SEGMENT_NAME: Final = re.compile(r"(\d{8,})\.seg")
 
