@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
 from provtel import notices
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from provtel.run import Run
 
 
-class _Surroundings:
+class _Surroundings(ABC):
     """Changes the run for what starts in a block of code; the same one may be entered many times."""
 
     def __init__(self) -> None:
@@ -35,9 +36,9 @@ class _Surroundings:
         """Make current what was current before."""
         detach(self._tokens.pop())
 
+    @abstractmethod
     def applied_to(self, run: Run) -> Run:
         """Return a run that has it too."""
-        raise NotImplementedError
 
 
 class Agent(_Surroundings):
