@@ -19,6 +19,8 @@ from tests.services.found import Found, MissingServiceError
 ROOT = Path(__file__).parents[2]
 _FOREIGN = ("BENCHMARK_", "FLOWCEPT_", "LOGFIRE_", "OTEL_", "PROVTEL_")
 """Variables that would change what a peer does."""
+_FIXED = {"OPENBLAS_NUM_THREADS": "1"}
+"""NumPy's threads, which some peers load and others do not, spin for a while after they are loaded."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def surroundings(field: Field, peer: Peer) -> Iterator[Surroundings]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="provtel-benchmark-")))
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-        environment |= {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder / "state"), "HOME": str(folder)}
+        environment |= _FIXED | {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder / "state"), "HOME": str(folder)}
         port = []
         if peer.redis and field.redis:
             port = [str(stack.enter_context(redis.running(field.redis)))]

@@ -29,10 +29,17 @@ class Target:
     measure: Callable[[Result, Rounds], float | None]
 
 
+_WORDS = {"caller_us": "caller's time", "cpu_us": "CPU in all"}
+
+
 def _ratio(limit: float, figure: str, ours: str, theirs: str) -> Target:
-    what = {"caller_us": "caller's time", "cpu_us": "CPU in all"}[figure]
-    text = f"{what}: {TITLES[ours]} / {TITLES[theirs]}"
+    text = f"{_WORDS[figure]}: {TITLES[ours]} / {TITLES[theirs]}"
     return Target(text, limit, lambda _, rounds: rounds.ratio(figure, (TWO, ours), (TWO, theirs)))
+
+
+def _growth(figure: str) -> Target:
+    text = f"{_WORDS[figure]}, {THREADS} / one thread: {TITLES[JOURNAL]}"
+    return Target(text, 1.6, lambda _, rounds: rounds.ratio(figure, (THREADS, JOURNAL), (TWO, JOURNAL)))
 
 
 def _lost(result: Result) -> float | None:
@@ -57,11 +64,8 @@ TARGETS = (
     _ratio(0.15, "cpu_us", SHIPPED, FLOWCEPT_STORED),
     _ratio(0.2, "cpu_us", SHIPPED, OTEL),
     _ratio(2.5, "cpu_us", JOURNAL, LIGHTWEIGHT),
-    Target(
-        f"CPU in all of a task in {THREADS} / in one thread: {TITLES[JOURNAL]}",
-        1.6,
-        lambda _, rounds: rounds.ratio("cpu_us", (THREADS, JOURNAL), (TWO, JOURNAL)),
-    ),
+    _growth("caller_us"),
+    _growth("cpu_us"),
     Target(
         f"bytes of a task with {TWO}: {TITLES[JOURNAL]}",
         200,

@@ -122,6 +122,6 @@ CASES = {
         Case("100 arguments", (_wide(100),), _numbers(100), _each, 1_000),
         Case("1 MB array", (first,), _arrays, _each, 500),
         Case("nested", (outer, two), _pairs, _nested, 8_000),
-        Case(THREADS, (two,), _pairs, _threads, 16_000),
+        Case(THREADS, (two,), _pairs, _threads, 24_000),
     )
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.capture.peers.capture import Capture
 from benchmarks.capture.workload import TWO
@@ -47,6 +48,8 @@ class Peer:
         return self.everywhere or case == TWO
 
 
+_published = partial(Peer, environment="flowcept", share=0.1, sink=True, redis=True, dies=False)
+
 PEERS = (
     Peer(JOURNAL, "provtel, journal", OURS, everywhere=True),
     Peer(LEAN, "provtel, journal, telemetry off", OURS, everywhere=True, dies=False),
@@ -55,8 +58,11 @@ PEERS = (
     Peer("flowcept:Telemetry", "Flowcept @telemetry_flowcept_task, CPU", "flowcept", share=0.1, dies=False),
     Peer(LIGHTWEIGHT, "Flowcept @lightweight_flowcept_task", "flowcept", dies=False),
     Peer("flowcept:Explicit", "Flowcept FlowceptTask", "flowcept", dies=False),
-    Peer(FLOWCEPT_ONLINE, "Flowcept online, into Redis", "flowcept", share=0.2, sink=True, redis=True),
-    Peer(FLOWCEPT_STORED, "Flowcept online, by Redis into LMDB", "flowcept with LMDB", share=0.1, redis=True),
+    Peer(FLOWCEPT_ONLINE, "Flowcept @flowcept_task, into Redis", "flowcept", share=0.2, sink=True, redis=True),
+    _published("flowcept:TelemetryOnline", "Flowcept @telemetry_flowcept_task, CPU, into Redis"),
+    _published("flowcept:LightweightOnline", "Flowcept @lightweight_flowcept_task, into Redis"),
+    _published("flowcept:ExplicitOnline", "Flowcept FlowceptTask, into Redis"),
+    Peer(FLOWCEPT_STORED, "Flowcept @flowcept_task, by Redis into LMDB", "flowcept with LMDB", share=0.1, redis=True),
     Peer(OTEL, "OpenTelemetry SDK, OTLP/HTTP", "otel", everywhere=True, share=0.4, sink=True),
     Peer(LOGFIRE, "logfire, OTLP/HTTP", "logfire", everywhere=True, share=0.2, sink=True),
 )

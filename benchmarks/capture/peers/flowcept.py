@@ -20,6 +20,7 @@ _OFFLINE: dict[str, Any] = {
     "project": {"dump_buffer": {"enabled": True}, "enrich_messages": False},
 }
 """What it does without a settings file."""
+_CPU: dict[str, Any] = {"telemetry_capture": {"cpu": True}}
 _LMDB = Path("flowcept_lmdb")
 
 
@@ -75,7 +76,7 @@ class Task(Capture):
 class Telemetry(Task):
     """``@telemetry_flowcept_task``, offline, with the figures of the CPU alone."""
 
-    settings: ClassVar[dict[str, Any]] = _OFFLINE | {"telemetry_capture": {"cpu": True}}
+    settings: ClassVar[dict[str, Any]] = _OFFLINE | _CPU
     positional = False
 
     def wrap(self, function: Function) -> Function:
@@ -141,6 +142,20 @@ class Online(Task):
         """Return every task that was published."""
         unpack = importlib.import_module("msgpack").unpackb
         return self.tasks(unpack(body, strict_map_key=False) for body in sink.bodies("messages"))
+
+
+class TelemetryOnline(Telemetry, Online):
+    """``@telemetry_flowcept_task``, published to Redis."""
+
+    settings: ClassVar[dict[str, Any]] = Online.settings | _CPU
+
+
+class LightweightOnline(Lightweight, Online):
+    """``@lightweight_flowcept_task``, published to Redis."""
+
+
+class ExplicitOnline(Explicit, Online):
+    """``FlowceptTask`` around each call, published to Redis."""
 
 
 class Stored(Online):
