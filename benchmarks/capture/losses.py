@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from benchmarks.capture.surroundings import Field, Surroundings, surroundings
 WAYS = ("SIGKILL", "SIGTERM", "fork")
 _SEED = 20_260_101
 _AT_ONCE = 3
-_SECONDS = 60
+_SECONDS = 30
 _CALLS = (300, 1500)
 """A victim dies after a random number of calls between these."""
 
@@ -34,14 +35,17 @@ class Toll:
         finished: Calls that had returned, by the victims' own files.
         lost: Those of them that are nowhere on record.
         twice: Those that are there more than once.
+        hung: Victims that did not end by themselves.
     """
 
     finished: int = 0
     lost: int = 0
     twice: int = 0
+    hung: int = 0
 
-    def add(self, told: Iterable[int], found: Iterable[int]) -> None:
+    def add(self, told: Iterable[int], found: Iterable[int], hung: bool) -> None:  # noqa: FBT001  # one victim's facts
         """Count one victim."""
+        self.hung += hung
         there, truth = Counter(found), list(told)
         self.finished += len(truth)
         self.lost += sum(not there[number] for number in truth)
@@ -70,36 +74,43 @@ def measure(field: Field, peers: list[Peer], victims: int) -> tuple[dict[str, di
     return {name: {way: asdict(toll) for way, toll in ways.items()} for name, ways in tolls.items()}, void
 
 
-def _kill(field: Field, peer: Peer, way: str, calls: int) -> tuple[list[int], list[int]]:
-    """Return the calls that a victim saw return, and those that are on record afterwards."""
+def _kill(field: Field, peer: Peer, way: str, calls: int) -> tuple[list[int], list[int], bool]:
+    """Return the calls that a victim saw return, those on record afterwards, and whether it hung."""
     with surroundings(field, peer) as place:
         oracle = place.folder / "oracle"
-        _die(place, place.command("victim", peer.name, str(oracle), way), oracle, way, calls)
+        hung = _die(place, place.command("victim", peer.name, str(oracle), way), oracle, way, calls)
         told = [int(line) for line in oracle.read_bytes().split(b"\n")[:-1]]
         collected = place.run("victim", peer.name, str(oracle), "collect")
         if collected.returncode:
             raise VictimError(f"what is left cannot be read: {collected.stderr[-2000:]}")
-        return told, json.loads(collected.stdout.splitlines()[-1])
+        return told, json.loads(collected.stdout.splitlines()[-1]), hung
 
 
-def _die(place: Surroundings, command: list[str], oracle: Path, way: str, calls: int) -> None:
+def _die(place: Surroundings, command: list[str], oracle: Path, way: str, calls: int) -> bool:
+    """Run a victim until it is dead; say whether it hung, and had to be killed after all."""
     with (
         (place.folder / "victim.log").open("wb") as log,
         subprocess.Popen(
-            command, cwd=place.folder, env=place.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            command,
+            cwd=place.folder,
+            env=place.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         ) as victim,
     ):
         try:
-            if way == "fork":
-                with contextlib.suppress(subprocess.TimeoutExpired):  # Flowcept's own threads may keep it alive
-                    victim.wait(_SECONDS)
-            else:
+            if way != "fork":
                 _wait_for_calls(victim, oracle, calls, place.folder / "victim.log")
                 victim.send_signal(signal.Signals[way])
-        finally:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                victim.wait(1)
-            victim.kill()
+                victim.wait(_SECONDS)
+            return victim.returncode is None
+        finally:
+            # A forked child too, which a lock that the parent held may stop for ever.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(victim.pid, signal.SIGKILL)
 
 
 def _wait_for_calls(victim: subprocess.Popen[bytes], oracle: Path, calls: int, log: Path) -> None:

@@ -98,7 +98,8 @@ def _losses(losses: dict[str, dict[str, dict[str, int]]]) -> Sheet:
 
 def _toll(toll: dict[str, int]) -> str:
     twice = f", {toll['twice']} twice" if toll["twice"] else ""
-    return f"{toll['lost']} of {toll['finished']}{twice}"
+    hung = f", {toll['hung']} hung" if toll["hung"] else ""
+    return f"{toll['lost']} of {toll['finished']}{twice}{hung}"
 
 
 def _targets(targets: list[dict[str, Any]]) -> Sheet:
