@@ -11,7 +11,7 @@ from __future__ import annotations
 import builtins
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -95,6 +95,33 @@ class Processor(Component, Consumer, Protocol):
     """Takes batches, and gives them changed or unchanged to the next consumer before it returns."""
 
 
+class Connector(Component, Consumer, Protocol):
+    """Ends one pipeline as its exporter and begins others as their receiver."""
+
+
+@runtime_checkable
+class Authenticator(Protocol):
+    """An extension that decides who may send to a server."""
+
+    def authenticate(self, headers: Mapping[str, str]) -> None:
+        """Return when a request may be taken.
+
+        Args:
+            headers: Those of HTTP or the metadata of gRPC, by names in lower case.
+
+        Raises:
+            UnauthenticatedError: It may not; the text says why and holds no secret.
+        """
+
+
+@runtime_checkable
+class Credentials(Protocol):
+    """An extension that says who a client is."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers to send with each request, by names in lower case."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a component is told about its place.
@@ -103,11 +130,15 @@ class Context:
         id: Its id in the configuration, ``type`` or ``type/name``.
         next: For a receiver or a processor, the consumer of each signal that a pipeline routes onwards.
         report: Called with the metric's name (without prefix), a count and attributes.
+        observe: Called once with the name of a gauge, what reads it, and attributes.
+        extensions: The extensions that run, by id; they start before everything else and stop after it.
     """
 
     id: str
     next: Mapping[Signal, Consumer]
     report: Callable[[str, int, Mapping[str, str]], None]
+    observe: Callable[[str, Callable[[], float], Mapping[str, str]], None] = lambda *_: None
+    extensions: Mapping[str, Component] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@
     ├── DeliveryError        the data path; one of the two below
     │   ├── RetryableError   the same batch may succeed later
     │   └── PermanentError   the same batch will never succeed
+    ├── UnauthenticatedError a request that does not prove who sends it
     └── MalformedError       bytes that are not what they claim to be
 """
 
@@ -66,6 +67,10 @@ class RetryableError(DeliveryError):
 
 class PermanentError(DeliveryError):
     """The destination will never take this batch; sending it again is of no use."""
+
+
+class UnauthenticatedError(ProvtelError):
+    """A request that does not prove who sends it."""
 
 
 class MalformedError(ProvtelError):
