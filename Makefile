@@ -47,9 +47,14 @@ docs: $(VENV)/.dev ## write the generated reference pages anew
 
 clean: ## remove what the targets made here
 	@rm -rf $(VENV) demo_output digits_output dist .provtel .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@$(FIND_MODULES) -delete
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+# The install compiles the C modules where it can; without them their twins in Python run.
+SOURCES := pyproject.toml constraints.txt hatch_build.py $(shell find model instrumentation -name '*.[ch]')
+FIND_MODULES := find model instrumentation -name '*.so'
+TELL_PURE := test -n "$$($(FIND_MODULES))" || echo 'no C module was compiled (is there a C compiler, are there headers of Python?): the same runs in Python, and slower' >&2
 
 $(VENV)/.python:
 	@test -n "$(PYTHON)" || { echo 'provtel needs Python 3.11 or newer, and found none: install one, or name it: make PYTHON=/path/to/python3' >&2; exit 1; }
@@ -57,10 +62,12 @@ $(VENV)/.python:
 	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.demo: $(VENV)/.python pyproject.toml constraints.txt
+$(VENV)/.demo: $(VENV)/.python $(SOURCES)
 	@$(INSTALL) '.[demo]'
+	@$(TELL_PURE)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.python pyproject.toml constraints.txt
+$(VENV)/.dev: $(VENV)/.python $(SOURCES)
 	@$(INSTALL) '.[demo,dev]'
+	@$(TELL_PURE)
 	@touch $(VENV)/.demo $@

@@ -13,7 +13,8 @@ What a program that records can be told. A variable of the environment counts be
 the nearest file of that name from the working folder upward; a key has no section around it. What makes no sense is
 ignored, and one line on the standard error says what, where, and which name was probably meant.
 
-`PROVTEL_STORE` names the store folder; as readers have to find it too, it is a variable only.
+`PROVTEL_STORE` names the store folder; as readers have to find it too, it is a variable only. `PROVTEL_PURE_PYTHON=1` leaves
+the compiled modules of an installation aside: the same runs in Python, and slower.
 
 | variable | key | default | meaning |
 |---|---|---|---|
