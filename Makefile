@@ -10,6 +10,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 VENV := .venv
 PY := $(VENV)/bin/python
 PYTEST := $(PY) -m pytest
+TWINS := tests/instrumentation $(wildcard tests/model/test_journal_*.py)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -19,6 +20,8 @@ demo: $(VENV)/.demo ## set up, and run the main job on real data: capture, ship,
 
 test: lint types ## set up, and run lint, types and all tests but the long ones
 	@$(PYTEST) -m 'not long' </dev/null
+	@echo 'again what has a compiled twin, in Python alone'
+	@PROVTEL_PURE_PYTHON=1 $(PYTEST) --quiet -m 'not long' $(TWINS) </dev/null
 
 test-long: $(VENV)/.dev ## run the long fault and fuzz tests too
 	@$(PYTEST) </dev/null

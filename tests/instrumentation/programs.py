@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from provtel_model import compiled
 from provtel_model.journal import drain_journal, find_journals
 from provtel_model.otlp import decode
 from provtel_model.record import PlainRecord, Record
@@ -50,9 +51,11 @@ class Stage:
         return self.folder / "store"
 
     def variables(self) -> dict[str, str]:
-        """Return the environment of a program: nothing of ours but what the stage says."""
+        """Return the environment of a program: nothing of ours but what the stage says, and which twin is tested."""
         inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("PROVTEL_", "OTEL_", "COV_"))
+            name: value
+            for name, value in os.environ.items()
+            if name == compiled.VARIABLE or not name.startswith(("PROVTEL_", "OTEL_", "COV_"))
         }
         own = {"PROVTEL_STORE": str(self.store), "XDG_STATE_HOME": str(self.folder / "state")}
         return {**inherited, **own, **self.environment}
