@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from provtel_model.otlp.decode import check, decode
 from provtel_model.otlp.encode import encode
+from provtel_model.otlp.json_codec import from_json, to_json
 
-__all__ = ["check", "decode", "encode"]
+__all__ = ["check", "decode", "encode", "from_json", "to_json"]
