@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from tests.services.found import Found, MissingServiceError
+from tests.services.kafka import server as kafka_server
 from tests.services.otelcol import server as otelcol_server
 
 # No deadline: on a shared machine a slow example is no failure. In CI the examples are the same in every run.
@@ -58,3 +60,30 @@ def otelcol(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[otelcol_
     found = _required(request, "otelcol", otelcol_server.find)
     with otelcol_server.running(found, tmp_path / "otelcol") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def _shared_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Found], kafka_server.Kafka]]:
+    """Start Kafka for the first test that asks, and keep it for the others: it takes seconds."""
+    started: dict[Found, kafka_server.Kafka] = {}
+    with ExitStack() as stack:
+
+        def start(found: Found) -> kafka_server.Kafka:
+            if found not in started:
+                folder = tmp_path_factory.mktemp("kafka")
+                started[found] = stack.enter_context(kafka_server.running(found, folder))
+            return started[found]
+
+        yield start
+
+
+@pytest.fixture
+def found_kafka(request: pytest.FixtureRequest) -> Found:
+    """Find Kafka, for a test that runs a server of its own to stop and to start it."""
+    return _required(request, "kafka", kafka_server.find)
+
+
+@pytest.fixture
+def kafka(found_kafka: Found, _shared_kafka: Callable[[Found], kafka_server.Kafka]) -> kafka_server.Kafka:
+    """Run Kafka itself, one for all tests: each takes topics and groups of its own."""
+    return _shared_kafka(found_kafka)

@@ -6,9 +6,10 @@ import sys
 
 from tests.services import redis
 from tests.services.found import MissingServiceError
+from tests.services.kafka import server as kafka
 from tests.services.otelcol import server as otelcol
 
-FINDERS = {"otelcol": otelcol.find, "redis": redis.install}
+FINDERS = {"kafka": kafka.find, "otelcol": otelcol.find, "redis": redis.install}
 
 
 def main() -> int:
