@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from provtel_model.components import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PREFIX: Final = "otelcol_"
 ITEMS: Final = {Signal.TRACES: "spans", Signal.METRICS: "metric_points", Signal.LOGS: "log_records"}
@@ -19,11 +19,12 @@ Attributes = tuple[tuple[str, str], ...]
 
 
 class Counters:
-    """Sums by name and attributes; may be used from several threads."""
+    """Sums and gauges by name and attributes; may be used from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sums: Counter[tuple[str, Attributes]] = Counter()
+        self._gauges: dict[tuple[str, Attributes], Callable[[], float]] = {}
 
     def add(self, name: str, count: int, attributes: Mapping[str, str]) -> None:
         """Add to the sum of a name and its attributes."""
@@ -34,6 +35,17 @@ class Counters:
         """Return every sum, by full name and attributes."""
         with self._lock:
             return {(PREFIX + name, attributes): count for (name, attributes), count in self._sums.items()}
+
+    def observe(self, name: str, read: Callable[[], float], attributes: Mapping[str, str]) -> None:
+        """Know from now on how a gauge is read; one of the same name and attributes is replaced."""
+        with self._lock:
+            self._gauges[name, tuple(sorted(attributes.items()))] = read
+
+    def gauges(self) -> dict[tuple[str, Attributes], float]:
+        """Return what every gauge shows now, by full name and attributes."""
+        with self._lock:
+            gauges = list(self._gauges.items())
+        return {(PREFIX + name, attributes): read() for (name, attributes), read in gauges}
 
     def total(self, name: str) -> int:
         """Return the sum of a full name over all attributes."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from provtel_collector_config.ids import ComponentId, Kind
+from provtel_collector_config.ids import ComponentId, Kind, PipelineId
 from provtel_model.components import Component, Consumer, Context, Signal
 
 from provtel_collector.delivery import Announced, Counted, fan_out
@@ -54,60 +54,109 @@ def build(configuration: Configuration, counters: Counters) -> list[Node]:
 
 
 class _Building:
-    """One pass over a configuration."""
+    """One pass over a configuration, from what is last in the flow to what is first."""
 
     def __init__(self, configuration: Configuration, counters: Counters) -> None:
         self.configuration = configuration
         self.counters = counters
         self.pipelines = configuration.pipelines
+        self.connectors = configuration.components[Kind.CONNECTORS]
+        self.extensions: dict[str, Component] = {}
+        self.made: list[Node] = []
+        self.exits: dict[tuple[ComponentId, Signal], Consumer] = {}
+        self.heads: dict[PipelineId, Consumer] = {}
 
     def nodes(self) -> list[Node]:
-        """Make everything, the last in the flow first."""
-        extensions = [self.make(Kind.EXTENSIONS, id_, {}) for id_ in _unique(self.configuration.extensions)]
-        exporters = {id_: self.make(Kind.EXPORTERS, id_, {}) for id_ in self.used(lambda one: one.exporters)}
-        exits = {id_: self.exit(node) for id_, node in exporters.items()}
-        processors: list[Node] = []
-        heads = {}
-        for pipeline_id, pipeline in self.pipelines.items():
-            head = fan_out([exits[id_] for id_ in _unique(pipeline.exporters)])
+        """Make everything."""
+        for id_ in _unique(self.configuration.extensions):
+            self.extensions[str(id_)] = self.make(Kind.EXTENSIONS, id_).component
+        for id_ in self.used(lambda one: one.exporters):
+            self.exporter(id_)
+        for pipeline_id in self.pipelines:
+            self.head(pipeline_id)
+        for id_ in self.used(lambda one: one.receivers):
+            self.receiver(id_)
+        return self.made
+
+    def exporter(self, id_: ComponentId) -> None:
+        """Make an exporter with its delivery; it takes every signal."""
+        node = self.make(Kind.EXPORTERS, id_)
+        counted = Counted(cast("Consumer", node.component), self.report(node.kind, id_), _EXPORTED)
+        consumer = Announced(counted, node.path)
+        self.exits.update({(id_, signal): consumer for signal in Signal})
+
+    def head(self, pipeline_id: PipelineId) -> Consumer:
+        """Return what a pipeline begins with; what it feeds by connectors is made first."""
+        if pipeline_id not in self.heads:
+            pipeline = self.pipelines[pipeline_id]
+            head = fan_out([self.exit(id_, pipeline_id.signal) for id_ in _unique(pipeline.exporters)])
             for id_ in reversed(pipeline.processors):
                 # Each pipeline has a processor of its own, as it may keep what flows through it for a while.
-                processors.append(self.make(Kind.PROCESSORS, id_, {pipeline_id.signal: head}))
-                head = cast("Consumer", processors[-1].component)
-            heads[pipeline_id] = head
-        receivers = [self.receiver(id_, heads) for id_ in self.used(lambda one: one.receivers)]
-        return [*extensions, *exporters.values(), *processors, *receivers]
+                head = cast("Consumer", self.make(Kind.PROCESSORS, id_, {pipeline_id.signal: head}).component)
+            self.heads[pipeline_id] = head
+        return self.heads[pipeline_id]
 
-    def receiver(self, id_: ComponentId, heads: Mapping[Any, Consumer]) -> Node:
+    def exit(self, id_: ComponentId, signal: Signal) -> Consumer:
+        """Return what a pipeline of a signal gives its data to under the name of an exporter."""
+        if (id_, signal) not in self.exits:
+            self.exits[id_, signal] = self.connector(id_, signal)
+        return self.exits[id_, signal]
+
+    def connector(self, id_: ComponentId, signal: Signal) -> Consumer:
+        """Make a connector for one signal, with all that it feeds."""
+        fed = {name: self.head(name) for name in self.fed_by(id_) if name.signal is signal}
+        following = {signal: fan_out(list(fed.values()))}
+        pipelines = {str(name): head for name, head in fed.items()}
+        return cast("Consumer", self.make(Kind.CONNECTORS, id_, following, pipelines).component)
+
+    def receiver(self, id_: ComponentId) -> None:
         """Make a receiver that feeds every pipeline that names it."""
         fed: dict[Signal, list[Consumer]] = {}
-        for pipeline_id, pipeline in self.pipelines.items():
-            if id_ in pipeline.receivers:
-                fed.setdefault(pipeline_id.signal, []).append(heads[pipeline_id])
+        for name in self.fed_by(id_):
+            fed.setdefault(name.signal, []).append(self.heads[name])
         report = self.report(Kind.RECEIVERS, id_)
         following = {signal: Counted(fan_out(consumers), report, _RECEIVED) for signal, consumers in fed.items()}
-        return self.make(Kind.RECEIVERS, id_, following)
+        self.make(Kind.RECEIVERS, id_, following)
+
+    def fed_by(self, id_: ComponentId) -> list[PipelineId]:
+        """Return the pipelines that name a receiver or a connector as where their data comes from."""
+        return [name for name, pipeline in self.pipelines.items() if id_ in pipeline.receivers]
 
     def used(self, named: Callable[[Pipeline], Iterable[ComponentId]]) -> list[ComponentId]:
-        """Return the ids that pipelines name, each once."""
-        return _unique(id_ for pipeline in self.pipelines.values() for id_ in named(pipeline))
+        """Return the ids that pipelines name, each once, without those of connectors."""
+        ids = _unique(id_ for pipeline in self.pipelines.values() for id_ in named(pipeline))
+        return [id_ for id_ in ids if id_ not in self.connectors]
 
-    def make(self, kind: Kind, id_: ComponentId, following: Mapping[Signal, Consumer]) -> Node:
+    def make(
+        self,
+        kind: Kind,
+        id_: ComponentId,
+        following: Mapping[Signal, Consumer] | None = None,
+        pipelines: Mapping[str, Consumer] | None = None,
+    ) -> Node:
         """Make one component."""
         configured = self.configuration.components[kind][id_]
-        context = Context(str(id_), following, self.report(kind, id_))
+        context = Context(
+            id=str(id_),
+            next=following or {},
+            report=self.report(kind, id_),
+            observe=self.observe(kind, id_),
+            extensions=self.extensions,
+            pipelines=pipelines or {},
+        )
         with located(f"{kind}::{id_}"):
-            return Node(kind, id_, configured.factory.create(configured.config, context))
-
-    def exit(self, exporter: Node) -> Consumer:
-        """Return what gives data to an exporter."""
-        counted = Counted(cast("Consumer", exporter.component), self.report(exporter.kind, exporter.id), _EXPORTED)
-        return Announced(counted, exporter.path)
+            self.made.append(Node(kind, id_, configured.factory.create(configured.config, context)))
+        return self.made[-1]
 
     def report(self, kind: Kind, id_: ComponentId) -> Callable[[str, int, Mapping[str, str]], None]:
         """Return where a component reports its numbers: they carry its id."""
         own = {kind.one: str(id_)}
         return lambda name, count, attributes: self.counters.add(name, count, {**own, **attributes})
+
+    def observe(self, kind: Kind, id_: ComponentId) -> Callable[[str, Callable[[], float], Mapping[str, str]], None]:
+        """Return where a component registers its gauges: they carry its id."""
+        own = {kind.one: str(id_)}
+        return lambda name, read, attributes: self.counters.observe(name, read, {**own, **attributes})
 
 
 def _unique(ids: Iterable[ComponentId]) -> list[ComponentId]:

@@ -10,7 +10,7 @@ from provtel_collector_config.ids import Kind
 from provtel_model.components import Factory
 from provtel_model.errors import UserError
 
-_KINDS: Final = (Kind.RECEIVERS, Kind.PROCESSORS, Kind.EXPORTERS, Kind.EXTENSIONS)
+_KINDS: Final = (Kind.RECEIVERS, Kind.PROCESSORS, Kind.EXPORTERS, Kind.CONNECTORS, Kind.EXTENSIONS)
 
 
 def find_factories() -> dict[Kind, Mapping[str, Factory]]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from provtel_collector_config.connectors import connector_problems
 from provtel_collector_config.ids import ComponentId, Kind, PipelineId
 from provtel_collector_config.problems import Path, Problem
 
@@ -29,6 +30,7 @@ def reference_problems(configuration: Configuration, ids: Ids) -> Iterator[Probl
         path = ("service", "pipelines", str(pipeline_id))
         yield from _pipeline_problems(pipeline, path, ids)
         yield from _signal_problems(configuration, pipeline_id, pipeline, path)
+    yield from connector_problems(configuration, ids)
 
 
 def _pipeline_problems(pipeline: Pipeline, path: Path, ids: Ids) -> Iterator[Problem]:
@@ -38,7 +40,7 @@ def _pipeline_problems(pipeline: Pipeline, path: Path, ids: Ids) -> Iterator[Pro
         yield Problem("must have at least one exporter", path)
     for kind, named in _named(pipeline):
         for id_ in dict.fromkeys(named):
-            if id_ not in ids[kind]:
+            if id_ not in ids[kind] and not (kind is not Kind.PROCESSORS and id_ in ids[Kind.CONNECTORS]):
                 yield _dangling(kind, id_, path)
     for id_, count in Counter(pipeline.processors).items():
         if count > 1:

@@ -128,10 +128,11 @@ class Context:
 
     Args:
         id: Its id in the configuration, ``type`` or ``type/name``.
-        next: For a receiver or a processor, the consumer of each signal that a pipeline routes onwards.
+        next: For a receiver, a processor or a connector, the consumer of each signal that a pipeline routes onwards.
         report: Called with the metric's name (without prefix), a count and attributes.
         observe: Called once with the name of a gauge, what reads it, and attributes.
         extensions: The extensions that run, by id; they start before everything else and stop after it.
+        pipelines: For a connector, the head of each pipeline that it begins, by the pipeline's id.
     """
 
     id: str
@@ -139,6 +140,7 @@ class Context:
     report: Callable[[str, int, Mapping[str, str]], None]
     observe: Callable[[str, Callable[[], float], Mapping[str, str]], None] = lambda *_: None
     extensions: Mapping[str, Component] = field(default_factory=dict)
+    pipelines: Mapping[str, Consumer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
