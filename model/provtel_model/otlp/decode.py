@@ -262,10 +262,11 @@ def _is_link(link: AnyValue) -> bool:
 
 def attributes_of(pairs: Iterable[KeyValue]) -> dict[str, AnyValue]:
     """Return repeated ``KeyValue`` as a map; of a key that comes twice the last counts."""
-    return {pair.key: _value(pair.value) for pair in pairs}
+    return {pair.key: value_of(pair.value) for pair in pairs}
 
 
-def _value(value: WireValue) -> AnyValue:
+def value_of(value: WireValue) -> AnyValue:
+    """Return a value that came by OTLP."""
     return _READERS[value.WhichOneof("value")](value)
 
 
@@ -276,6 +277,6 @@ _READERS: Final[dict[str | None, Callable[[WireValue], AnyValue]]] = {
     "int_value": attrgetter("int_value"),
     "double_value": attrgetter("double_value"),
     "bytes_value": attrgetter("bytes_value"),
-    "array_value": lambda value: [_value(item) for item in value.array_value.values],
+    "array_value": lambda value: [value_of(item) for item in value.array_value.values],
     "kvlist_value": lambda value: attributes_of(value.kvlist_value.values),
 }
