@@ -87,3 +87,9 @@ def found_kafka(request: pytest.FixtureRequest) -> Found:
 def kafka(found_kafka: Found, _shared_kafka: Callable[[Found], kafka_server.Kafka]) -> kafka_server.Kafka:
     """Run Kafka itself, one for all tests: each takes topics and groups of its own."""
     return _shared_kafka(found_kafka)
+
+
+@pytest.fixture
+def otelcol_binary(request: pytest.FixtureRequest) -> Path:
+    """Return the OpenTelemetry Collector itself, which can check a configuration without running it."""
+    return _required(request, "otelcol", otelcol_server.find).binary

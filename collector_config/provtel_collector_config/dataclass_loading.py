@@ -81,7 +81,10 @@ def _validate(kind: type[_T], value: Any) -> _T | list[Any]:
 
 
 def _filled(kind: Any, value: Any) -> Any:
-    """Return a value with nulls made empty maps where a map is expected, and left out where a default stands in."""
+    """Return a value as its kind wants it.
+
+    A null is an empty map where a map is expected, and left out where a default stands in; ``1e3`` is an integer.
+    """
     kind = _without_none(kind)
     if value is None and _is_map(kind):
         return {}
@@ -92,6 +95,8 @@ def _filled(kind: Any, value: Any) -> Any:
     inner = get_args(kind) or (None,)
     if isinstance(value, dict):
         return {key: _filled(inner[-1], item) for key, item in value.items()}
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
     return [_filled(inner[0], item) for item in value] if isinstance(value, list) else value
 
 

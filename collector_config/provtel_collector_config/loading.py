@@ -14,7 +14,7 @@ from provtel_collector_config.dataclass_loading import load_dataclass
 from provtel_collector_config.ids import ComponentId, Kind, PipelineId
 from provtel_collector_config.problems import InvalidConfigurationError, Path, Problem
 from provtel_collector_config.references import reference_problems
-from provtel_collector_config.sources import read
+from provtel_collector_config.sources import Sources
 from provtel_collector_config.substitution import substitute
 
 if TYPE_CHECKING:
@@ -45,20 +45,30 @@ class _ServiceConfig:
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
 
 
-def load(sources: Iterable[str], factories: Factories, environment: Mapping[str, str] | None = None) -> Configuration:
+def load(
+    sources: Iterable[str] | Sources,
+    factories: Factories,
+    environment: Mapping[str, str] | None = None,
+    *,
+    check_references: bool = True,
+) -> Configuration:
     """Return the configuration that sources say together.
 
     Args:
-        sources: ``PATH``, ``file:PATH`` or ``preset:NAME`` each; maps merge, the later wins.
+        sources: What `Sources` has as configs, or a `Sources`; maps merge, the later wins.
         factories: The component types that there are.
         environment: Where ``${env:NAME}`` is looked up; this process's environment if None.
+        check_references: Refuse what is well formed in each part, and does not fit together.
 
     Raises:
         InvalidConfigurationError: It cannot be used; the error tells everything that was found wrong.
     """
-    document = read(sources)
-    loading = _Loading(document, os.environ if environment is None else environment, factories)
-    configuration = loading.configuration()
+    environment = os.environ if environment is None else environment
+    sources = sources if isinstance(sources, Sources) else Sources(tuple(sources))
+    warnings: list[str] = []
+    document = sources.read(environment, warnings)
+    loading = _Loading(document, environment, factories, warnings)
+    configuration = loading.configuration(check_references=check_references)
     if loading.problems:
         raise InvalidConfigurationError(
             replace(problem, place=problem.place or document.place(problem.path)) for problem in loading.problems
@@ -69,16 +79,18 @@ def load(sources: Iterable[str], factories: Factories, environment: Mapping[str,
 class _Loading:
     """One pass over a document that collects what is wrong."""
 
-    def __init__(self, document: Document, environment: Mapping[str, str], factories: Factories) -> None:
+    def __init__(
+        self, document: Document, environment: Mapping[str, str], factories: Factories, warnings: Iterable[str]
+    ) -> None:
         substituted = substitute(document.tree, environment)
         self.place = document.place
         self.tree: dict[str, Any] = substituted.tree
         self.originals = substituted.originals
-        self.warnings = tuple(dict.fromkeys(substituted.warnings))
+        self.warnings = tuple(dict.fromkeys([*warnings, *substituted.warnings]))
         self.factories = factories
         self.problems = list(substituted.problems)
 
-    def configuration(self) -> Configuration:
+    def configuration(self, *, check_references: bool) -> Configuration:
         """Return what the document says, as far as it can be used."""
         self.check_sections()
         ids = {kind: self.ids(kind) for kind in Kind}
@@ -89,7 +101,8 @@ class _Loading:
         extensions = self.references(service.extensions, (_SERVICE, "extensions"))
         pipelines = self.pipelines(service.pipelines or {})
         configuration = Configuration(components, extensions, pipelines, service.telemetry, self.warnings)
-        self.problems += reference_problems(configuration, ids)
+        if check_references:
+            self.problems += reference_problems(configuration, ids)
         return configuration
 
     def check_sections(self) -> None:

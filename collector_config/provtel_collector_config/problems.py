@@ -27,15 +27,15 @@ class Place:
     """A line of a source.
 
     Args:
-        source: The file, preset or variable.
-        line: Its line, counted from one.
+        source: The file, preset, variable or option.
+        line: Its line, counted from one; 0 where there is but one.
     """
 
     source: str
-    line: int
+    line: int = 0
 
     def __str__(self) -> str:
-        return f"{self.source}:{self.line}"
+        return f"{self.source}:{self.line}" if self.line else self.source
 
 
 @dataclass(frozen=True, slots=True)

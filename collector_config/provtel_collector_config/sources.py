@@ -1,75 +1,120 @@
-"""What ``--config`` names: a file, or a preset that ships with provtel."""
+"""What ``--config`` and ``--set`` name: files, presets, variables, and what is written out."""
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from provtel_collector_config.merging import merge
+from provtel_collector_config.merging import merge, with_maps_for_paths
 from provtel_collector_config.presets import presets
 from provtel_collector_config.problems import InvalidConfigurationError, Place, Problem
-from provtel_collector_config.yaml_document import SIZE_LIMIT, Document, parse
+from provtel_collector_config.providers import Providers, UnavailableError, read_text, split_uri
+from provtel_collector_config.yaml_document import Document, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
+_PROVIDED: Final = ("env", "yaml")
 
 
-def read(sources: Iterable[str]) -> Document:
-    """Return the documents that sources name, merged into one.
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What makes a configuration; the later wins.
 
     Args:
-        sources: ``PATH``, ``file:PATH`` or ``preset:NAME`` each; the later wins.
-
-    Raises:
-        InvalidConfigurationError: Some cannot be read; it tells of all of them.
+        configs: ``PATH``, ``file:PATH``, ``preset:NAME``, ``env:NAME`` or ``yaml:TEXT`` each.
+        settings: ``key.path=value`` each; they count more than every config.
     """
-    documents: list[Document] = []
-    problems: list[Problem] = []
-    for source in sources:
+
+    configs: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+
+    def read(self, environment: Mapping[str, str], warnings: list[str]) -> Document:
+        """Return the documents, merged into one.
+
+        Args:
+            environment: Where ``env:NAME`` is looked up.
+            warnings: Takes what may surprise.
+
+        Raises:
+            InvalidConfigurationError: Some cannot be read; it tells of all of them.
+        """
+        documents: list[Document] = []
+        problems: list[Problem] = []
+        providers = Providers(environment, warnings)
+        for named in self._named():
+            try:
+                documents.append(named.document(providers))
+            except InvalidConfigurationError as error:
+                problems += error.problems
+        if problems:
+            raise InvalidConfigurationError(problems)
+        return merge(documents)
+
+    def _named(self) -> Iterable[_Config | _Setting]:
+        yield from map(_Config, self.configs)
+        yield from map(_Setting, self.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Config:
+    """What one ``--config`` names."""
+
+    uri: str
+
+    def document(self, providers: Providers) -> Document:
+        """Return what it says."""
         try:
-            documents.append(_read(source))
-        except InvalidConfigurationError as error:
-            problems += error.problems
-    if problems:
-        raise InvalidConfigurationError(problems)
-    return merge(documents)
+            name, text = self._text(providers)
+        except UnavailableError as error:
+            raise InvalidConfigurationError([Problem(str(error))]) from None
+        return _document(text, name)
+
+    def _text(self, providers: Providers) -> tuple[str, str]:
+        """Return what to call it, and its text."""
+        scheme, rest = split_uri(self.uri) or ("file", self.uri)
+        if scheme == "file" or Path(self.uri).exists():
+            path = rest if self.uri == f"file:{rest}" else self.uri
+            return path, read_text(Path(path))
+        if scheme == "preset":
+            return self.uri, _preset(rest)
+        if scheme not in _PROVIDED:
+            schemes = ", ".join(("file", "preset", *_PROVIDED))
+            raise UnavailableError(f'scheme "{scheme}" is not supported for uri "{self.uri}"; there are {schemes}')
+        # What is written out may hold a secret, and is not repeated.
+        return self.uri if scheme == "env" else "yaml", providers.text(scheme, rest, self.uri)
 
 
-def _read(source: str) -> Document:
-    name, file = _locate(source)
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(4 * SIZE_LIMIT + 1)
-    except OSError as error:
-        raise InvalidConfigurationError([Problem(f"{name}: cannot be read: {error.strerror}")]) from None
-    try:
-        document = parse(content.decode(), name)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InvalidConfigurationError([Problem("this is no UTF-8", place=Place(name, line))]) from None
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What one ``--set`` says."""
+
+    assignment: str
+
+    def document(self, _: Providers) -> Document:
+        """Return what it says, as a document with one key."""
+        path, equals, value = self.assignment.partition("=")
+        keys, name = path.strip().replace(".", "::"), f"--set {path.strip()}"
+        if not equals:
+            raise InvalidConfigurationError([Problem(f"{name}: missing equal sign; write key.path=value")])
+        if not all(keys.split("::")):
+            raise InvalidConfigurationError([Problem(f"{name}: there is an empty key in the path")])
+        document = _document(f"{keys}: {value}", name)
+        return Document(document.tree, dict.fromkeys(document.places, Place(name)))
+
+
+def _preset(name: str) -> str:
+    known = presets()
+    if name not in known:
+        raise UnavailableError(f'there is no preset "{name}" (valid values: [{" ".join(known)}])')
+    return read_text(known[name])
+
+
+def _document(text: str, name: str) -> Document:
+    document = parse(text, name)
     if document.tree is None:
         return Document({}, document.places)
     if not isinstance(document.tree, dict):
         raise InvalidConfigurationError([Problem("must be a map with sections", place=Place(name, 1))])
-    return document
-
-
-def _locate(source: str) -> tuple[str, Path]:
-    """Return what to call a source, and its file."""
-    matched = _SCHEME.fullmatch(source)
-    if matched is None or Path(source).exists():
-        return source, Path(source)
-    scheme, rest = matched.groups()
-    if scheme == "file":
-        return rest, Path(rest)
-    if scheme != "preset":
-        message = f'scheme "{scheme}" is not supported for uri "{source}"; name a file or preset:NAME'
-        raise InvalidConfigurationError([Problem(message)])
-    known = presets()
-    if rest not in known:
-        message = f'there is no preset "{rest}" (valid values: [{" ".join(known)}])'
-        raise InvalidConfigurationError([Problem(message)])
-    return source, known[rest]
+    return with_maps_for_paths(document)

@@ -1,8 +1,8 @@
-"""``${env:NAME}`` in the values of a document.
+"""``${env:NAME}``, ``${file:PATH}`` and ``${yaml:TEXT}`` in the values of a document.
 
-A value that is one whole reference becomes what the variable's text means as YAML, so that numbers, lists and maps
-work; inside a longer text the variable's text is put as it is. ``${env:NAME:-default}`` where the variable is not set,
-``${NAME}`` for short, ``$$`` for a dollar. References nest, and what a variable holds is substituted in turn.
+A value that is one whole reference becomes what the text that it names means as YAML, so that numbers, lists and maps
+work; inside a longer text that text is put as it is. ``${env:NAME:-default}`` where the variable is not set,
+``${NAME}`` for short, ``$$`` for a dollar. References nest, and what they bring in is substituted in turn.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_collector_config.problems import InvalidConfigurationError, Path, Problem
+from provtel_collector_config.providers import Providers, UnavailableError, split_uri
 from provtel_collector_config.yaml_document import parse
 
 if TYPE_CHECKING:
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 
 REFERENCE_LIMIT: Final = 100
 
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
 _MARKS: Final = re.compile(r"\$\$|\$\{|\}")
-_VARIABLE: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_EMPTY_DEFAULT: Final = ":-"
 
 
 @dataclass(slots=True)
@@ -42,21 +42,18 @@ class Substituted:
 
 
 def substitute(tree: Any, environment: Mapping[str, str]) -> Substituted:
-    """Return a tree with the environment's values in place of the references."""
+    """Return a tree with what references stand for in their place."""
     result = Substituted(None)
-    result.tree = _Substitution(environment, result).value(tree, ())
+    providers = Providers(environment, result.warnings)
+    result.tree = _Substitution(providers, result).value(tree, ())
     return result
-
-
-class _RefusedError(Exception):
-    """A reference cannot be followed; the message says why."""
 
 
 class _Substitution:
     """One walk over a tree."""
 
-    def __init__(self, environment: Mapping[str, str], result: Substituted) -> None:
-        self.environment = environment
+    def __init__(self, providers: Providers, result: Substituted) -> None:
+        self.providers = providers
         self.result = result
 
     def value(self, value: Any, path: Path) -> Any:
@@ -67,10 +64,10 @@ class _Substitution:
             return [self.value(item, (*path, index)) for index, item in enumerate(value)]
         if not isinstance(value, str):
             return value
-        following = _Following(self.environment, self.result)
+        following = _Following(self.providers, self.result)
         try:
             return following.value(value, path)
-        except _RefusedError as refused:
+        except UnavailableError as refused:
             self.result.problems.append(Problem(str(refused), path))
             return None
 
@@ -78,8 +75,8 @@ class _Substitution:
 class _Following:
     """The references of one text of the document, followed to their ends."""
 
-    def __init__(self, environment: Mapping[str, str], result: Substituted) -> None:
-        self.environment = environment
+    def __init__(self, providers: Providers, result: Substituted) -> None:
+        self.providers = providers
         self.result = result
         self.followed = 0
 
@@ -92,12 +89,13 @@ class _Following:
         if not isinstance(value, str) or "$" not in value:
             return value
         if _closing(value, 0) == len(value):
-            return self.variable_value(self.variable(value[2:-1]), path)
+            return self.meaning(value[2:-1], path)
         return self.text(value)
 
-    def variable_value(self, text: str, path: Path) -> Any:
-        """Return what the text of a variable means as YAML."""
-        meaning = _meaning(text)
+    def meaning(self, body: str, path: Path) -> Any:
+        """Return what the inside of a reference that is a whole value means as YAML."""
+        text = self.named(body)
+        meaning = text if not text and body.endswith(_EMPTY_DEFAULT) else _meaning(text)
         if isinstance(meaning, str):
             return self.value(text, path)
         self.result.originals[path] = text
@@ -108,29 +106,19 @@ class _Following:
         parts = []
         for part in _parts(text):
             if part.startswith("${"):
-                parts.append(self.text(self.variable(part[2:-1])))
+                parts.append(self.text(self.named(part[2:-1])))
             else:
                 parts.append(dollar if part == "$$" else part)
         return "".join(parts)
 
-    def variable(self, body: str) -> str:
-        """Return the text that the inside of a reference names: a variable's, or its default."""
+    def named(self, body: str) -> str:
+        """Return the text that the inside of a reference names."""
         self.followed += 1
         if self.followed > REFERENCE_LIMIT:
-            raise _RefusedError("too many recursive expansions")
+            raise UnavailableError("too many recursive expansions")
         uri = self.text(body, dollar="$$")
-        matched = _SCHEME.fullmatch(uri)
-        scheme, named = (matched[1], matched[2]) if matched else ("env", uri)
-        if scheme != "env":
-            raise _RefusedError(f'scheme "{scheme}" is not supported for uri "{uri}"')
-        name, has_default, default = named.partition(":-")
-        if not _VARIABLE.fullmatch(name):
-            raise _RefusedError(
-                f'environment variable "{name}" has invalid name: must match regex ^{_VARIABLE.pattern}$'
-            )
-        if name not in self.environment and not has_default:
-            self.result.warnings.append(f'environment variable "{name}" is not set and has no default')
-        return self.environment.get(name, default)
+        scheme, rest = split_uri(uri) or ("env", uri)
+        return self.providers.text(scheme, rest, body)
 
 
 def _meaning(text: str) -> Any:

@@ -174,11 +174,11 @@ class _Reading:
                     yield one
 
     def key(self, node: yaml.Node) -> str:
-        """Return a key; only texts are."""
-        if not isinstance(node, yaml.ScalarNode) or node.tag != _STR:
+        """Return a key: a text, also where it looks like a number."""
+        if not isinstance(node, yaml.ScalarNode) or node.tag not in {_STR, _INT, _FLOAT, _BOOL}:
             shown = node.value if isinstance(node, yaml.ScalarNode) else "of this kind"
             raise self.refused(node, f"the key {shown} is no text; write it in quotes")
-        return str(self.scalar(node))
+        return str(self.scalar(node)) if node.tag == _STR else str(node.value)
 
     def scalar(self, node: yaml.Node) -> Any:
         """Return the value of a scalar."""

@@ -158,7 +158,7 @@ def test_files_are_named_in_every_way() -> None:
     [
         ("missing.yaml", "missing.yaml: cannot be read: No such file or directory"),
         (".", ".: cannot be read: Is a directory"),
-        ("http://x/y", 'scheme "http" is not supported for uri "http://x/y"; name a file or preset:NAME'),
+        ("http://x/y", 'scheme "http" is not supported for uri "http://x/y"; there are file, preset, env, yaml'),
         ("preset:none", 'there is no preset "none" (valid values: [debug embedded])'),
         ("latin.yaml", "latin.yaml:2: this is no UTF-8"),
         ("list.yaml", "list.yaml:1: must be a map with sections"),

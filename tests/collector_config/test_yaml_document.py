@@ -58,7 +58,7 @@ def test_values(text: str, value: object) -> None:
             "a.yaml:2: while scanning for the next token, found character '\\t' that cannot start any token",
         ),
         ("a: [b", "a.yaml:1: while parsing a flow sequence, expected ',' or ']', but got '<stream end>'"),
-        ("a: 1\n1: b", "a.yaml:2: the key 1 is no text; write it in quotes"),
+        ("a: 1\n~: b", "a.yaml:2: the key ~ is no text; write it in quotes"),
         ("? [a]\n: b", "a.yaml:1: the key of this kind is no text; write it in quotes"),
         (
             "a: !!python/object:os.system {}",
