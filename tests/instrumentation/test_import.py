@@ -43,7 +43,7 @@ HEAVY = (
 LOADED = "import sys; print([name for name in {heavy} if name in sys.modules])"
 OURS = """
 provtel.activity provtel.agents provtel.anatomy provtel.block provtel.calls provtel.carrying provtel.decorators
-provtel.definition provtel.errors provtel.files provtel.forking provtel.ids provtel.inputs provtel.loops
+provtel.definition provtel.errors provtel.files provtel.forking provtel.ids provtel.inputs provtel.leaving provtel.loops
 provtel.notices provtel.otel_context provtel.otel_span provtel.outputs provtel.parameters provtel.past provtel.plan
 provtel.recording provtel.run provtel.stepwise provtel.telemetry provtel.version
 provtel_model provtel_model.anyvalue provtel_model.attributes provtel_model.errors provtel_model.hashing

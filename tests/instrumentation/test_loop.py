@@ -74,7 +74,8 @@ def test_leaving_early(recorded: Recorded) -> None:
         "return": 3,
         "raise": 3,
     }
-    assert {record.status.value for record in records} == {"finished"}
+    states = {(record.name, record.used.get("index", "loop")): record.status.value for record in records[:-1]}
+    assert {name for name, state in states.items() if state != "finished"} == {("raise", "loop"), ("raise", 1)}
     assert records[-1].parent_id is None
 
 
@@ -93,7 +94,7 @@ def test_items_that_fail(recorded: Recorded) -> None:
 
 def test_length() -> None:
     """A loop is as long as its items."""
-    assert len(loop([1, 2, 3])) == 3  # type: ignore[arg-type]  # it has a length where its items have one
+    assert len(loop([1, 2, 3])) == 3
 
 
 def test_what_an_iteration_generated(recorded: Recorded) -> None:
