@@ -1,45 +1,107 @@
-"""The collector's own log: to stderr, a line or an object for each thing that happened."""
+"""The collector's own log: a line or an object for each thing that happened, to stderr or wherever it is wanted."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
+import threading
+from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from provtel_model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from provtel_collector_config.configuration import LogsConfig
+    from collections.abc import Iterable, Mapping
+
+    from provtel_collector_config.telemetry import LogSampling, LogsConfig
 
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _NAMES: Final = {level: name for name, level in _LEVELS.items()}
 
 
 def set_up_logs(config: LogsConfig) -> None:
-    """Write the log of this process to stderr, in place of what was set up before."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if config.encoding == "json" else _ConsoleFormatter())
-    logging.basicConfig(level=_LEVELS[config.level.lower()], handlers=[handler], force=True)
+    """Write the log of this process as it is configured, in place of what was set up before.
+
+    Raises:
+        ConfigError: A file cannot be written.
+    """
+    handlers = list(_handlers(config.output_paths))
+    formatter = _JsonFormatter(config) if config.encoding == "json" else _ConsoleFormatter(config)
+    for handler in handlers:
+        handler.setFormatter(formatter)
+        if config.sampling.enabled:
+            handler.addFilter(_Sampling(config.sampling))
+    logging.basicConfig(level=_LEVELS[config.level.lower()], handlers=handlers, force=True)
 
 
-class _ConsoleFormatter(logging.Formatter):
+def _handlers(paths: Iterable[str]) -> Iterable[logging.Handler]:
+    for path in dict.fromkeys(paths):
+        if path in {"stderr", "stdout"}:
+            yield logging.StreamHandler(sys.stderr if path == "stderr" else sys.stdout)
+            continue
+        try:
+            yield logging.FileHandler(Path(path), encoding="utf-8")
+        except OSError as error:
+            message = f"{path}: cannot be written: {error.strerror}"
+            raise ConfigError(message, "service::telemetry::logs::output_paths") from None
+
+
+class _Sampling(logging.Filter):
+    """Lets through the first of the same messages in a while, and few of those that follow."""
+
+    def __init__(self, config: LogSampling) -> None:
+        super().__init__()
+        self._config = config
+        self._lock = threading.Lock()
+        self._seen: Counter[tuple[int, str]] = Counter()
+        self._until = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is written."""
+        with self._lock:
+            if record.created >= self._until:
+                self._seen.clear()
+                self._until = record.created + self._config.tick
+            key = record.levelno, str(record.msg)
+            self._seen[key] += 1
+            beyond = self._seen[key] - self._config.initial
+        return beyond <= 0 or (self._config.thereafter > 0 and beyond % self._config.thereafter == 0)
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, config: LogsConfig) -> None:
+        super().__init__()
+        self.fields: Mapping[str, Any] = config.initial_fields
+        self.stacktrace = not config.disable_stacktrace
+
+    def trace(self, record: logging.LogRecord) -> str:
+        """Return the traceback of a record; empty where there is none to tell."""
+        return self.formatException(record.exc_info) if record.exc_info and self.stacktrace else ""
+
+
+class _ConsoleFormatter(_Formatter):
     """Time, level, where, and what, with tabs between, as the OpenTelemetry Collector writes them."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a line, and below it the traceback where there is one."""
-        line = "\t".join([_time(record), _level(record), record.name, record.getMessage()])
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        parts = [_time(record), _level(record), record.name, record.getMessage()]
+        line = "\t".join([*parts, json.dumps(self.fields)] if self.fields else parts)
+        trace = self.trace(record)
+        return f"{line}\n{trace}" if trace else line
 
 
-class _JsonFormatter(logging.Formatter):
+class _JsonFormatter(_Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the object, in one line."""
         said = {"ts": _time(record), "level": _level(record), "logger": record.name, "msg": record.getMessage()}
-        if record.exc_info:
-            said["stacktrace"] = self.formatException(record.exc_info)
-        return json.dumps(said)
+        if trace := self.trace(record):
+            said["stacktrace"] = trace
+        return json.dumps({**said, **self.fields})
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any
 
 from provtel_model.components import Factory
 
 from provtel_collector_config.ids import ComponentId, Kind, PipelineId
-
-_LEVELS: Final = ("debug", "info", "warn", "error")
+from provtel_collector_config.telemetry import TelemetryConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,43 +32,6 @@ class Pipeline:
     receivers: tuple[ComponentId, ...]
     processors: tuple[ComponentId, ...]
     exporters: tuple[ComponentId, ...]
-
-
-@dataclass(frozen=True)
-class LogsConfig:
-    """How the collector's own log looks.
-
-    Args:
-        level: The least that is written: debug, info, warn or error.
-        encoding: Lines for a person, or an object a line.
-    """
-
-    level: str = "info"
-    encoding: Literal["console", "json"] = "console"
-
-    def __post_init__(self) -> None:
-        """Refuse an unknown level.
-
-        Raises:
-            ValueError: It is none of the four.
-        """
-        if self.level.lower() not in _LEVELS:
-            raise ValueError(f'unrecognized level: "{self.level}" (valid values: [{" ".join(_LEVELS)}])')
-
-
-@dataclass(frozen=True)
-class MetricsConfig:
-    """What the collector serves of its own metrics: nothing."""
-
-    level: Literal["none"] = "none"
-
-
-@dataclass(frozen=True)
-class TelemetryConfig:
-    """What the collector says of itself."""
-
-    logs: LogsConfig = LogsConfig()
-    metrics: MetricsConfig = MetricsConfig()
 
 
 @dataclass(frozen=True)

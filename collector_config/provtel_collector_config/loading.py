@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.components import Factory
 
-from provtel_collector_config.configuration import Configuration, Configured, Pipeline, TelemetryConfig
+from provtel_collector_config.configuration import Configuration, Configured, Pipeline
 from provtel_collector_config.dataclass_loading import load_dataclass
 from provtel_collector_config.ids import ComponentId, Kind, PipelineId
 from provtel_collector_config.problems import InvalidConfigurationError, Path, Problem
 from provtel_collector_config.references import reference_problems
 from provtel_collector_config.sources import Sources
 from provtel_collector_config.substitution import substitute
+from provtel_collector_config.telemetry import TelemetryConfig
 
 if TYPE_CHECKING:
     from provtel_collector_config.yaml_document import Document

@@ -113,7 +113,6 @@ SAID = [
     (["--config", "env:UNSET"], TIMEOUT),
     (["--config", "file:mine.yaml"], LOUD),
     (["--config", "mine.yaml", "--config", "yaml:exporters::debug:"], OUT),
-    (["--config", "yaml:{exporters: {debug::verbosity: normal}}"], LOUD),
 ]
 
 

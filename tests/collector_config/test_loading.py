@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from provtel_collector_config.configuration import LogsConfig, Pipeline
+from provtel_collector_config.configuration import Pipeline
 from provtel_collector_config.ids import ComponentId, Kind, PipelineId
 from provtel_collector_config.loading import load
 from provtel_collector_config.problems import InvalidConfigurationError
+from provtel_collector_config.telemetry import LogsConfig
 from provtel_model.components import Signal
 from provtel_model.settings import Duration, Secret, Size
 

@@ -1,0 +1,149 @@
+"""The section ``service.telemetry``: what the collector says of itself, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from provtel_model.settings import Duration
+
+_LOG_LEVELS: Final = ("debug", "info", "warn", "error")
+_METRIC_LEVELS: Final = ("none", "basic", "normal", "detailed")
+
+
+@dataclass(frozen=True)
+class LogSampling:
+    """How often the same message is written; more often would only hide others.
+
+    Args:
+        enabled: Leave some out at all.
+        tick: How long a message is remembered.
+        initial: How many of a message are written in that time.
+        thereafter: Of those beyond, every how manieth is written; 0 is none.
+    """
+
+    enabled: bool = True
+    tick: Duration = Duration(10)
+    initial: int = 10
+    thereafter: int = 100
+
+
+@dataclass(frozen=True)
+class LogsConfig:
+    """The collector's own log.
+
+    Args:
+        level: The least that is written: `debug`, `info`, `warn` or `error`.
+        encoding: `console` for lines that a person reads, `json` for an object a line.
+        output_paths: Where it is written: `stderr`, `stdout` or files.
+        disable_stacktrace: Leave out where in the code a failure happened.
+        initial_fields: What is added to every entry.
+        sampling: How often the same message is written.
+    """
+
+    level: str = "info"
+    encoding: Literal["console", "json"] = "console"
+    output_paths: tuple[str, ...] = ("stderr",)
+    disable_stacktrace: bool = False
+    initial_fields: Mapping[str, Any] = field(default_factory=dict)
+    sampling: LogSampling = LogSampling()
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown level.
+
+        Raises:
+            ValueError: It is none of the four.
+        """
+        if self.level.lower() not in _LOG_LEVELS:
+            raise ValueError(f'unrecognized level: "{self.level}" (valid values: [{" ".join(_LOG_LEVELS)}])')
+
+
+@dataclass(frozen=True)
+class PrometheusConfig:
+    """An address that Prometheus reads.
+
+    Args:
+        host: The name or address of this machine to listen on.
+        port: The port.
+    """
+
+    host: str = "localhost"
+    port: int = 8888
+
+
+@dataclass(frozen=True)
+class PullExporter:
+    """What serves metrics to whoever asks.
+
+    Args:
+        prometheus: In the text format of Prometheus.
+    """
+
+    prometheus: PrometheusConfig
+
+
+@dataclass(frozen=True)
+class PullReader:
+    """Metrics that are read when somebody asks.
+
+    Args:
+        exporter: What serves them.
+    """
+
+    exporter: PullExporter
+
+
+@dataclass(frozen=True)
+class MetricReader:
+    """One way to the collector's own metrics.
+
+    Args:
+        pull: They are read when somebody asks.
+    """
+
+    pull: PullReader
+
+
+@dataclass(frozen=True)
+class MetricsConfig:
+    """The collector's own metrics.
+
+    Args:
+        level: How many there are: `none`, `basic`, `normal` or `detailed`.
+        readers: Where they can be read.
+    """
+
+    level: str = "normal"
+    readers: tuple[MetricReader, ...] = (MetricReader(PullReader(PullExporter(PrometheusConfig()))),)
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown level, and metrics that nobody can read.
+
+        Raises:
+            ValueError: It is none of the four, or there is no reader.
+        """
+        if self.level.lower() not in _METRIC_LEVELS:
+            raise ValueError(f'unknown metrics level "{self.level}" (valid values: [{" ".join(_METRIC_LEVELS)}])')
+        if self.enabled and not self.readers:
+            raise ValueError("collector telemetry metrics reader should exist when metric level is not none")
+
+    @property
+    def enabled(self) -> bool:
+        """Whether there are any."""
+        return self.level.lower() != "none"
+
+
+@dataclass(frozen=True)
+class TelemetryConfig:
+    """What the collector says of itself.
+
+    Args:
+        logs: Its log.
+        metrics: Its metrics.
+        resource: Attributes that say which collector this is.
+    """
+
+    logs: LogsConfig = LogsConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    resource: Mapping[str, str | None] = field(default_factory=dict)
