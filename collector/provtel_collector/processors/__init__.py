@@ -1,0 +1,1 @@
+"""Processors: what happens to data between a receiver and an exporter."""
