@@ -1,0 +1,79 @@
+"""The producer that all senders share: made when it is first needed, and anew when it can go on no more."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
+from provtel_model.errors import RetryableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CLOSE_SECONDS: Final = 10
+
+
+class Connection:
+    """Keeps one producer; may be used from several threads.
+
+    Args:
+        arguments: Those of kafka-python's producer.
+        timeout: Seconds that connecting may take.
+    """
+
+    def __init__(self, arguments: Mapping[str, Any], timeout: float) -> None:
+        self._arguments = {**arguments, "bootstrap_timeout_ms": int(timeout * 1000)}
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._producer: Any = None
+
+    def producer(self) -> KafkaProducer:
+        """Return the producer.
+
+        Raises:
+            RetryableError: No broker could be reached in time.
+        """
+        if self._producer is not None:
+            return self._producer
+        if not self._lock.acquire(timeout=self._timeout):
+            raise RetryableError("no broker can be reached")
+        try:
+            if self._producer is None:
+                self._producer = self._connected()
+            return self._producer
+        finally:
+            self._lock.release()
+
+    def _connected(self) -> KafkaProducer:
+        # kafka-python leaves its client running where the first broker cannot be reached.
+        clients: list[KafkaNetClient] = []
+
+        def client(**arguments: Any) -> KafkaNetClient:
+            clients.append(KafkaNetClient(**arguments))
+            return clients[0]
+
+        try:
+            return KafkaProducer(**self._arguments, kafka_client=client)
+        except (KafkaError, OSError) as error:
+            for left in clients:
+                left.close()
+            brokers = ", ".join(self._arguments["bootstrap_servers"])
+            raise RetryableError(f"no broker can be reached at {brokers}: {error}") from error
+
+    def give_up(self, producer: KafkaProducer) -> None:
+        """Never return a producer again: it has failed for good."""
+        with self._lock:
+            if self._producer is not producer:
+                return
+            self._producer = None
+        producer.close(timeout=0)
+
+    def close(self) -> None:
+        """Send what waits, and release everything; safe to call twice."""
+        with self._lock:
+            producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close(timeout=_CLOSE_SECONDS)

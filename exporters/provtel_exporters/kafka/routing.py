@@ -1,0 +1,90 @@
+"""Which records a request becomes: their topics, keys and contents."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provtel_model.components import Batch, Signal
+from provtel_model.kafka import Encoding
+from provtel_model.otlp import to_json
+from provtel_model.otlp.regroup import by_resource, by_trace, halve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+    from provtel_exporters.kafka.config import KafkaConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What becomes one record.
+
+    Attributes:
+        topic: Where it goes.
+        key: By what its partition is chosen.
+        batch: What it carries.
+        encoding: In which form.
+    """
+
+    topic: str
+    key: bytes | None
+    batch: Batch
+    encoding: Encoding
+
+    def content(self) -> bytes:
+        """Return the record's content; protobuf is the payload itself."""
+        if self.encoding == "otlp_json":
+            return to_json(self.batch.signal, self.batch.payload)
+        return self.batch.payload
+
+    def halves(self) -> tuple[Parcel, Parcel] | None:
+        """Return two parcels with half of the items each; None where it is one item."""
+        halves = halve(self.batch)
+        if halves is None:
+            return None
+        first, second = (Parcel(self.topic, self.key, half, self.encoding) for half in halves)
+        return first, second
+
+
+def parcels(config: KafkaConfig, batch: Batch) -> Iterator[Parcel]:
+    """Yield the parcels of a batch; one, with the payload as it came, where nothing asks for more."""
+    goal = config.goal(batch.signal)
+    for topic, part in _topics(config, batch, goal.topic):
+        for key, keyed in _keyed(config, part):
+            yield Parcel(topic, key, keyed, goal.encoding)
+
+
+def _topics(config: KafkaConfig, batch: Batch, default: str) -> Iterator[tuple[str, Batch]]:
+    if not config.topic_from_attribute:
+        yield default, batch
+        return
+    for resource, part in by_resource(batch):
+        yield _attribute(resource, config.topic_from_attribute) or default, part
+
+
+def _keyed(config: KafkaConfig, batch: Batch) -> Iterator[tuple[bytes | None, Batch]]:
+    by_ids = {Signal.TRACES: config.partition_traces_by_id, Signal.LOGS: config.partition_logs_by_trace_id}
+    by_resources = {
+        Signal.METRICS: config.partition_metrics_by_resource_attributes,
+        Signal.LOGS: config.partition_logs_by_resource_attributes,
+    }
+    if by_ids.get(batch.signal):
+        yield from ((trace_id.hex().encode() or None, part) for trace_id, part in by_trace(batch))
+    elif by_resources.get(batch.signal):
+        yield from ((_hash(resource), part) for resource, part in by_resource(batch))
+    else:
+        yield None, batch
+
+
+def _attribute(resource: Resource, name: str) -> str:
+    return next((pair.value.string_value for pair in resource.attributes if pair.key == name), "")
+
+
+def _hash(resource: Resource) -> bytes:
+    """Return 16 bytes that are the same for the same attributes, in whatever order."""
+    pairs = sorted(pair.SerializeToString(deterministic=True) for pair in resource.attributes)
+    return hashlib.blake2b(b"".join(pairs), digest_size=16).digest()
