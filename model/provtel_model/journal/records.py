@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from provtel_model import attributes as names
 from provtel_model.journal.layout import Status
+from provtel_model.origin import fields_of
 from provtel_model.record import PlainRecord, State, record_id
 
 if TYPE_CHECKING:
@@ -90,15 +91,11 @@ def open_record_of(start: Started, origin: dict[str, Any], status: State, seen_a
 
 def origin_of(process: ProcessFacts) -> dict[str, Any]:
     """Return what every record of a process has in common."""
-    resource = process.resource
-    result: dict[str, Any] = {
-        "resource": resource,
+    return {
+        "resource": process.resource,
         "scope": {"name": names.SCOPE_NAME, "version": process.version},
+        **fields_of(process.resource),
     }
-    for name, key in ((names.HOST_NAME, "host"), (names.PROCESS_PID, "pid"), (names.MPI_RANK, "rank")):
-        if name in resource:
-            result[key] = resource[name]
-    return result
 
 
 def _record(start: Started, origin: dict[str, Any]) -> PlainRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from provtel_model import attributes as names
+from provtel_model.origin import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,11 +34,6 @@ _AGENT: Final = {
     names.PROV_AGENT_ACTED_ON_BEHALF_OF: "acted_on_behalf_of",
 }
 _DATA: Final = {names.PROV_USED: "used", names.PROV_GENERATED: "generated"}
-_RESOURCE: Final[dict[str, tuple[str, type]]] = {
-    names.HOST_NAME: ("host", str),
-    names.PROCESS_PID: ("pid", int),
-    names.MPI_RANK: ("rank", int),
-}
 
 
 def to_attributes(plain: PlainRecord) -> dict[str, AnyValue]:
@@ -134,7 +130,4 @@ def put_resource(plain: PlainRecord, resource: dict[str, AnyValue]) -> None:
     if not resource:
         return
     plain["resource"] = resource
-    for name, (key, kind) in _RESOURCE.items():
-        value = resource.get(name)
-        if type(value) is kind:
-            cast("dict[str, Any]", plain)[key] = value
+    cast("dict[str, Any]", plain).update(fields_of(resource))
