@@ -40,11 +40,13 @@ class Batch:
         signal: What it carries.
         payload: A serialised ``Export(Trace|Metrics|Logs)ServiceRequest`` that was parsed once and found valid.
         items: How many spans, data points or log records it has.
+        metadata: The headers that it came with, by names in lower case, where a receiver is told to include them.
     """
 
     signal: Signal
     payload: bytes
     items: int
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -120,6 +122,40 @@ class Credentials(Protocol):
 
     def headers(self) -> Mapping[str, str]:
         """Return the headers to send with each request, by names in lower case."""
+
+
+class Shelf(Protocol):
+    """What one component keeps in a `Storage`: bytes under keys that are in order. May be used from several threads."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Keep a value; return when it is as safe as the storage promises. All who wait share the cost.
+
+        Raises:
+            RetryableError: It is not kept: the disk is full, or the storage stops.
+        """
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of a key; None where there is none."""
+
+    def remove(self, keys: Sequence[bytes]) -> None:
+        """Keep some keys no longer, from some time soon on: those of a process that is killed first come back."""
+
+    def keys(self) -> list[tuple[bytes, int]]:
+        """Return all keys in their order, each with the length of its value."""
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """An extension that keeps what has to outlive the process."""
+
+    folder: Path
+
+    def shelf(self, name: str) -> Shelf:
+        """Return the shelf of a name, with what an earlier process put there; the storage must have started.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
 
 
 @dataclass(frozen=True, slots=True)

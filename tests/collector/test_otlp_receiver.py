@@ -26,10 +26,12 @@ from provtel_collector.receivers.otlp.config import HttpConfig, OtlpConfig, Prot
 from provtel_collector.receivers.otlp.receiver import OtlpReceiver
 from provtel_model.components import Batch, Context, Signal
 from provtel_model.errors import ConfigError, DeliveryError, PermanentError, RetryableError
+from provtel_model.otlp import to_json
 
 from tests.collector.parts import Recorder, batch, logs, raising, traces
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
+JSON = {"Content-Type": "application/json"}
 LIMIT = 10_000
 
 
@@ -124,6 +126,15 @@ def test_packed_request(running: Running, encoding: str, pack: Callable[[bytes],
     assert running.traces.batches == [batch(3)]
 
 
+def test_request_in_json(running: Running) -> None:
+    """A request in JSON arrives as protobuf, and is answered in JSON."""
+    answer = running.sender.send(gzip.compress(to_json(Signal.TRACES, traces(3))), {**JSON, "Content-Encoding": "gzip"})
+
+    assert (answer.status, answer.body) == (HTTPStatus.OK, b"{}")
+    assert answer.headers["content-type"] == "application/json"
+    assert running.traces.batches == [batch(3)]
+
+
 def test_each_signal_has_its_path(running: Running) -> None:
     """Logs posted to their path arrive as logs; a query in the address does no harm."""
     assert running.sender.send(logs(2), path="/v1/logs?a=b").status == HTTPStatus.OK
@@ -149,11 +160,12 @@ def status_body(code: int, message: str) -> bytes:
         ({"path": "/v1/metrics"}, 404, b"404 page not found\n"),
         ({"method": "GET"}, 405, b"405 method not allowed, supported: [POST]"),
         ({"method": "HEAD"}, 405, b""),
-        ({"headers": {}}, 415, b"415 unsupported media type, supported: [application/x-protobuf]"),
+        ({"headers": {}}, 415, b"415 unsupported media type, supported: [application/json, application/x-protobuf]"),
+        ({"body": b"{", "headers": JSON}, 400, None),
         (
-            {"body": b"{}", "headers": {"Content-Type": "application/json"}},
-            415,
-            b"415 unsupported media type, supported: [application/x-protobuf]",
+            {"body": b'{"resourceSpans": 1}', "headers": JSON},
+            400,
+            b'{"code": 3, "message": "resourceSpans: expected an array"}',
         ),
         ({"body": b"abc"}, 400, status_body(3, "these 3 bytes are no ExportTraceServiceRequest")),
         (
@@ -164,7 +176,7 @@ def status_body(code: int, message: str) -> bytes:
         (
             {"body": b"x", "headers": {**PROTOBUF, "Content-Encoding": "br"}},
             400,
-            status_body(3, "unsupported Content-Encoding: br; supported: gzip, zlib, deflate"),
+            status_body(3, "unsupported Content-Encoding: br; supported: gzip, zstd, zlib, snappy, deflate, lz4"),
         ),
         (
             {"body": bytes(LIMIT + 1)},
@@ -199,7 +211,13 @@ def test_large_upload_is_answered(running: Running) -> None:
     ("error", "status", "body", "wait"),
     [
         (RetryableError("full"), 503, status_body(14, "full"), "1"),
-        (RetryableError("full", 2.1), 503, status_body(14, "full"), "3"),
+        (
+            RetryableError("full", 2.1),
+            503,
+            status_body(14, "full")
+            + b"\x1a5\n(type.googleapis.com/google.rpc.RetryInfo\x12\t\n\x07\x08\x02\x10\x80\xc2\xd7/",
+            "3",
+        ),
         (PermanentError("wrong"), 500, status_body(13, "wrong"), None),
     ],
 )

@@ -1,46 +1,16 @@
-"""Bodies are read and unpacked within their limits, whatever they are."""
+"""Bodies are unpacked within their limits, whatever they are."""
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import tracemalloc
 import zlib
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from provtel_collector.receivers.otlp.body import TooLargeError, read_body, unpack
+from provtel_collector.receivers.otlp.unpacking import TooLargeError, unpack
 from provtel_model.errors import MalformedError
-
-
-def read(parts: Sequence[bytes], limit: int, *, whole: bool = True) -> bytes | None:
-    """Read a body that arrives in parts, and may break off after them."""
-    messages: list[dict[str, Any]] = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
-    messages.append({"type": "http.request"} if whole else {"type": "http.disconnect"})
-
-    async def receive() -> dict[str, Any]:
-        return messages.pop(0)
-
-    return asyncio.run(read_body(receive, limit))
-
-
-@given(st.lists(st.binary(max_size=20), max_size=5))
-def test_body_in_parts(parts: list[bytes]) -> None:
-    """A body is what its parts are together, up to the limit and not one byte over it."""
-    body = b"".join(parts)
-
-    assert read(parts, len(body)) == body
-    if body:
-        with pytest.raises(TooLargeError):
-            read(parts, len(body) - 1)
-
-
-def test_sender_that_goes_away() -> None:
-    """A body without its end is none."""
-    assert read([b"abc"], 10, whole=False) is None
 
 
 @given(st.binary(max_size=2000), st.sampled_from(["gzip", "zlib", "deflate"]))
