@@ -6,58 +6,131 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 import click
+from click.shell_completion import CompletionItem
 from provtel_model.errors import UserError
 
 from provtel_cli import options
 from provtel_cli.output import console, note, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from provtel_collector_config.configuration import Configuration
+    from provtel_collector_config.ids import Kind
+    from provtel_collector_config.sources import Sources
+    from provtel_model.components import Factory
+
+Named = tuple[tuple[str, ...], tuple[str, ...]]
+"""What ``--config`` and what ``--set`` were given."""
 
 _EXTRA: Final = ("httptools", "pydantic", "uvicorn")
+_PRESET: Final = "preset:"
 
-_config_option = click.option(
-    "--config",
-    "sources",
-    multiple=True,
-    metavar="FILE|preset:NAME",
-    help="A configuration: a file, or one that ships with provtel. Several merge, the later wins.",
-)
+
+def _complete_config(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return what a word may become: a preset or a file."""
+    from provtel_collector_config.presets import presets
+
+    named = [_PRESET + name for name in presets()]
+    matching = [CompletionItem(name) for name in named if name.startswith(incomplete)]
+    return matching if incomplete.startswith(_PRESET) else [*matching, CompletionItem(incomplete, type="file")]
+
+
+def _sourced(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say what the configuration is."""
+    config = click.option(
+        "--config",
+        "configs",
+        multiple=True,
+        metavar="FILE|preset:NAME|env:NAME|yaml:TEXT",
+        shell_complete=_complete_config,
+        help="A configuration: a file, one that ships with provtel, a variable's, or one written out. Several merge, "
+        "the later wins.",
+    )
+    setting = click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY.PATH=VALUE",
+        help="One value, which counts more than every --config; processors.batch.timeout=2s.",
+    )
+    return config(setting(command))
 
 
 @click.group(invoke_without_command=True)
-@_config_option
+@_sourced
 @click.pass_context
-def collector(context: click.Context, sources: tuple[str, ...]) -> None:
-    """Run a collector until it is told to stop by Ctrl-C or SIGTERM.
+def collector(context: click.Context, configs: tuple[str, ...], settings: tuple[str, ...]) -> None:
+    """Run a collector until it is told to stop by Ctrl-C or SIGTERM; SIGHUP makes it read its configuration again.
 
     It takes OpenTelemetry data from programs and journals, and gives it to stores. What it does, its configuration
     says, in the grammar of the OpenTelemetry Collector. To begin with: provtel collector --config preset:embedded
     """
-    context.obj = sources
+    context.obj = configs, settings
     if context.invoked_subcommand is None:
+        sources = _sources(context.obj, (), ())
         configuration = _load(sources)
         from provtel_collector.process import run
 
-        run(configuration)
+        run(configuration, reload=lambda: _load(sources))
 
 
 @collector.command()
-@_config_option
+@_sourced
 @click.pass_obj
-def validate(before: tuple[str, ...], sources: tuple[str, ...]) -> None:
+def validate(before: Named, configs: tuple[str, ...], settings: tuple[str, ...]) -> None:
     """Check a configuration, and tell everything that is wrong with it."""
-    for warning in _load(before + sources).warnings:
+    for warning in _load(_sources(before, configs, settings)).warnings:
         note(warning)
+
+
+@collector.command("print-config")
+@_sourced
+@click.option(
+    "--mode",
+    type=click.Choice(["redacted", "unredacted"]),
+    default="redacted",
+    show_default=True,
+    help="Hide secrets or show them.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    show_default=True,
+    help="How it is written.",
+)
+@click.option(
+    "--validate",
+    "check",
+    type=bool,
+    default=True,
+    show_default=True,
+    help="Refuse a configuration whose parts do not fit together.",
+)
+@click.pass_obj
+def print_config(
+    before: Named,
+    configs: tuple[str, ...],
+    settings: tuple[str, ...],
+    mode: str,
+    format_: str,
+    *,
+    check: bool,
+) -> None:
+    """Print the configuration that counts: merged, references followed, with every default."""
+    configuration = _load(_sources(before, configs, settings), check=check)
+    from provtel_collector_config import printing
+
+    document = printing.document(configuration, reveal=mode == "unredacted")
+    click.echo(printing.as_yaml(document) if format_ == "yaml" else printing.as_json(document), nl=False)
 
 
 @collector.command()
 @options.json_option
 def components(*, as_json: bool) -> None:
-    """List the component types that a configuration can name."""
-    _need_extra()
+    """List the component types that a configuration can name, and the package that each comes from."""
     rows = list(_components())
     if as_json:
         print_json(rows)
@@ -66,32 +139,69 @@ def components(*, as_json: bool) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("kind", "type", "stability", "signals"):
+    for column in ("kind", "type", "stability", "signals", "package"):
         table.add_column(column)
     for row in rows:
-        table.add_row(str(row["kind"]), str(row["type"]), str(row["stability"]), ", ".join(row["signals"]))
+        table.add_row(*(", ".join(value) if isinstance(value, list) else value for value in row.values()))
     console().print(table)
 
 
-def _components() -> Iterable[dict[str, str | list[str]]]:
-    from provtel_collector.registry import find_factories
+@collector.command()
+def schema() -> None:
+    """Print a JSON schema of configurations, which editors check and complete them by.
 
-    for kind, factories in find_factories().items():
+    It knows every component type that is installed, and the meaning and the default of each key.
+    """
+    from provtel_collector_config.printing import as_json
+    from provtel_collector_config.schema import schema as made
+
+    click.echo(as_json(made(_factories())), nl=False)
+
+
+def _factories() -> Mapping[Kind, Mapping[str, Factory]]:
+    """Return the component types that there are; note which ones cannot be used here."""
+    _need_extra()
+    from provtel_collector.registry import find_loadable
+
+    factories, missing = find_loadable()
+    for line in missing:
+        note(line)
+    return factories
+
+
+def _components() -> Iterable[dict[str, str | list[str]]]:
+    from provtel_collector.registry import package_of
+
+    for kind, factories in _factories().items():
         for type_, factory in factories.items():
             signals = sorted(map(str, factory.signals)) if kind != "extensions" else []
-            yield {"kind": str(kind.one), "type": type_, "stability": factory.stability, "signals": signals}
+            yield {
+                "kind": str(kind.one),
+                "type": type_,
+                "stability": factory.stability,
+                "signals": signals,
+                "package": package_of(kind, type_),
+            }
 
 
-def _load(sources: tuple[str, ...]) -> Configuration:
+def _sources(before: Named, configs: tuple[str, ...], settings: tuple[str, ...]) -> Sources:
+    """Return what the options of the group and those of its command name together."""
     _need_extra()
+    from provtel_collector_config.sources import Sources
+
+    sources = Sources(before[0] + configs, before[1] + settings)
+    if not sources.configs:
+        raise click.UsageError("name a configuration: --config FILE, or --config preset:embedded to begin with")
+    return sources
+
+
+def _load(sources: Sources, *, check: bool = True) -> Configuration:
     from provtel_collector.registry import find_factories
     from provtel_collector_config.loading import load
     from provtel_collector_config.problems import InvalidConfigurationError
 
-    if not sources:
-        raise click.UsageError("name a configuration: --config FILE, or --config preset:embedded to begin with")
     try:
-        return load(sources, find_factories())
+        return load(sources, find_factories(), check_references=check)
     except InvalidConfigurationError as error:
         lines = "".join(f"\n  {problem}" for problem in error.problems)
         raise UserError(f"the configuration cannot be used{lines}") from error

@@ -9,10 +9,14 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
+from provtel_model.errors import UserError
+
 from provtel_collector.logs import set_up_logs
 from provtel_collector.service import Service
+from provtel_collector.service_manager import tell_ready, tell_reloading, tell_stopping
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from provtel_collector_config.configuration import Configuration
@@ -24,48 +28,113 @@ _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 STOP_SECONDS: Final = 25
 
 
-def run(configuration: Configuration, stop_seconds: float = STOP_SECONDS) -> None:
+def run(
+    configuration: Configuration,
+    stop_seconds: float = STOP_SECONDS,
+    reload: Callable[[], Configuration] | None = None,
+) -> None:
     """Run a collector until SIGTERM or SIGINT, then stop it in good order.
 
-    A second signal ends the process at once with exit code 1: what was acknowledged is durable.
+    A second signal ends the process at once with exit code 1: what was acknowledged is durable. At SIGHUP it takes the
+    configuration anew; where that cannot be used, it says why and goes on with the one that it has.
 
     Args:
         configuration: What it is made of.
         stop_seconds: How long stopping may take before the process ends in the same way.
+        reload: Returns the configuration as it is now; None where there is no way to have it anew.
 
     Raises:
         UserError: It cannot run as it is configured.
     """
-    set_up_logs(configuration.telemetry.logs)
-    for warning in configuration.warnings:
-        _log.warning("%s", warning)
-    stop = _StopSignal()
-    service = Service(configuration)
-    service.start()
-    _log.info("stopping after %s: taking no more data, finishing what was taken", stop.wait())
+    signals = _Signals()
+    running = _Running(configuration)
+    running.start()
+    tell_ready()
+    while (number := signals.wait()) not in _STOP_SIGNALS:
+        if reload is None:
+            _log.warning("%s: this collector cannot read its configuration again", signal.Signals(number).name)
+            continue
+        tell_reloading()
+        running.reload(reload)
+        tell_ready()
+    tell_stopping()
+    _log.info("stopping after %s: taking no more data, finishing what was taken", signal.Signals(number).name)
     _end_after(stop_seconds)
-    service.shutdown()
-    _log.info("stopped: %s", service.counters)
+    running.service.shutdown()
+    _log.info("stopped: %s", running.service.counters)
 
 
-class _StopSignal:
-    """Waits for the first signal to stop; the second ends the process."""
+class _Running:
+    """The collector that runs, and the one that comes after it.
+
+    Args:
+        configuration: What it is made of.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        self._use_logs(configuration)
+        self.service = Service(configuration)
+
+    def start(self) -> None:
+        """Start it."""
+        self.service.start()
+
+    def reload(self, load: Callable[[], Configuration]) -> None:
+        """Go on with another configuration, or with the one that runs where the other cannot be used.
+
+        The other is read and built while this one takes data; only then this one finishes what it took and stops, as
+        both want the same ports and queues. What it has in queues on disk, the other finds there.
+
+        Raises:
+            UserError: Neither can be started any more.
+        """
+        try:
+            configuration = load()
+            service = Service(configuration, self.service.counters)
+        except UserError as error:
+            _log.error("the configuration stays as it is: %s", error)
+            return
+        self.service.shutdown()
+        before, self.configuration = self.configuration, configuration
+        try:
+            self._use_logs(configuration)
+            service.start()
+        except UserError as error:
+            _log.error("going back to the configuration before: %s", error)
+            self.configuration = before
+            self._use_logs(before)
+            service = Service(before, self.service.counters)
+            service.start()
+        else:
+            _log.info("running with the configuration as it is now")
+        self.service = service
+
+    def _use_logs(self, configuration: Configuration) -> None:
+        set_up_logs(configuration.telemetry.logs)
+        for warning in configuration.warnings:
+            _log.warning("%s", warning)
+
+
+class _Signals:
+    """Waits for signals; the second that asks to stop ends the process."""
 
     def __init__(self) -> None:
         # Of the queues and events, this one may be used by a handler that interrupts a call of its own.
         self._received: SimpleQueue[int] = SimpleQueue()
         self._stopping = False
-        for number in _STOP_SIGNALS:
+        for number in (*_STOP_SIGNALS, signal.SIGHUP):
             signal.signal(number, self._on_signal)
 
-    def wait(self) -> str:
-        """Return the name of the signal when it comes."""
-        return signal.Signals(self._received.get()).name
+    def wait(self) -> int:
+        """Return the next signal when it comes."""
+        return self._received.get()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self._stopping:
-            os._exit(1)
-        self._stopping = True
+        if number in _STOP_SIGNALS:
+            if self._stopping:
+                os._exit(1)
+            self._stopping = True
         self._received.put(number)
 
 

@@ -22,6 +22,20 @@ def find_factories() -> dict[Kind, Mapping[str, Factory]]:
     return {kind: _Registered(kind) for kind in _KINDS}
 
 
+def find_loadable() -> tuple[dict[Kind, dict[str, Factory]], list[str]]:
+    """Return the factories that can be imported, and why others cannot, for example for want of an extra."""
+    loaded: dict[Kind, dict[str, Factory]] = {}
+    missing: list[str] = []
+    for kind, factories in find_factories().items():
+        loaded[kind] = {}
+        for type_ in factories:
+            try:
+                loaded[kind][type_] = factories[type_]
+            except UserError as error:
+                missing.append(str(error))
+    return loaded, missing
+
+
 def find_factory(kind: Kind, type_: str) -> Factory:
     """Return the factory of one type.
 
@@ -32,6 +46,12 @@ def find_factory(kind: Kind, type_: str) -> Factory:
         return _Registered(kind)[type_]
     except KeyError:
         raise UserError(f'no installed package has the {kind.one} type "{type_}"') from None
+
+
+def package_of(kind: Kind, type_: str) -> str:
+    """Return the package that registers a type."""
+    (entry,) = entry_points(group=f"provtel.{kind}", name=type_)
+    return _package(entry)
 
 
 class _Registered(Mapping[str, Factory]):

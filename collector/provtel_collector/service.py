@@ -40,13 +40,14 @@ class Service:
 
     Args:
         configuration: What it is made of.
+        counters: Where it counts; its own where it takes over from nobody.
 
     Raises:
         UserError: A component cannot be made as it is configured.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
-        self.counters = Counters()
+    def __init__(self, configuration: Configuration, counters: Counters | None = None) -> None:
+        self.counters = Counters() if counters is None else counters
         self._nodes = build(configuration, self.counters)
 
     def __enter__(self) -> Self:

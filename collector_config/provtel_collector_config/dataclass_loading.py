@@ -9,13 +9,15 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import types
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from provtel_collector_config.keys import is_map, without_none
 from provtel_collector_config.problems import Path, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _T = TypeVar("_T")
 
@@ -85,12 +87,12 @@ def _filled(kind: Any, value: Any) -> Any:
 
     A null is an empty map where a map is expected, and left out where a default stands in; ``1e3`` is an integer.
     """
-    kind = _without_none(kind)
-    if value is None and _is_map(kind):
+    kind = without_none(kind)
+    if value is None and is_map(kind):
         return {}
     if isinstance(value, dict) and dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)
-        kept = {key: item for key, item in value.items() if item is not None or _is_map(hints.get(key, dict))}
+        kept = {key: item for key, item in value.items() if item is not None or is_map(hints.get(key, dict))}
         return {key: _filled(hints.get(key), item) for key, item in kept.items()}
     inner = get_args(kind) or (None,)
     if isinstance(value, dict):
@@ -98,19 +100,6 @@ def _filled(kind: Any, value: Any) -> Any:
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     return [_filled(inner[0], item) for item in value] if isinstance(value, list) else value
-
-
-def _is_map(kind: Any) -> bool:
-    kind = _without_none(kind)
-    origin = get_origin(kind) or kind
-    return dataclasses.is_dataclass(kind) or (isinstance(origin, type) and issubclass(origin, Mapping))
-
-
-def _without_none(kind: Any) -> Any:
-    if get_origin(kind) in {Union, types.UnionType}:
-        members = [member for member in get_args(kind) if member is not type(None)]
-        return members[0] if len(members) == 1 else kind
-    return kind
 
 
 def _replaced(value: Any, path: Sequence[str | int], text: str) -> Any:
@@ -140,7 +129,7 @@ def _meant(kind: Any, place: Path, keys: Sequence[str]) -> str:
     """Return what may have been meant by keys of the dataclass at a place, as words to end a sentence with."""
     for step in place:
         hints = get_type_hints(kind) if dataclasses.is_dataclass(kind) else {}
-        kind = _without_none(hints.get(str(step)) or (get_args(kind) or (None,))[-1])
+        kind = without_none(hints.get(str(step)) or (get_args(kind) or (None,))[-1])
     known = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
     close = [match for key in keys for match in difflib.get_close_matches(key, known, n=1)]
     return f' (did you mean "{close[0]}"?)' if close else f" (valid keys: [{' '.join(known)}])"

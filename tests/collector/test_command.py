@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from provtel_cli import collector as command
-from provtel_cli.main import main
+from provtel_cli.main import main, provtel
+from provtel_collector.registry import find_factories
+from provtel_collector_config.loading import load
+from provtel_collector_config.presets import presets
 
 BROKEN = """receivers:
   otlp:
     protocols:
-      grpc:
+      http: {endpont: x}
 exporters:
   debgu:
 service:
   pipelines:
     traces: {receivers: [otlp], exporters: [debug]}
 """
-
-NO_GRPC = "grpc is not available yet; name http, and send OTLP over HTTP (http/protobuf)"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -46,10 +49,11 @@ def test_invalid(
 
     assert run(monkeypatch, *arguments, "broken.yaml") == 1
 
-    assert capsys.readouterr().err.splitlines() == [
+    said = capsys.readouterr().err.splitlines()
+    assert [re.sub(r"\(valid values: .*\)", "(...)", line) for line in said] == [
         "provtel: the configuration cannot be used",
-        f"  broken.yaml:3: receivers::otlp::protocols: {NO_GRPC}",
-        '  broken.yaml:6: exporters: unknown type: "debgu" for id: "debgu" (valid values: [debug lmdb])',
+        '  broken.yaml:4: receivers::otlp::protocols::http: has invalid keys: endpont (did you mean "endpoint"?)',
+        '  broken.yaml:6: exporters: unknown type: "debgu" for id: "debgu" (...)',
         '  broken.yaml:9: service::pipelines::traces: references exporter "debug" which is not configured',
     ]
 
@@ -77,7 +81,8 @@ def test_components(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     """Every component type is listed, for people and for programs."""
     assert run(monkeypatch, "components", "--json") == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {"kind": "exporter", "type": "lmdb", "stability": "alpha", "signals": ["logs", "traces"]} in rows
+    lmdb = {"kind": "exporter", "type": "lmdb", "stability": "alpha", "signals": ["logs", "traces"]}
+    assert {**lmdb, "package": "provtel"} in rows
 
     assert run(monkeypatch, "components") == 0
     table = capsys.readouterr().out
@@ -102,4 +107,59 @@ def test_help_tells_how_to_begin(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert run(monkeypatch, "--help") == 0
 
     said = capsys.readouterr().out
-    assert all(word in said for word in ("preset:embedded", "validate", "components"))
+    assert all(word in said for word in ("preset:embedded", "validate", "components", "print-config", "schema"))
+
+
+def test_set_counts_most(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A value that is set counts more than every file, and is refused by its own name."""
+    arguments = ("--config", "preset:debug", "--set", "exporters.debug.verbosity=basic")
+    assert run(monkeypatch, "print-config", *arguments, "--format", "json") == 0
+    assert json.loads(capsys.readouterr().out)["exporters"] == {"debug": {"verbosity": "basic"}}
+
+    assert run(monkeypatch, "validate", "--config", "preset:debug", "--set", "exporters.debug.verbosity=loud") == 1
+    assert capsys.readouterr().err.splitlines()[1] == (
+        "  --set exporters.debug.verbosity: exporters::debug::verbosity: "
+        'expected "basic", "normal" or "detailed", got "loud"'
+    )
+
+
+@pytest.mark.parametrize("name", presets())
+def test_print_config_can_be_used(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What is printed of a preset with everything shown is a configuration, and the same one."""
+    assert run(monkeypatch, "print-config", "--config", f"preset:{name}", "--mode", "unredacted") == 0
+
+    printed = tmp_path / "printed.yaml"
+    printed.write_text(capsys.readouterr().out)
+
+    assert load([str(printed)], find_factories()) == load([f"preset:{name}"], find_factories())
+
+
+def test_print_config_of_what_does_not_fit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A configuration whose parts do not fit together is printed only when nobody wants it checked."""
+    arguments = ("print-config", "--config", "preset:debug", "--set", "service.pipelines.traces.exporters=[x]")
+    assert run(monkeypatch, *arguments) == 1
+    assert run(monkeypatch, *arguments, "--validate=false") == 0
+    assert "exporters:\n      - x" in capsys.readouterr().out
+
+
+def test_schema(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The schema is printed for an editor to read."""
+    assert run(monkeypatch, "schema") == 0
+
+    assert "exporters" in json.loads(capsys.readouterr().out)["properties"]
+
+
+def test_completion() -> None:
+    """Tab completes presets, and leaves files to the shell."""
+    complete = ShellComplete(provtel, {}, "provtel", "_PROVTEL_COMPLETE")
+
+    def completed(incomplete: str) -> list[tuple[str, str]]:
+        return [(item.value, item.type) for item in complete.get_completions(["collector", "--config"], incomplete)]
+
+    assert completed("preset:e") == [(f"preset:{name}", "plain") for name in presets() if name.startswith("e")]
+    assert completed("mine") == [("mine", "file")]
+    assert ("preset:debug", "plain") in completed("")
+    words = [item.value for item in complete.get_completions(["collector"], "")]
+    assert {"validate", "components", "print-config", "schema"} <= set(words)
