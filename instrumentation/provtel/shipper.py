@@ -33,6 +33,8 @@ _HEARTBEAT: Final = 30.0
 _SIBLINGS_INTERVAL: Final = 5.0
 _FIRST_WAIT: Final = 0.25
 _LONGEST_WAIT: Final = 30.0
+_OWN_THREADS: Final = 2  # the main one and the shipper
+_process_that_ends = 0
 
 
 class Shipper:
@@ -63,6 +65,7 @@ class Shipper:
         self._left_alone: set[Path] = set()
         self._problem = ""
         self._delivered = False
+        self._closed = False
 
     def start(self) -> None:
         """Begin to ship; a process that is already ending only keeps its journal."""
@@ -75,6 +78,7 @@ class Shipper:
         """Ship what is left and wait for it, no longer than the exit timeout; say what stays behind."""
         if self._pid != os.getpid() or self._done.is_set():
             return
+        self._leave_journal()
         self._ending.set()
         with contextlib.suppress(KeyboardInterrupt):
             self._done.wait(self._exit_timeout)
@@ -108,10 +112,10 @@ class Shipper:
             if wait:
                 self._ending.wait(wait)
         give_up_at = time.monotonic() + self._exit_timeout
-        self._close_journal()
-        while (wait := self._try_round()) and time.monotonic() + wait < give_up_at:
+        while (wait := self._try_round()) and not self._delivered and time.monotonic() + wait < give_up_at:
             time.sleep(wait)
-        self._delivered = not wait
+        if self._delivered and self._close_journal():
+            self._try_round()
         self._sender.close()
         self._done.set()
 
@@ -143,8 +147,11 @@ class Shipper:
         if self._drainer.journal != self._writer.folder:
             self._drainer = JournalDrainer(self._writer.folder)
         with self._without_refused_logs():
-            self._drainer.drain(self._take, heartbeat=0.0 if ending else _HEARTBEAT, exiting=ending)
+            outcome = self._drainer.drain(self._take, heartbeat=0.0 if ending else _HEARTBEAT, exiting=ending)
+            if outcome.skipped is not None:
+                raise RetryableError(outcome.skipped)
         self._looked_at, self._beat_at = appended, now + _HEARTBEAT
+        self._delivered = ending
 
     def _ship_siblings(self) -> None:
         """Ship the journals of dead processes that were to go to the same endpoint."""
@@ -180,13 +187,24 @@ class Shipper:
                 raise
             notices.say("logs", f"running and lost activities stay in the journal: {error}")
 
-    def _close_journal(self) -> None:
-        """Give the journal up where nothing is open, so that it is removed when all is acknowledged."""
-        if not self._writer.open:
-            recording.retire(self._owner)
-            self._writer.close()
+    def _leave_journal(self) -> None:
+        """See to it that the journal comes to an end: what starts from now on goes to another one."""
+        global _process_that_ends  # noqa: PLW0603  # a process ends once
+        _process_that_ends = self._pid
+        recording.retire(self._owner)
+        if threading.active_count() <= _OWN_THREADS:
+            self._close_journal()
+
+    def _close_journal(self) -> bool:
+        """Give the journal up where nothing is open in it, so that it is removed when all is acknowledged."""
+        if self._writer.open or self._closed:
+            return False
+        self._writer.close()
+        self._closed = True
+        return True
 
 
 def begin(owner: Recorder, writer: JournalWriter, endpoint: str) -> None:
-    """Ship a journal from now on until the process ends."""
-    Shipper(owner, writer, endpoint).start()
+    """Ship a journal from now on until the process ends; what comes after that is for others to ship."""
+    if _process_that_ends != os.getpid():
+        Shipper(owner, writer, endpoint).start()
