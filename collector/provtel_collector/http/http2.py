@@ -1,0 +1,507 @@
+"""HTTP/2 as far as a server of unary gRPC needs it: a request has one body, its answer one message, nothing is pushed.
+
+The parts of RFC 9113 by which a client could cost more than it sends are bounded: streams, resets, pings and settings,
+header blocks, bodies, and time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from hpack import Decoder, HPACKError
+
+from provtel_collector.http import frames
+from provtel_collector.http.frames import Code, Flag, Http2Error, Kind, Setting
+
+if TYPE_CHECKING:
+    from provtel_collector.http.serving import Server
+
+_log = logging.getLogger(__name__)
+
+_STREAM_WINDOW: Final = 2**20
+_WINDOW: Final = 2**23
+_FRAME_LIMIT: Final = 2**20
+_HEAD_LIMIT: Final = 64 * 1024
+_CACHED_HEADS: Final = 64
+_NOISE_LIMIT: Final = 1000
+_RESET_LIMIT: Final = 200
+_START_SECONDS: Final = 10.0
+_BYTES_A_SECOND: Final = 1024
+# What neither changes the table of headers nor goes on in the next byte: a field that the table has.
+_INDEXED: Final = bytes(range(0x81, 0xFF))
+
+Headers = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer.
+
+    Args:
+        head: Its header block.
+        data: Its body.
+        trailers: The header block after the body; without, the answer consists of its head.
+    """
+
+    head: bytes
+    data: bytes = b""
+    trailers: bytes = b""
+
+
+class StreamHandler(Protocol):
+    """What answers the requests of a server; its methods are called in the thread of the event loop, and never wait."""
+
+    @property
+    def limit(self) -> int:
+        """The most bytes that a body may have."""
+
+    def admit(self, headers: Headers) -> Response | None:
+        """Return why a request is not taken, as soon as its headers are known; None where its body is wanted."""
+
+    def too_large(self, headers: Headers) -> Response:
+        """Return what is said to a request whose body is longer than the limit."""
+
+    def overloaded(self, headers: Headers) -> Response:
+        """Return what is said to a request that there is no room for now."""
+
+    def take(self, headers: Headers, body: bytes, reply: Callable[[Response], None]) -> None:
+        """Answer a whole request: call `reply` once, now or later, from any thread."""
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How long connections are kept, in seconds; 0 is for ever.
+
+    Args:
+        streams: The most requests that one connection may have open.
+        body: How long a request may take from its headers to its end, besides what it brings.
+        idle: When a connection without requests is closed.
+        age: When a connection is closed however busy it is; its requests are finished.
+        ping: After how long a silent client is asked whether it is there.
+        ping_timeout: How long it may take to say so.
+    """
+
+    streams: int = 256
+    body: float = 60
+    idle: float = 0
+    age: float = 0
+    ping: float = 7200
+    ping_timeout: float = 20
+
+
+class _Stream:
+    """A request while it comes in and while it is answered."""
+
+    __slots__ = ("headers", "parts", "received", "size", "taken", "unacknowledged", "window")
+
+    def __init__(self, headers: Headers, window: int) -> None:
+        self.headers = headers
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.unacknowledged = 0
+        self.window = window
+        self.received = False
+        self.taken = False
+
+
+class Http2Connection(asyncio.Protocol):
+    """One connection with many requests at once.
+
+    Args:
+        server: Where it belongs.
+        handler: What answers.
+        keeping: How long the client is waited for.
+    """
+
+    def __init__(self, server: Server, handler: StreamHandler, keeping: Keeping) -> None:
+        self._server = server
+        self._handler = handler
+        self._keeping = keeping
+        self._transport: asyncio.Transport | None = None
+        self._decoder = Decoder(max_header_list_size=_HEAD_LIMIT)
+        self._heads: dict[bytes, Headers] = {}
+        self._rest = b""
+        self._begun = False
+        self._open: dict[int, _Stream] = {}
+        self._reset: set[int] = set()
+        self._last = 0
+        self._block: tuple[int, int, list[bytes]] | None = None
+        self._incomplete = 0
+        self._unacknowledged = 0
+        self._window = frames.DEFAULT_WINDOW
+        self._their_window = frames.DEFAULT_WINDOW
+        self._unsent: list[tuple[int, Response]] = []
+        self._noise = 0
+        self._resets = 0
+        self._pinged = False
+        self._closing = False
+        self._old = math.inf
+        self.deadline = math.inf
+
+    # The event loop's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._write(_greeting(self._keeping.streams))
+        if not self._server.opened(self):
+            self._goaway(Code.ENHANCE_YOUR_CALM, "too many connections, try again")
+            return
+        now = time.monotonic()
+        self._old = now + self._keeping.age if self._keeping.age else math.inf
+        self.deadline = now + _START_SECONDS
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """End; what is being taken is taken, and nobody is told."""
+        self._transport = None
+        self._server.closed(self)
+        for number, stream in self._open.items():
+            if not stream.taken and number not in self._reset:
+                self._server.release(stream.size)
+        self._open.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        if self._closing and not self._open:
+            return
+        data = self._rest + data if self._rest else data
+        try:
+            self._rest = self._read(data)
+        except Http2Error as error:
+            self._goaway(error.code, str(error))
+
+    def expire(self) -> None:
+        """Close, ask, or wait on, as it stands."""
+        now = time.monotonic()
+        if not self._begun or self._pinged or self._closing:
+            self.abort()
+        elif self._incomplete:
+            self._goaway(Code.ENHANCE_YOUR_CALM, "a request did not come in time")
+        elif now >= self._old or (self._keeping.idle and not self._open):
+            self.finish()
+        else:
+            self._pinged = True
+            self._write(frames.frame(Kind.PING, 0, 0, bytes(8)))
+            self.deadline = now + self._keeping.ping_timeout
+
+    def finish(self) -> None:
+        """Take no more requests, answer those that are there, and close."""
+        if not self._closing:
+            self._goaway(Code.NO_ERROR, "", wait=True)
+
+    def abort(self) -> None:
+        """Close now."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Frames
+
+    def _read(self, data: bytes) -> bytes:
+        """Do what the whole frames say, and return what is left."""
+        position, size = 0, len(data)
+        if not self._begun:
+            if not frames.PREFACE.startswith(data[: len(frames.PREFACE)]):
+                raise Http2Error(Code.PROTOCOL_ERROR, "this is no HTTP/2")
+            if size < len(frames.PREFACE):
+                return data
+            self._begun = True
+            position = len(frames.PREFACE)
+            self._rested()
+        while size - position >= frames.HEADER_SIZE and self._transport is not None:
+            length = int.from_bytes(data[position : position + 3], "big")
+            if length > _FRAME_LIMIT:
+                raise Http2Error(Code.FRAME_SIZE_ERROR, "a frame that is too long")
+            begin = position + frames.HEADER_SIZE
+            if begin + length > size:
+                break
+            stream = int.from_bytes(data[position + 5 : begin], "big") & frames.LARGEST_WINDOW
+            self._on_frame(data[position + 3], data[position + 4], stream, data[begin : begin + length])
+            position = begin + length
+        return data[position:] if position else data
+
+    def _on_frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        if self._block is not None and (kind != Kind.CONTINUATION or number != self._block[0]):
+            raise Http2Error(Code.PROTOCOL_ERROR, "a header block without its end")
+        if kind == Kind.DATA:
+            self._on_data(flags, number, payload)
+        elif kind == Kind.HEADERS:
+            self._on_headers(flags, number, frames.unpadded(flags, payload))
+        elif kind == Kind.CONTINUATION:
+            self._on_continuation(flags, payload)
+        else:
+            self._on_control(kind, flags, number, payload)
+
+    def _on_control(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        self._noise += 1
+        if self._noise > _NOISE_LIMIT:
+            raise Http2Error(Code.ENHANCE_YOUR_CALM, "too many frames that bring nothing")
+        if kind == Kind.WINDOW_UPDATE:
+            self._on_window_update(number, frames.word(payload))
+        elif kind == Kind.SETTINGS and not flags & Flag.ACK:
+            self._on_settings(payload)
+        elif kind == Kind.PING:
+            self._on_ping(flags, payload)
+        elif kind == Kind.RST_STREAM:
+            self._on_reset(number)
+        elif kind == Kind.PUSH_PROMISE:
+            raise Http2Error(Code.PROTOCOL_ERROR, "a client pushes nothing")
+
+    def _on_settings(self, payload: bytes) -> None:
+        for name, value in frames.read_settings(payload):
+            if name == Setting.INITIAL_WINDOW_SIZE:
+                if value > frames.LARGEST_WINDOW:
+                    raise Http2Error(Code.FLOW_CONTROL_ERROR, "a window that is too large")
+                for stream in self._open.values():
+                    stream.window += value - self._their_window
+                self._their_window = value
+        self._write(frames.frame(Kind.SETTINGS, Flag.ACK, 0))
+        self._send_unsent()
+
+    def _on_ping(self, flags: int, payload: bytes) -> None:
+        if len(payload) != 8:  # noqa: PLR2004  # RFC 9113, 6.7
+            raise Http2Error(Code.FRAME_SIZE_ERROR, "PING of a wrong length")
+        if flags & Flag.ACK:
+            self._pinged = False
+            self._rested()
+        else:
+            self._write(frames.frame(Kind.PING, Flag.ACK, 0, payload))
+
+    def _on_window_update(self, number: int, increment: int) -> None:
+        if number == 0:
+            self._window += increment
+            if self._window > frames.LARGEST_WINDOW:
+                raise Http2Error(Code.FLOW_CONTROL_ERROR, "a window that is too large")
+        elif number in self._open:
+            self._open[number].window += increment
+        self._send_unsent()
+
+    def _on_reset(self, number: int) -> None:
+        stream = self._open.get(number)
+        if stream is None:
+            return
+        self._resets += 1
+        if self._resets > _RESET_LIMIT:
+            raise Http2Error(Code.ENHANCE_YOUR_CALM, "too many requests that were taken back")
+        if stream.taken:
+            self._reset.add(number)  # its work goes on, and it counts until that is done
+        else:
+            self._drop(number)
+
+    # Requests
+
+    def _on_headers(self, flags: int, number: int, block: bytes) -> None:
+        if flags & Flag.END_HEADERS:
+            self._on_head(flags, number, block)
+        else:
+            self._block = (number, flags, [block])
+
+    def _on_continuation(self, flags: int, part: bytes) -> None:
+        if self._block is None:
+            raise Http2Error(Code.PROTOCOL_ERROR, "a continuation of nothing")
+        number, first, parts = self._block
+        parts.append(part)
+        if sum(map(len, parts)) > _HEAD_LIMIT or len(parts) > _HEAD_LIMIT // 1024:
+            raise Http2Error(Code.ENHANCE_YOUR_CALM, "headers that are too long")
+        if flags & Flag.END_HEADERS:
+            self._block = None
+            self._on_head(first, number, b"".join(parts))
+
+    def _on_head(self, flags: int, number: int, block: bytes) -> None:
+        headers = self._headers(block)
+        known = self._open.get(number)
+        if known is not None:
+            self._on_end(number, known)  # trailers
+            return
+        if number <= self._last or number % 2 == 0:
+            raise Http2Error(Code.PROTOCOL_ERROR, "the number of a stream goes up and is odd")
+        if self._closing:
+            return
+        self._last = number
+        if len(self._open) >= self._keeping.streams:
+            self._write(frames.reset(number, Code.REFUSED_STREAM))
+            return
+        stream = self._open[number] = _Stream(headers, self._their_window)
+        self._begin_body()
+        refusal = self._handler.admit(headers)
+        if refusal is not None:
+            self._refuse(number, refusal, ended=bool(flags & Flag.END_STREAM))
+        elif flags & Flag.END_STREAM:
+            self._on_end(number, stream)
+
+    def _headers(self, block: bytes) -> Headers:
+        known = self._heads.get(block)
+        if known is not None:
+            return known
+        try:
+            pairs = self._decoder.decode(block, raw=True)
+        except HPACKError as error:
+            raise Http2Error(Code.COMPRESSION_ERROR, f"headers that cannot be read: {error}") from None
+        headers = {bytes(name).decode("latin-1"): bytes(value).decode("latin-1") for name, value in pairs}
+        if block.translate(None, _INDEXED):
+            self._heads.clear()  # the table may have changed, and with it what a block means
+        elif len(self._heads) < _CACHED_HEADS:
+            self._heads[block] = headers
+        return headers
+
+    def _on_data(self, flags: int, number: int, payload: bytes) -> None:
+        size = len(payload)
+        self._unacknowledged += size
+        if self._unacknowledged > _WINDOW // 2:
+            self._write(frames.window_update(0, self._unacknowledged))
+            self._unacknowledged = 0
+        stream = self._open.get(number)
+        if stream is None or stream.received:
+            if number > self._last or number == 0:
+                raise Http2Error(Code.PROTOCOL_ERROR, "data of no request")
+            return
+        content = frames.unpadded(flags & ~Flag.PRIORITY, payload)
+        if not content:
+            self._noise += 1
+        self._take_in(number, stream, content, size)
+        if flags & Flag.END_STREAM and number in self._open:
+            self._on_end(number, stream)
+
+    def _take_in(self, number: int, stream: _Stream, content: bytes, size: int) -> None:
+        """Keep a part of a body, and give leave to send as much again."""
+        if stream.size + len(content) > self._handler.limit:
+            self._refuse(number, self._handler.too_large(stream.headers))
+            return
+        if not self._server.hold(len(content)):
+            self._refuse(number, self._handler.overloaded(stream.headers))
+            return
+        self.deadline += len(content) / _BYTES_A_SECOND
+        stream.size += len(content)
+        stream.parts.append(content)
+        stream.unacknowledged += size
+        if stream.unacknowledged > _STREAM_WINDOW // 2:
+            self._write(frames.window_update(number, stream.unacknowledged))
+            stream.unacknowledged = 0
+
+    def _on_end(self, number: int, stream: _Stream) -> None:
+        """Have a whole request answered."""
+        if stream.received:
+            raise Http2Error(Code.STREAM_CLOSED, "a request goes on after its end")
+        stream.received = stream.taken = True
+        self._noise = 0
+        self._end_body()
+        body = stream.parts[0] if len(stream.parts) == 1 else b"".join(stream.parts)
+        stream.parts.clear()
+        self._handler.take(stream.headers, body, partial(self._server.from_thread, self._taken, number, stream.size))
+
+    def _taken(self, number: int, size: int, response: Response) -> None:
+        self._server.release(size)
+        self._resets = max(0, self._resets - 1)
+        if self._transport is None:
+            return
+        if number in self._reset:
+            self._reset.discard(number)
+            del self._open[number]
+        else:
+            self._send(number, response)
+        self._after_one()
+
+    def _refuse(self, number: int, response: Response, *, ended: bool = False) -> None:
+        """Answer before the request has ended, and ask its sender to stop."""
+        stream = self._open[number]
+        self._server.release(stream.size)
+        stream.size = 0
+        stream.parts.clear()
+        stream.received = True
+        self._end_body()
+        self._send(number, response)
+        if not ended:
+            self._write(frames.reset(number, Code.NO_ERROR))
+        self._after_one()
+
+    def _drop(self, number: int) -> None:
+        stream = self._open.pop(number)
+        self._server.release(stream.size)
+        if not stream.received:
+            self._end_body()
+        self._after_one()
+
+    # Time
+
+    def _begin_body(self) -> None:
+        self._incomplete += 1
+        if self._incomplete == 1:
+            self.deadline = time.monotonic() + self._keeping.body
+
+    def _end_body(self) -> None:
+        self._incomplete -= 1
+        if not self._incomplete:
+            self._rested()
+
+    def _rested(self) -> None:
+        """Set when to look at a connection again on which nothing is coming in."""
+        now = time.monotonic()
+        wait = self._keeping.idle if self._keeping.idle and not self._open else self._keeping.ping
+        self.deadline = min(now + wait if wait else math.inf, self._old)
+
+    def _after_one(self) -> None:
+        if self._closing and not self._open:
+            self._close()
+        elif not self._incomplete and not self._open:
+            self._rested()
+
+    # Sending
+
+    def _send(self, number: int, response: Response) -> None:
+        """Send an answer, as soon as the client has room for it."""
+        stream = self._open[number]
+        if response.trailers and len(response.data) > min(self._window, stream.window):
+            self._unsent.append((number, response))
+            return
+        del self._open[number]
+        end = 0 if response.trailers else Flag.END_STREAM
+        parts = frames.frame(Kind.HEADERS, Flag.END_HEADERS | end, number, response.head)
+        if response.trailers:
+            self._window -= len(response.data)
+            parts += frames.frame(Kind.DATA, 0, number, response.data)
+            parts += frames.frame(Kind.HEADERS, Flag.END_HEADERS | Flag.END_STREAM, number, response.trailers)
+        self._write(parts)
+
+    def _send_unsent(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for number, response in unsent:
+            if number in self._open:
+                self._send(number, response)
+        if unsent:
+            self._after_one()
+
+    def _goaway(self, code: Code, message: str, *, wait: bool = False) -> None:
+        if self._transport is None:
+            return
+        self._write(frames.goaway(self._last, code, message))
+        self._closing = True
+        if not (wait and self._open):
+            self._close()
+
+    def _close(self) -> None:
+        self._closing = True
+        self.deadline = time.monotonic() + 2
+        if self._transport is not None:
+            self._transport.close()
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+
+def _greeting(streams: int) -> bytes:
+    """Return what a server says first."""
+    told = {
+        Setting.MAX_CONCURRENT_STREAMS: streams,
+        Setting.INITIAL_WINDOW_SIZE: _STREAM_WINDOW,
+        Setting.MAX_FRAME_SIZE: _FRAME_LIMIT,
+        Setting.MAX_HEADER_LIST_SIZE: _HEAD_LIMIT,
+    }
+    return frames.settings(told) + frames.window_update(0, _WINDOW - frames.DEFAULT_WINDOW)

@@ -1,0 +1,126 @@
+"""What becomes of a request, in the words of ``google.rpc``, from which both protocols make their answers."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from provtel_model.components import Authenticator, Consumer, Signal
+from provtel_model.errors import MalformedError, PermanentError, RetryableError, UnauthenticatedError
+from provtel_model.otlp import check, from_json, wire
+
+from provtel_collector.receivers.otlp.unpacking import PACKINGS, PLAIN, TooLargeError, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_MESSAGE_LIMIT: Final = 4096
+_RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
+
+
+class Code(enum.IntEnum):
+    """The codes of ``google.rpc.Status`` that are used here."""
+
+    OK = 0
+    INVALID_ARGUMENT = 3
+    RESOURCE_EXHAUSTED = 8
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a request.
+
+    Args:
+        code: What kind of end it came to.
+        message: Why.
+        wait: After how many seconds to send it again, where somebody said so.
+    """
+
+    code: Code
+    message: str = ""
+    wait: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The message, of a length that fits into headers."""
+        return self.message.encode(errors="replace")[:_MESSAGE_LIMIT].decode(errors="ignore")
+
+    def status(self) -> bytes:
+        """Return it as a serialised ``google.rpc.Status``."""
+        details = b""
+        if self.wait is not None:
+            seconds, rest = divmod(self.wait, 1)
+            delay = wire.sized(1, wire.number(1, int(seconds)) + wire.number(2, round(rest * 1e9)))
+            details = wire.sized(3, wire.text(1, _RETRY_INFO) + wire.sized(2, delay))
+        return wire.number(1, self.code) + wire.text(2, self.text) + details
+
+
+TAKEN: Final = Verdict(Code.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the requests of one signal go.
+
+    Args:
+        signal: The signal.
+        consumer: What takes them.
+        limit: The most bytes of a request, unpacked.
+        limit_name: The key that the limit comes from.
+        authenticator: Who decides which are taken; None for all.
+        include_metadata: What follows is told the headers of each request.
+    """
+
+    signal: Signal
+    consumer: Consumer
+    limit: int
+    limit_name: str
+    authenticator: Authenticator | None = None
+    include_metadata: bool = False
+
+    def take(self, headers: Mapping[str, str], body: bytes, packing: str, *, json: bool = False) -> Verdict:
+        """Give a request on, and say what became of it when that is known; this may wait."""
+        try:
+            if self.authenticator is not None:
+                self.authenticator.authenticate(headers)
+            payload = body if packing in PLAIN else unpack(body, packing, self.limit)
+            batch = check(self.signal, from_json(self.signal, payload) if json else payload)
+            if self.include_metadata:
+                batch = replace(batch, metadata=dict(headers))
+            if batch.items:
+                self.consumer.consume(batch)
+        except UnauthenticatedError as error:
+            return Verdict(Code.UNAUTHENTICATED, str(error))
+        except TooLargeError:
+            return self.too_large()
+        except MalformedError as error:
+            return Verdict(Code.INVALID_ARGUMENT, str(error))
+        except RetryableError as error:
+            return Verdict(Code.UNAVAILABLE, str(error), error.retry_after)
+        except PermanentError as error:
+            return Verdict(Code.INTERNAL, str(error))
+        return TAKEN
+
+    def too_large(self) -> Verdict:
+        """Return what is said to a request that is longer than allowed."""
+        message = f"the request has more than {self.limit} bytes, the {self.limit_name} of this receiver; send smaller"
+        return Verdict(Code.RESOURCE_EXHAUSTED, f"{message} ones")
+
+
+def overloaded() -> Verdict:
+    """Return what is said to a request that there is no room for now."""
+    return Verdict(Code.UNAVAILABLE, "this receiver is answering as many requests as it can, try again", 1.0)
+
+
+def unknown_packing(name: str, packings: tuple[str, ...]) -> str:
+    """Return what is said of a packing that is not taken."""
+    return f"{name}; supported: {', '.join(one for one in packings if one)}"
+
+
+ALL_PACKINGS: Final = tuple(PACKINGS)
