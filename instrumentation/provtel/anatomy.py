@@ -1,12 +1,13 @@
 """What an instance is made of, read without running code of its class.
 
 ``value.x`` may run a property or ``__getattr__``, ``isinstance`` a property called ``__class__``, ``cls.__name__`` a
-metaclass. These functions read what is there instead.
+metaclass, and a class as a key the ``__hash__`` of one. These functions read what is there instead.
 """
 
 from __future__ import annotations
 
 import types
+from dataclasses import dataclass
 from typing import Any, Final
 
 _of_type: Final = type.__getattribute__
@@ -16,6 +17,53 @@ _PROGRAM_IN_WORKER: Final = "__mp_main__"
 _PYTHON_BUILTINS: Final = "builtins"
 _RECORD_MARKS: Final = frozenset({"__dataclass_fields__", "__attrs_attrs__", "__pydantic_fields__", "model_fields"})
 _RECORD_TYPES: Final = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
+_MAX_KINDS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What all instances of a class have in common.
+
+    Args:
+        cls: The class.
+        name: Its qualified name; of a built-in one without its module.
+        slots: Its slots, by name.
+        is_record: Its fields are all there is: a dataclass, an attrs class, a pydantic model.
+        is_all_python: An instance can have no state but its fields: no base but ``object`` is written in C.
+    """
+
+    cls: type
+    name: str
+    slots: tuple[tuple[str, types.MemberDescriptorType], ...]
+    is_record: bool
+    is_all_python: bool
+
+
+_known: Final[dict[int, Kind]] = {}
+
+
+def kind_of(kind: type) -> Kind:
+    """Return what is known of a class, which is found out once."""
+    found = _known.get(id(kind))  # not the class itself: as a key it would be asked for its hash
+    if found is None or found.cls is not kind:
+        # Programs may make classes without end; what is forgotten here is only found out once more.
+        if len(_known) >= _MAX_KINDS:
+            _known.clear()
+        found = _known[id(kind)] = _find_out(kind)
+    return found
+
+
+def _find_out(kind: type) -> Kind:
+    slots = {
+        name: member
+        for base in reversed(bases(kind))
+        for name, member in _of_type(base, "__dict__").items()
+        if type(member) is types.MemberDescriptorType and base is not type
+    }
+    name = _name(kind)
+    marked = any(mark in _of_type(base, "__dict__") for base in bases(kind) for mark in _RECORD_MARKS)
+    is_all_python = all(_of_type(base, "__flags__") & _HEAP_TYPE for base in bases(kind)[:-1])
+    return Kind(kind, name, (*slots.items(),), marked or name in _RECORD_TYPES, is_all_python)
 
 
 def bases(kind: type) -> tuple[type, ...]:
@@ -26,6 +74,10 @@ def bases(kind: type) -> tuple[type, ...]:
 
 def class_name(kind: type) -> str:
     """Return the qualified name of a class; of a built-in one without its module."""
+    return kind_of(kind).name
+
+
+def _name(kind: type) -> str:
     module = module_name(_text(kind, "__module__"))
     name = _text(kind, "__qualname__")
     return name if module in {_PYTHON_BUILTINS, ""} else f"{module}.{name}"
@@ -51,25 +103,11 @@ def class_attribute(kind: type, name: str) -> Any:
 def fields(value: object) -> dict[str, object]:
     """Return the fields that an instance has, in its dictionary and its slots; names of dunder form are left out."""
     found: dict[str, object] = {}
-    for base in reversed(bases(type(value))):
-        for name, member in _of_type(base, "__dict__").items():
-            if type(member) is types.MemberDescriptorType and base is not type:
-                _put_slot(found, name, member, value)
+    for name, member in kind_of(type(value)).slots:
+        _put_slot(found, name, member, value)
     own = _dictionary(value)
     found.update((name, item) for name, item in list(own.items()) if type(name) is str)
     return {name: item for name, item in found.items() if not name.startswith("__")}
-
-
-def is_record(kind: type) -> bool:
-    """Say whether a class is one whose fields are all there is: a dataclass, an attrs class, a pydantic model."""
-    if class_name(kind) in _RECORD_TYPES:
-        return True
-    return any(mark in _of_type(base, "__dict__") for base in bases(kind) for mark in _RECORD_MARKS)
-
-
-def is_all_python(kind: type) -> bool:
-    """Say whether an instance can have no state but its fields: no base but ``object`` is written in C."""
-    return all(_of_type(base, "__flags__") & _HEAP_TYPE for base in bases(kind)[:-1])
 
 
 def _put_slot(found: dict[str, object], name: str, member: types.MemberDescriptorType, value: object) -> None:

@@ -2,7 +2,7 @@
 
 The hash of an array covers ``a``, its element type as NumPy writes it (``<f8``), its shape and its bytes in C order,
 each with its length, in the domain of `provtel_model.hashing`: so equal arrays hash equal whatever their layout in
-memory, and a tensor as an array. The fingerprint of a large one covers a regular grid of at most 16,384 elements.
+memory, and a tensor as an array. The fingerprint of a large one covers a regular grid of at most 1,024 elements.
 A frame is hashed by its columns.
 """
 
@@ -14,42 +14,56 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.hashing import FINGERPRINT_PREFIX, canonical_bytes, hash_bytes
-from provtel_model.values import Reference, encode_leaf
+from provtel_model.values import LEAF_TYPES, Reference, encode_leaf
 
 from provtel.anatomy import bases, class_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_HASHED: Final = 2**20
-"""Content of more bytes is known by a fingerprint only, so that the caller does not wait for its hash."""
-_GRID: Final = 16_384
-_MAX_CELLS: Final = 100_000
-_MAX_COLUMNS: Final = 1000
+    from provtel.hashing_time import HashBudget
 
+    Maker = Callable[[Any, HashBudget], Reference]
 
-class HashBudget:
-    """How many bytes may still be hashed for one value."""
-
-    def __init__(self, nbytes: int = 4 * MAX_HASHED) -> None:
-        """Begin with all of it."""
-        self._left = nbytes
-
-    def take(self, nbytes: int) -> bool:
-        """Say whether so many bytes may be hashed, and count them."""
-        if nbytes > min(self._left, MAX_HASHED):
-            return False
-        self._left -= nbytes
-        return True
+_GRID: Final = 1024
+_COLUMN_COST: Final = 8192
+"""To look at a column takes as long as to hash so many bytes."""
+_OBJECT_COST: Final = 256
+"""To look at an object takes as long as to hash so many bytes."""
+_NUMBER_COST: Final = 8
+_NUMBERS: Final = ("int", "uint", "float", "bool", "complex", "date", "time", "duration")
+_MAX_COLUMNS: Final = 100
+_FEW_COLUMNS: Final = 8
+_LEAVES: Final = frozenset(map(id, LEAF_TYPES))
+_MAX_KINDS: Final = 1000
+_SHOWN: Final = 4
+_CPU: Final = "cpu"
 
 
 def reference(value: object, budget: HashBudget) -> Reference | None:
     """Return the reference to an array, a tensor or a frame; ``None`` for any other value."""
-    for base in bases(type(value)):
+    make = _maker(type(value))
+    return None if make is None else make(value, budget)
+
+
+_known: Final[dict[int, tuple[type, Maker | None]]] = {}
+
+
+def _maker(kind: type) -> Maker | None:
+    found = _known.get(id(kind))  # not the class itself: as a key it would be asked for its hash
+    if found is None or found[0] is not kind:
+        if len(_known) >= _MAX_KINDS:
+            _known.clear()
+        found = _known[id(kind)] = (kind, _find_maker(kind))
+    return found[1]
+
+
+def _find_maker(kind: type) -> Maker | None:
+    for base in bases(kind):
         name = class_name(base)
         make = _MAKERS.get((name.partition(".")[0], name.rpartition(".")[2]))
         if make is not None:
-            return make(value, budget)
+            return make
     return None
 
 
@@ -70,10 +84,24 @@ def _of_array(value: Any, budget: HashBudget) -> Reference:
         class_name(type(value)),
         hash=_array_hash(array, budget),
         shape=tuple(array.shape),
-        dtype=str(array.dtype),
+        dtype=_names_of(array.dtype)[0],
         nbytes=int(array.nbytes),
         preview=_array_preview(array),
     )
+
+
+_dtypes: Final[dict[Any, tuple[str, bytes]]] = {}
+
+
+def _names_of(dtype: Any) -> tuple[str, bytes]:
+    """Return how people write an element type, and how its hash does; NumPy takes a microsecond for each."""
+    found = _dtypes.get(dtype)
+    if found is None:
+        if len(_dtypes) >= _MAX_KINDS:
+            _dtypes.clear()
+        written = dtype.str if dtype.names is None else str(dtype.descr)
+        found = _dtypes[dtype] = (str(dtype), written.encode())
+    return found
 
 
 def _array_hash(array: Any, budget: HashBudget) -> str | None:
@@ -81,7 +109,7 @@ def _array_hash(array: Any, budget: HashBudget) -> str | None:
         return None
     if budget.take(array.nbytes):
         return hash_bytes(*_array_canonical(array))
-    if not budget.take(_GRID * array.dtype.itemsize):
+    if array.size <= _GRID or not budget.take(_GRID * array.dtype.itemsize):
         return None
     step = max(1, math.ceil((array.size / _GRID) ** (1 / array.ndim)))
     grid = array[(slice(None, None, step),) * array.ndim]
@@ -89,57 +117,74 @@ def _array_hash(array: Any, budget: HashBudget) -> str | None:
     return FINGERPRINT_PREFIX + hashlib.sha256(shape + b"".join(_array_canonical(grid))).hexdigest()
 
 
-def _array_canonical(array: Any) -> tuple[bytes, ...]:
-    kind = (array.dtype.str if array.dtype.names is None else str(array.dtype.descr)).encode()
+def _array_canonical(array: Any) -> tuple[Any, ...]:
+    kind = _names_of(array.dtype)[1]
     shape = canonical_bytes(list(array.shape))
-    return b"a%d:" % len(kind), kind, shape, b"%d:" % array.nbytes, array.tobytes()
+    return b"a%d:" % len(kind), kind, shape, b"%d:" % array.nbytes, _bytes_of(array)
+
+
+def _bytes_of(array: Any) -> Any:
+    """Return the bytes of an array in C order, where they lie so in memory without a copy."""
+    if array.flags.c_contiguous and array.dtype.kind in "biufc" and array.size:
+        return array.data.cast("B")
+    return array.tobytes()
 
 
 def _array_preview(array: Any) -> str | None:
     if array.dtype.hasobject or not array.size:
         return None
-    first = array[(0,) * (array.ndim - 1)][:4] if array.ndim else array.reshape(1)
+    first = array[(0,) * (array.ndim - 1)][:_SHOWN] if array.ndim else array.reshape(1)
     more = ", …" if array.size > len(first) else ""
-    return f"[{', '.join(str(item) for item in first.tolist())}{more}]"
+    return f"[{', '.join(map(str, first.tolist()))}{more}]"
 
 
 def _of_tensor(value: Any, budget: HashBudget) -> Reference:
-    device = str(value.device)
-    nbytes = int(value.element_size() * value.nelement())
-    # Bytes of another device would have to be waited for.
-    array = _tensor_as_array(value) if device == "cpu" else None
-    return Reference(
-        class_name(type(value)),
-        hash=None if array is None else _array_hash(array, budget),
-        shape=tuple(int(length) for length in value.shape),
-        dtype=str(value.dtype).rpartition(".")[2],
-        nbytes=nbytes,
-        preview=device if array is None else _array_preview(array),
-    )
+    torch: Any = sys.modules["torch"]
+    # A subclass may change what its attributes say, by code of its own.
+    with torch._C.DisableTorchFunction():  # noqa: SLF001  # there is no public name for it in all versions
+        device = str(value.device)
+        array = _tensor_as_array(value, torch) if device == _CPU else None
+        return Reference(
+            class_name(type(value)),
+            hash=None if array is None else _array_hash(array, budget),
+            shape=tuple(int(length) for length in value.shape),
+            dtype=str(value.dtype).rpartition(".")[2],
+            nbytes=int(value.element_size() * value.nelement()),
+            preview=device if array is None else _array_preview(array),
+        )
 
 
-def _tensor_as_array(value: Any) -> Any:
+def _tensor_as_array(value: Any, torch: Any) -> Any:
+    """Return the array that shares a tensor's memory; ``None`` where there is none that could be read without waiting.
+
+    Bytes of another device would have to be waited for; a sparse tensor has none, nor has one that is being traced.
+    """
+    kind = type(value)
+    if (kind is not torch.Tensor and kind is not torch.nn.Parameter) or value.layout is not torch.strided:
+        return None
     try:
         return value.detach().numpy()
-    except (TypeError, RuntimeError):  # sparse, or of an element type that NumPy lacks
+    except (TypeError, RuntimeError):  # of an element type that NumPy lacks, or kept as the conjugate of what it is
         return None
 
 
 def _of_frame(value: Any, budget: HashBudget) -> Reference:
     shape = tuple(int(length) for length in value.shape)
-    columns = [str(name) for name in list(getattr(value, "columns", [getattr(value, "name", "")]))[:_MAX_COLUMNS]]
+    columns = [str(name) for name in getattr(value, "columns", [getattr(value, "name", "")])[: _MAX_COLUMNS + 1]]
+    kinds = [value.dtype] if len(shape) == 1 else list(value.dtypes) if shape[1] <= _MAX_COLUMNS else None
     return Reference(
         class_name(type(value)),
-        hash=_frame_hash(value, math.prod(shape), columns, budget),
+        hash=None if kinds is None else _frame_hash(value, columns, kinds, budget),
         shape=shape,
         dtype=str(value.dtype) if len(shape) == 1 else None,
-        nbytes=_frame_nbytes(value),
+        nbytes=None if kinds is None else _frame_nbytes(value, kinds),
         preview=", ".join(columns)[:200] or None,
     )
 
 
-def _frame_hash(value: Any, cells: int, columns: list[str], budget: HashBudget) -> str | None:
-    if cells > _MAX_CELLS or len(columns) >= _MAX_COLUMNS or not budget.take(8 * cells):
+def _frame_hash(value: Any, columns: list[str], kinds: list[Any], budget: HashBudget) -> str | None:
+    by_row = sum(_NUMBER_COST if str(kind).lower().startswith(_NUMBERS) else _OBJECT_COST for kind in kinds)
+    if not budget.take(len(columns) * _COLUMN_COST + len(value) * by_row):
         return None
     parts = [_column_canonical(column) for column in _columns(value)]
     return None if None in parts else hash_bytes(b"".join([b"f", canonical_bytes([*columns]), *filter(None, parts)]))
@@ -154,23 +199,33 @@ def _columns(value: Any) -> Iterator[Any]:
     elif len(value.shape) == 1:
         yield value.to_numpy()
     else:
-        yield from (value.iloc[:, place].to_numpy() for place in range(value.shape[1]))
+        yield from (column.to_numpy() for _, column in value.items())
 
 
 def _column_canonical(column: Any) -> bytes | None:
     if not column.dtype.hasobject:
         return b"".join(_array_canonical(column))
-    items: list[Any] = [encode_leaf(item) for item in column.tolist()]
+    items: list[Any] = column.tolist()
+    if {*map(id, map(type, items))} != {id(str)}:
+        items = [encode_leaf(item) if id(type(item)) in _LEAVES else NotImplemented for item in items]
+    elif not "".join(items).isascii():
+        items = [encode_leaf(item) for item in items]
     return None if any(item is NotImplemented for item in items) else canonical_bytes(items)
 
 
-def _frame_nbytes(value: Any) -> int | None:
+def _frame_nbytes(value: Any, kinds: list[Any]) -> int | None:
     if hasattr(value, "estimated_size"):
         return int(value.estimated_size())
-    return int(value.nbytes) if len(value.shape) == 1 else int(value.memory_usage().sum())
+    if len(value.shape) == 1:
+        return int(value.nbytes)
+    # What pandas says itself, it says ten times as slowly.
+    sizes = [getattr(kind, "itemsize", None) if type(kind).__module__.startswith("numpy") else None for kind in kinds]
+    if None in sizes:
+        return int(value.memory_usage().sum()) if len(sizes) <= _FEW_COLUMNS else None
+    return int(len(value) * sum(filter(None, sizes)) + value.index.nbytes)
 
 
-_MAKERS: Final[dict[tuple[str, str], Callable[[Any, HashBudget], Reference]]] = {
+_MAKERS: Final[dict[tuple[str, str], Maker]] = {
     ("numpy", "ndarray"): _of_array,
     ("torch", "Tensor"): _of_tensor,
     ("pandas", "DataFrame"): _of_frame,

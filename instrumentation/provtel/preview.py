@@ -54,6 +54,12 @@ def of_scalar(value: object, redaction: Redaction) -> str:
     return class_name(kind)
 
 
+def of_text(text: str, redaction: Redaction) -> str:
+    """Return the beginning of a long text."""
+    # Of a secret that goes on behind what is looked at no part may be shown: so less is shown than looked at.
+    return cut(redaction.text(text[: 4 * LONGEST])).encode("utf-8", "replace").decode()
+
+
 def cut(text: str) -> str:
     """Return a text that is not longer than a preview may be."""
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -1,18 +1,33 @@
-"""Secrets never reach the journal: values under telling names, passwords in addresses, secrets of the environment."""
+"""Secrets never reach the journal.
+
+What is secret: values under telling names, at any depth; passwords and telling parameters in addresses; and what the
+environment keeps under telling names, wherever it turns up.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from provtel_model.anyvalue import TYPE_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 REDACTED: Final = "[REDACTED]"
 DEFAULT_PATTERN: Final = (
     r"passw|pwd|passphrase|secret|credential|authorization|cookie|api[_-]?key|access[_-]?key|private[_-]?key|token$"
 )
 
-_URL_PASSWORD: Final = re.compile(r"(?<=://)([^/\s:@]*):[^@/\s]*@")
+_ADDRESS: Final = "://"
+# A password may hold any mark but these, an @ and a slash too; but a number and a slash are a port and a path.
+_URL_PASSWORD: Final = re.compile(r"(?<=://)([^/\s:@\"'<>]*):(?!\d+/)[^\s\"'<>]*@")
+_URL_PARAMETER: Final = re.compile(r"(?<=[?&;])([^\s?&;=#\"'<>]+)=([^\s&;#\"'<>]+)")
 _SHORTEST_SECRET: Final = 8
+_MAX_NAMES: Final = 10_000
+_LONGEST_NAME: Final = 200
+_FLAG_MARKS: Final = "-+/"
 
 
 class Redaction:
@@ -25,29 +40,69 @@ class Redaction:
     def __init__(self, pattern: str = DEFAULT_PATTERN) -> None:
         """Compile the pattern and collect what the environment keeps under such names."""
         self._pattern = re.compile(pattern, re.IGNORECASE)
-        self._known: dict[str, bool] = {}
-        self._secrets = frozenset(
+        self._hidden: dict[str, bool] = {}
+        self.plain_names: set[str] = set()
+        """Names that were found to hide nothing and to be kept as they are."""
+        self.secrets = frozenset(
             value for name, value in os.environ.items() if len(value) >= _SHORTEST_SECRET and self.hides(name)
         )
+        """What is hidden wherever it turns up."""
 
     def hides(self, name: str) -> bool:
         """Say whether what has this name is secret."""
-        known = self._known.get(name)
+        known = self._hidden.get(name)
         if known is None:
             known = self._pattern.search(name) is not None
-            if len(self._known) < 10_000:  # noqa: PLR2004  # names may be data
-                self._known[name] = known
+            if len(self._hidden) < _MAX_NAMES:  # names may be data
+                self._hidden[name] = known
         return known
 
+    def is_plain_name(self, name: str) -> bool:
+        """Say whether a name hides nothing, and needs no other form than itself."""
+        if len(name) > _LONGEST_NAME or not name.isascii() or name == TYPE_KEY or self.hides(name):
+            return False
+        if self.text(name) != name:
+            return False
+        if len(self.plain_names) < _MAX_NAMES:
+            self.plain_names.add(name)
+        return True
+
     def text(self, text: str) -> str:
-        """Return a text without passwords in addresses; a secret of the environment is hidden whole."""
-        if text in self._secrets:
-            return REDACTED
-        return without_passwords(text)
+        """Return a text without the secrets of the environment, and without those in addresses."""
+        for secret in self.secrets:
+            if secret in text:
+                text = text.replace(secret, REDACTED)
+        return self._without_telling_parameters(without_passwords(text)) if _ADDRESS in text else text
+
+    def binary(self, data: bytes) -> bytes:
+        """Return bytes without what `text` leaves out of a text."""
+        # Latin-1 has a character for each byte, so whatever is not a secret stays what it is.
+        if _ADDRESS.encode() in data or any(secret.encode("utf-8", "replace") in data for secret in self.secrets):
+            return self.text(data.decode("latin-1")).encode("latin-1")
+        return data
+
+    def arguments(self, arguments: Iterable[str]) -> list[str]:
+        """Return the arguments of a command without secrets: ``--password x``, ``--api-key=x``, ``TOKEN=x``."""
+        kept: list[str] = []
+        follows = False
+        for argument in arguments:
+            name, mark, _ = argument.partition("=")
+            is_flag = argument[:1] in _FLAG_MARKS
+            if follows and not is_flag:
+                kept.append(REDACTED)
+            elif mark and _ADDRESS not in name and self.hides(name.lstrip(_FLAG_MARKS)):
+                kept.append(f"{name}={REDACTED}")
+            else:
+                kept.append(self.text(argument))
+            follows = is_flag and not mark and self.hides(argument.lstrip(_FLAG_MARKS))
+        return kept
+
+    def _without_telling_parameters(self, text: str) -> str:
+        if "=" not in text:
+            return text
+        return _URL_PARAMETER.sub(lambda found: f"{found[1]}={REDACTED if self.hides(found[1]) else found[2]}", text)
 
 
 def without_passwords(text: str) -> str:
     """Return a text without passwords in addresses."""
-    if "://" in text and "@" in text:
-        return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)
-    return text
+    return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text) if _ADDRESS in text and "@" in text else text

@@ -17,35 +17,49 @@ from provtel.anatomy import class_name
 if TYPE_CHECKING:
     from provtel_model.anyvalue import AnyValue
 
+    from provtel.hashing_time import HashBudget
     from provtel.redaction import Redaction
 
-_SAMPLE: Final = 64 * 2**10
+_SAMPLE: Final = 2 * 2**10
+_LOOKED_AT: Final = 400
+_SHOWN_BYTES: Final = 40
+_FILES: Final = io.IOBase.__bases__[0]
+"""The class of all files that is no abstract one: those ask a class for its hash."""
 _NAMED: Final = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, type)
 
 
-def of_text(text: str, redaction: Redaction) -> Reference:
+def of_text(text: str, redaction: Redaction, budget: HashBudget) -> Reference:
     """Return the reference to a long text."""
-    form: Any = encode_leaf(text) if len(text) <= arrays.MAX_HASHED else None
+    known = _hash_of_text(text, budget)
     return Reference(
         "str",
-        hash=content_hash(form) if form is not None else fingerprint("str", len(text), _ends(text)),
+        hash=known or fingerprint("str", len(text), _ends(text)),
         nbytes=len(text) if text.isascii() else None,
-        preview=preview.cut(redaction.text(text[: 2 * preview.LONGEST])).encode("utf-8", "replace").decode(),
+        preview=preview.of_text(text, redaction),
     )
 
 
-def of_bytes(data: bytes | bytearray) -> Reference:
+def _hash_of_text(text: str, budget: HashBudget) -> str | None:
+    # What is not ASCII has up to four bytes a character, and takes time to find out.
+    if not budget.take(len(text) if text.isascii() else 4 * len(text)):
+        return None
+    form: Any = encode_leaf(text)
+    return content_hash(form)
+
+
+def of_bytes(data: bytes | bytearray, redaction: Redaction, budget: HashBudget) -> Reference:
     """Return the reference to long bytes."""
-    whole = len(data) <= arrays.MAX_HASHED
+    whole = budget.take(len(data))
+    start = redaction.binary(bytes(data[:_LOOKED_AT]))
     return Reference(
         "bytes",
         hash=content_hash(bytes(data)) if whole else fingerprint("bytes", len(data), _ends(data)),
         nbytes=len(data),
-        preview=preview.cut(repr(bytes(data[:40])) + "…"),
+        preview=preview.cut(repr(start[:_SHOWN_BYTES]) + "…"),
     )
 
 
-def of_library_value(value: object, budget: arrays.HashBudget) -> Reference | None:
+def of_library_value(value: object, redaction: Redaction, budget: HashBudget) -> Reference | None:
     """Return the reference to a value whose kind is known: an array, a frame, a tensor, a file, an exception."""
     found = arrays.reference(value, budget)
     if found is not None:
@@ -54,8 +68,8 @@ def of_library_value(value: object, budget: arrays.HashBudget) -> Reference | No
     if issubclass(kind, _NAMED):
         return Reference(class_name(kind), preview=_qualified_name(value))
     if issubclass(kind, BaseException):
-        return Reference(class_name(kind), preview=_message(value))
-    if issubclass(kind, io.IOBase):
+        return Reference(class_name(kind), preview=_message(value, redaction))
+    if issubclass(kind, _FILES):
         return Reference(class_name(kind), uri=_address(value))
     return None
 
@@ -91,9 +105,10 @@ def _qualified_name(value: Any) -> str | None:
     return None
 
 
-def _message(error: Any) -> str | None:
+def _message(error: Any, redaction: Redaction) -> str | None:
     arguments = BaseException.__dict__["args"].__get__(error)
-    return preview.cut(", ".join(repr(item) for item in arguments if type(item) in {str, int, float, bool})) or None
+    shown = [preview.of_scalar(item, redaction) for item in arguments if type(item) in {str, int, float, bool}]
+    return preview.cut(", ".join(shown)) or None
 
 
 def _address(handle: Any) -> str | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "provtel.toml"
 PREFIX: Final = "PROVTEL_"
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
+_ALL: Final = 100
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 
 
@@ -42,6 +43,8 @@ class Settings:
     max_items: int = 1000
     max_text: int = Size(4 * 2**10)
     max_value: int = Size(64 * 2**10)
+    max_hashed: int = Size(2**20)
+    hashing_share: float = 0.02
     redact: str = DEFAULT_PATTERN
 
 
@@ -93,6 +96,14 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
+def _share(text: str) -> float:
+    number = text.strip().removesuffix("%")
+    if not number.replace(".", "", 1).isdecimal() or not text.strip().endswith("%") or float(number) > _ALL:
+        msg = "write a share such as 2% or 100%"
+        raise ValueError(msg)
+    return float(number) / _ALL
+
+
 def _pattern(text: str) -> str:
     try:
         re.compile(text)
@@ -124,6 +135,14 @@ TABLE: Final = (
     Setting("max_items", "1000", _whole_number, "Containers with more items are kept as a reference."),
     Setting("max_text", "4KiB", Size.parse, "Longer text and bytes are kept as a reference."),
     Setting("max_value", "64KiB", Size.parse, "A value that is larger in all is kept as a reference."),
+    Setting("max_hashed", "1MiB", Size.parse, "Larger content is known by a fingerprint of a sample at most."),
+    Setting(
+        "hashing_share",
+        "2%",
+        _share,
+        "Hashes of content beyond 64 KiB take at most this share of the program's time, and are left out after that; "
+        "`100%` makes them all.",
+    ),
     Setting(
         "redact", DEFAULT_PATTERN, _pattern, "Regular expression: values whose name it finds are kept as [REDACTED]."
     ),

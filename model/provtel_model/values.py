@@ -218,6 +218,8 @@ _LEAVES: Final[dict[type, Callable[[Any], AnyValue]]] = {
     Reference: Reference.to_value,
     Unrecognised: lambda value: value.raw,
 }
+LEAF_TYPES: Final = (*_PLAIN_TYPES, *_LEAVES)
+"""The types of which `encode_leaf` has a form for every instance."""
 
 
 def decode(value: AnyValue) -> Any:  # any Python value may come out

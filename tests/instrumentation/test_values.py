@@ -215,6 +215,52 @@ def test_hostile_values() -> None:
     assert _python(HostileDict(a=1)) == {"a": 1}
 
 
+class HostileHash(type):
+    """A class of classes that fails when anybody uses one as a key."""
+
+    __hash__ = __eq__ = Hostile._fail
+
+
+def test_classes_are_not_asked_for_their_hash() -> None:
+    """A class is looked up by what it is, not by what it says of itself."""
+    made: Any = type.__call__(HostileHash, "WithHash", (), {"x": 1})
+    value = made()
+    value.data = [1]
+
+    assert _python(value).type == f"{HERE}.WithHash"
+    assert _python([value, {"a": value}])[0].preview is None
+
+
+class HostileKey:
+    """A key that fails when it is looked up."""
+
+    def __init__(self) -> None:
+        """Be as any other key at first."""
+        self.hostile = False
+
+    def __hash__(self) -> int:
+        """Fail once it is told to."""
+        if self.hostile:
+            raise BaseException("hostile code ran")  # noqa: TRY002  # as above
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        """Fail likewise."""
+        return hash(self) == hash(other)
+
+
+def test_keys_are_not_asked_for_their_hash() -> None:
+    """A container is copied without looking anything up in it."""
+    key = HostileKey()
+    held = {key: 1, "a": 2}, {key}, frozenset([key])
+    key.hostile = True
+
+    by_key, *sets = SNAPSHOTS.of(held)["items"]  # type: ignore[index, call-overload]  # a tuple's form
+
+    assert by_key["entries"][1] == ["a", 2]
+    assert [len(made["items"]) for made in sets] == [1, 1]
+
+
 def test_cycles_and_depth() -> None:
     """A value inside itself, and one that is nested too deep, end in a reference."""
     inside: list[Any] = [1]
@@ -383,6 +429,12 @@ def test_secret_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert snapshots.of("postgres://me:hunter2@db:5432/x?y=1") == f"postgres://me:{REDACTED}@db:5432/x?y=1"
     assert snapshots.of(["0123456789abcdef"]) == [REDACTED]
     assert "hunter2" not in str(snapshots.of("https://u:hunter2@h/ " + "x" * 9000))
+    assert snapshots.of(b"ftp://u:hunter2@h/\xff") == b"ftp://u:" + REDACTED.encode() + b"@h/\xff"
+    assert "hunter2" not in str(snapshots.of(b"ftp://u:hunter2@h/" + bytes(9000)))
+    assert "hunter2" not in str(snapshots.of(ValueError("cannot reach ftp://u:hunter2@h/")))
+    assert snapshots.of("Bearer 0123456789abcdef") == f"Bearer {REDACTED}"
+    assert snapshots.of(["a", "Bearer 0123456789abcdef"]) == ["a", f"Bearer {REDACTED}"]
+    assert snapshots.of({"Bearer 0123456789abcdef": 1}) == {f"Bearer {REDACTED}": 1}
     assert snapshots.of("mailto:me@example.org") == "mailto:me@example.org"
 
 

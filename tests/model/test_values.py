@@ -12,6 +12,7 @@ from typing import Any
 import ormsgpack
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from provtel_model.anyvalue import TYPE_KEY, AnyValue
 from provtel_model.hashing import canonical_bytes, content_hash
@@ -133,6 +134,18 @@ def test_a_reference_to_something_else_is_no_path() -> None:
 def test_canonical_bytes_are_frozen(value: AnyValue, expected: bytes) -> None:
     """The encoding is on disk and in hashes of others: these examples never change."""
     assert canonical_bytes(value) == expected
+
+
+@given(
+    st.lists(st.integers(-(2**63), 2**63 - 1))
+    | st.lists(st.floats())
+    | st.lists(st.text())
+    | st.lists(st.text("ab:;"))
+    | st.lists(st.booleans() | st.integers(0, 9) | st.floats(0, 1))
+)
+def test_lists_of_one_kind_are_encoded_as_any_list(items: list[AnyValue]) -> None:
+    """A list is its items one after the other, also where all are encoded at once."""
+    assert canonical_bytes(items) == b"l" + b"".join(map(canonical_bytes, items)) + b"e"
 
 
 def test_the_content_hash_is_frozen() -> None:

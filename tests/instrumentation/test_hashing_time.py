@@ -1,0 +1,124 @@
+"""Hashes of what is large take no more than a share of the program's time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from provtel import hashing_time
+from provtel.hashing_time import SMALL, HashBudget, HashingTime
+from provtel.settings import Settings
+from provtel.snapshot import Snapshots
+from provtel_model.values import decode
+
+MILLISECOND = 1_000_000
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = 1
+
+    def __call__(self) -> int:
+        """Return its nanoseconds."""
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    """Let hashes be timed by a clock of the test's."""
+    made = Clock()
+    monkeypatch.setattr(hashing_time, "_now", made)
+    return made
+
+
+def _spend(time: HashingTime, clock: Clock, milliseconds: int) -> None:
+    since = clock.now
+    clock.now += milliseconds * MILLISECOND
+    time.spend(since)
+
+
+def test_time_runs_out_and_comes_back(clock: Clock) -> None:
+    """A program has some at its start; then it gets its share of the time that it runs, and saves not without end."""
+    time = HashingTime(0.02)
+
+    assert time.is_left()
+    _spend(time, clock, 20)
+    assert not time.is_left()
+    clock.now += 100 * MILLISECOND
+    assert not time.is_left()
+    clock.now += 500 * MILLISECOND
+    assert time.is_left()
+    clock.now += 3600 * 1000 * MILLISECOND
+    assert time.is_left()
+    _spend(time, clock, 21)
+    assert not time.is_left()
+
+
+def test_all_of_the_time_has_no_end(clock: Clock) -> None:
+    """Who wants every hash gets it."""
+    time = HashingTime(1.0)
+    _spend(time, clock, 10_000)
+
+    assert time.is_left()
+
+
+def test_small_content_is_always_hashed(clock: Clock) -> None:
+    """Where there is no time left small content is hashed all the same, to a sum that is small itself."""
+    time = HashingTime(0.02)
+    _spend(time, clock, 1000)
+    budget = HashBudget(time)
+
+    assert not budget.take(SMALL + 1)
+    assert [budget.take(SMALL // 4) for _ in range(5)] == [True, True, True, False, False]
+    assert HashBudget(time).take(SMALL // 2)
+
+
+def test_all_that_a_value_takes_is_counted(clock: Clock) -> None:
+    """From the first hash that may last to the end of the value, time counts."""
+    time = HashingTime(0.02)
+    budget = HashBudget(time)
+
+    assert budget.take(SMALL + 1)
+    clock.now += 50 * MILLISECOND
+    assert budget.take(SMALL + 1)
+    budget.settle()
+    assert not time.is_left()
+
+
+def test_largest_content_is_never_hashed() -> None:
+    """What is larger than the setting says is not hashed whatever the time, and one value not without end."""
+    budget = HashBudget(HashingTime(1.0), largest=100_000)
+
+    assert not budget.take(100_001)
+    assert [budget.take(99_000) for _ in range(5)] == [True, True, True, True, False]
+
+
+def _hashes(snapshots: Snapshots, value: Any, times: int) -> list[str]:
+    return [str(decode(snapshots.of(value)).hash).partition(":")[0] for _ in range(times)]
+
+
+@pytest.mark.parametrize(
+    "value", [np.zeros(2**17), "x" * 2**20, b"x" * 2**20, {str(number): number for number in range(5000)}], ids=type
+)
+def test_large_values_in_a_tight_loop(value: Any) -> None:
+    """Of a value that is passed over and over only some are hashed, and the others sampled or not; all where wanted."""
+    snapshots = Snapshots(Settings(hashing_share=0.0001))
+
+    kinds = _hashes(snapshots, value, 200)
+
+    assert kinds[0] == "sha256"
+    assert kinds[-1] in {"fp1", "None"}
+    assert kinds.count("sha256") < 100
+    assert set(_hashes(Snapshots(Settings(hashing_share=1.0)), value, 10)) == {"sha256"}
+
+
+def test_small_values_in_a_tight_loop() -> None:
+    """A small value has its hash every time."""
+    snapshots = Snapshots(Settings(hashing_share=0.0))
+    snapshots.of(np.zeros(2**17))
+
+    assert set(_hashes(snapshots, np.zeros(8000), 100)) == {"sha256"}
+    assert set(_hashes(snapshots, list(range(1500)), 100)) <= {"sha256"}
