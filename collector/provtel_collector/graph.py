@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Final, cast
 from provtel_collector_config.ids import ComponentId, Kind, PipelineId
 from provtel_model.components import Component, Consumer, Context, Signal
 
-from provtel_collector.delivery import Announced, Counted, fan_out
+from provtel_collector.delivery import Counted, fan_out
+from provtel_collector.delivery.delivered import Delivered
 from provtel_collector.located import located
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from provtel_collector_config.configuration import Configuration, Pipeline
 
     from provtel_collector.counters import Counters
 
 _RECEIVED: Final = ("receiver_accepted", "receiver_refused")
-_EXPORTED: Final = ("exporter_sent", "exporter_send_failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,9 @@ class _Building:
 
     def exporter(self, id_: ComponentId) -> None:
         """Make an exporter with its delivery; it takes every signal."""
-        node = self.make(Kind.EXPORTERS, id_)
-        counted = Counted(cast("Consumer", node.component), self.report(node.kind, id_), _EXPORTED)
-        consumer = Announced(counted, node.path)
-        self.exits.update({(id_, signal): consumer for signal in Signal})
+        signals = [name.signal for name, pipeline in self.pipelines.items() if id_ in pipeline.exporters]
+        node = self.make(Kind.EXPORTERS, id_, signals=dict.fromkeys(signals))
+        self.exits.update({(id_, signal): cast("Consumer", node.component) for signal in signals})
 
     def head(self, pipeline_id: PipelineId) -> Consumer:
         """Return what a pipeline begins with; what it feeds by connectors is made first."""
@@ -133,8 +132,9 @@ class _Building:
         id_: ComponentId,
         following: Mapping[Signal, Consumer] | None = None,
         pipelines: Mapping[str, Consumer] | None = None,
+        signals: Collection[Signal] = (),
     ) -> Node:
-        """Make one component."""
+        """Make one component; an exporter gets its delivery."""
         configured = self.configuration.components[kind][id_]
         context = Context(
             id=str(id_),
@@ -143,9 +143,13 @@ class _Building:
             observe=self.observe(kind, id_),
             extensions=self.extensions,
             pipelines=pipelines or {},
+            signals=frozenset(name.signal for name in self.pipelines),
         )
         with located(f"{kind}::{id_}"):
-            self.made.append(Node(kind, id_, configured.factory.create(configured.config, context)))
+            component = configured.factory.create(configured.config, context)
+            if kind is Kind.EXPORTERS:
+                component = Delivered(component, configured.config, context, signals)
+            self.made.append(Node(kind, id_, component))
         return self.made[-1]
 
     def report(self, kind: Kind, id_: ComponentId) -> Callable[[str, int, Mapping[str, str]], None]:

@@ -140,7 +140,7 @@ class Shelf(Protocol):
     def remove(self, keys: Sequence[bytes]) -> None:
         """Keep some keys no longer, from some time soon on: those of a process that is killed first come back."""
 
-    def keys(self) -> list[tuple[bytes, int]]:
+    def listed(self) -> list[tuple[bytes, int]]:
         """Return all keys in their order, each with the length of its value."""
 
 
@@ -169,6 +169,7 @@ class Context:
         observe: Called once with the name of a gauge, what reads it, and attributes.
         extensions: The extensions that run, by id; they start before everything else and stop after it.
         pipelines: For a connector, the head of each pipeline that it begins, by the pipeline's id.
+        signals: What the pipelines of this collector carry, all of them together.
     """
 
     id: str
@@ -177,6 +178,7 @@ class Context:
     observe: Callable[[str, Callable[[], float], Mapping[str, str]], None] = lambda *_: None
     extensions: Mapping[str, Component] = field(default_factory=dict)
     pipelines: Mapping[str, Consumer] = field(default_factory=dict)
+    signals: frozenset[Signal] = ALL_SIGNALS
 
 
 @dataclass(frozen=True, slots=True)

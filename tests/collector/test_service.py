@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from provtel_model.components import Signal
-from provtel_model.errors import ConfigError, PermanentError, RetryableError, UserError
+from provtel_model.errors import ConfigError, RetryableError, UserError
 
 from tests.collector.parts import Workshop, batch
 
@@ -69,9 +69,9 @@ def test_flow(workshop: Workshop) -> None:
 
 def test_refusal_reaches_the_receiver(workshop: Workshop) -> None:
     """An exporter's refusal comes back to the receiver after the other exporters took the batch."""
-    workshop.failing = {"part/e1": {"consume": PermanentError("no"), "shutdown": RuntimeError("late")}}
+    workshop.failing = {"part/e1": {"consume": RetryableError("no"), "shutdown": RuntimeError("late")}}
 
-    with workshop.service(DOCUMENT) as service, pytest.raises(PermanentError, match="no"):
+    with workshop.service(DOCUMENT) as service, pytest.raises(RetryableError, match="no"):
         workshop.part("part/r1").context.next[Signal.TRACES].consume(batch(3))
 
     assert len(workshop.part("part/e2").batches) == 1

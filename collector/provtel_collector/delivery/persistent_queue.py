@@ -1,0 +1,163 @@
+"""A queue on the disk: who gives data to it is answered when the data is there, whatever the destination does."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import struct
+from typing import TYPE_CHECKING, Final
+
+from provtel_model.components import Batch
+from provtel_model.errors import DeliveryError, RetryableError
+
+from provtel_collector.delivery.consumers import Consumers
+from provtel_collector.delivery.line import Entry, Line
+from provtel_collector.delivery.memory_queue import PATIENCE_SECONDS, reserve
+from provtel_collector.delivery.retry import StoppingError
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from provtel_model.components import Shelf, Signal
+    from provtel_model.delivery import SendingQueue
+
+    from provtel_collector.delivery.sending import Sending
+
+_log = logging.getLogger(__name__)
+
+_KEY: Final = struct.Struct(">QI")
+_HOLD_SECONDS: Final = 5.0
+_MOST_IN_MEMORY: Final = 16 * 2**20
+
+
+class PersistentQueue:
+    """Batches of one signal that are on a shelf until they are delivered.
+
+    What was on the shelf when the process ended, also what was being sent, is sent by the next one: at least once.
+
+    Args:
+        name: What to call it.
+        signal: Of which signal its batches are.
+        settings: The user's.
+        sending: Sends what was taken.
+        open_shelf: Returns the shelf when the storage runs.
+        stopping: Is set when nothing is to be sent a second time.
+        refused: Told of batches that could not be taken.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        signal: Signal,
+        settings: SendingQueue,
+        sending: Sending,
+        open_shelf: Callable[[], Shelf],
+        stopping: threading.Event,
+        refused: Callable[[Batch], None],
+    ) -> None:
+        self._name = name
+        self._signal = signal
+        self._wait_seconds = PATIENCE_SECONDS if settings.block_on_overflow else 0
+        self._sending = sending
+        self._open_shelf = open_shelf
+        self._stopping = stopping
+        self._refused = refused
+        self._shelf: Shelf | None = None
+        self._open = False
+        self._numbers = itertools.count()
+        self._given_up = False
+        self.line = Line(settings.queue_size, settings.sizer, settings.batch)
+        self._consumers = Consumers(self.line, self._work, settings.num_consumers, name)
+
+    def start(self) -> None:
+        """Take batches, and go on with those that an earlier process left.
+
+        Raises:
+            StoreError: The storage cannot be read.
+        """
+        shelf = self._open_shelf()
+        entries = [Entry(key, _KEY.unpack(key)[1], length, None) for key, length in shelf.listed()]
+        if entries:
+            _log.info("%s: %d requests wait since an earlier run", self._name, len(entries))
+            self._numbers = itertools.count(_KEY.unpack(entries[-1].key)[0] + 1)
+        self._shelf = shelf
+        self._open = True
+        for entry in entries:
+            self.line.restore(entry)
+            self._consumers.wake()
+
+    def consume(self, batch: Batch) -> None:
+        """Take a batch, and return when it is on the disk.
+
+        Raises:
+            RetryableError: It is not: the queue or the disk is full.
+            PermanentError: It is larger than the queue.
+        """
+        try:
+            entry = self._keep(batch)
+        except DeliveryError:
+            self._refused(batch)
+            raise
+        if self.line.bytes_waiting > _MOST_IN_MEMORY:
+            entry.batch = None
+        self.line.add(entry)
+        self._consumers.wake()
+
+    def shutdown(self, seconds: float) -> None:
+        """Take no more, send what can be sent within so many seconds; the rest stays on the disk."""
+        self._open = False
+        self.line.close()
+        self._consumers.join(seconds)
+        self._given_up = True
+        waiting = self.line.close()
+        if waiting:
+            _log.info("%s: %d requests stay on the disk for the next run", self._name, len(waiting))
+
+    def _keep(self, batch: Batch) -> Entry:
+        """Put a batch on the disk, with room for it in the line."""
+        if not self._open:
+            raise RetryableError(f"{self._name} does not run")
+        entry = Entry(_KEY.pack(next(self._numbers), batch.items), batch.items, len(batch.payload), batch)
+        reserve(self.line, entry, self._wait_seconds)
+        try:
+            self._kept().put(entry.key, batch.payload)
+        except BaseException:
+            self.line.done([entry])
+            raise
+        return entry
+
+    def _work(self, entries: list[Entry]) -> bool:
+        if self._given_up:
+            return self._leave(entries)
+        try:
+            self._sending.send([self._batch(entry) for entry in entries])
+        except StoppingError:
+            return self._leave(entries)
+        except DeliveryError as error:
+            _log.error("%s: %d requests stay in the queue: %s", self._name, len(entries), error)
+            stopping = self._stopping.wait(_HOLD_SECONDS)
+            self.line.put_back(entries)
+            return not stopping
+        self.line.done(entries)
+        self._kept().remove([entry.key for entry in entries])
+        return True
+
+    def _leave(self, entries: list[Entry]) -> bool:
+        """Leave entries, and all others, to the next run."""
+        self._given_up = True
+        self.line.put_back(entries)
+        return False
+
+    def _batch(self, entry: Entry) -> Batch:
+        if entry.batch is not None:
+            return entry.batch
+        payload = self._kept().get(entry.key)
+        if payload is None:
+            raise RetryableError(f"{self._name}: a request of {entry.length} bytes is not on the disk any more")
+        return Batch(self._signal, payload, entry.items)
+
+    def _kept(self) -> Shelf:
+        if self._shelf is None:
+            raise RetryableError(f"{self._name} does not run")
+        return self._shelf
