@@ -9,12 +9,14 @@ PAGE = "reference/settings.md"
 _INTRODUCTION = """\
 # Settings of the capture
 
-What a program that records can be told. A variable of the environment counts before a key in `provtel.toml`, which is
-the nearest file of that name from the working folder upward; a key has no section around it. What makes no sense is
-ignored, and one line on the standard error says what, where, and which name was probably meant.
+What a program that records can be told: by `provtel.configure(max_items=100)` in the program, before it records
+anything; else by a variable of the environment; else by a key in a file. The file is the nearest one from the working
+folder upward that is a `provtel.toml`, where a key has no section around it, or a `pyproject.toml` with a table
+`[tool.provtel]`; one that belongs to another user is passed over. What makes no sense in the environment or in a file
+is ignored, and one line on the standard error says what, where, and which name was probably meant.
 
-`PROVTEL_STORE` names the store folder; as readers have to find it too, it is a variable only. `PROVTEL_PURE_PYTHON=1` leaves
-the compiled modules of an installation aside: the same runs in Python, and slower.
+`PROVTEL_STORE` names the store folder; as readers have to find it too, it is a variable only. `PROVTEL_PURE_PYTHON=1`
+leaves the compiled modules of an installation aside: the same runs in Python, and slower.
 
 | variable | key | default | meaning |
 |---|---|---|---|

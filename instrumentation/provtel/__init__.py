@@ -40,6 +40,7 @@ __all__ = [
     "agent",
     "campaign",
     "carry",
+    "configure",
     "connect",
     "current",
     "file",
@@ -49,6 +50,21 @@ __all__ = [
     "task",
     "workflow",
 ]
+
+
+def configure(**settings: Any) -> None:
+    """Set in the program what it records by, before it records anything; later it is told that it comes too late.
+
+    Args:
+        **settings: What the reference of settings lists, by name, written as in a file: ``exit_timeout="2s"``.
+
+    Raises:
+        TypeError: There is no setting of that name; the message says which is probably meant.
+        ValueError: A value cannot be understood; the message says why.
+    """
+    from provtel import settings as known
+
+    known.configure(**settings)
 
 
 def connect(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,6 @@
-"""The settings of the capture: arguments, then the environment, then ``provtel.toml``, then the defaults.
+"""The settings of the capture: arguments, then the environment, then a file, then the defaults.
+
+The file is ``provtel.toml``, or the table ``[tool.provtel]`` of a pyproject.toml, found upward from the working folder.
 
 `TABLE` is all there are. A setting that cannot be understood never stops a program: its default holds, and one line on
 stderr says which it was and what was wrong.
@@ -11,20 +13,21 @@ import functools
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.settings import Duration, Size
 from provtel_model.store_folder import STORE_VARIABLE
 
-from provtel import notices
-from provtel.redaction import DEFAULT_PATTERN
+from provtel import notices, recording
+from provtel.redaction import DEFAULT_PATTERN, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE_NAME: Final = "provtel.toml"
+PROJECT_FILE: Final = "pyproject.toml"
 PREFIX: Final = "PROVTEL_"
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _ALL: Final = 100
@@ -53,7 +56,7 @@ class Setting:
     """One row of the table.
 
     Args:
-        name: Its key in ``provtel.toml``; in the environment ``PROVTEL_`` and the name in capitals.
+        name: Its key in a file; in the environment ``PROVTEL_`` and the name in capitals.
         default: What holds without it, as a person writes it.
         parse: Makes the value from a text; raises ``ValueError`` with a reason.
         meaning: What it does, for people.
@@ -149,21 +152,71 @@ TABLE: Final = (
 )
 """Every setting of the capture but the store: where that is, readers must know too, so only `PROVTEL_STORE` says it."""
 
+_DEFAULTS: Final = Settings()
 _BY_NAME: Final = {setting.name: setting for setting in TABLE}
+
+
+_arguments: Final[dict[str, Any]] = {}
+
+
+def configure(**arguments: object) -> None:
+    """Say in the program itself what it runs by; that comes before the environment and files.
+
+    Args:
+        **arguments: Settings by name, as they are written in a file, or ``None`` for what holds without it.
+
+    Raises:
+        TypeError: There is no setting of that name.
+        ValueError: A value cannot be understood.
+    """
+    found: dict[str, object] = {}
+    for name, value in arguments.items():
+        if name not in _BY_NAME:
+            raise TypeError(f"there is no setting {name!r}; {_hint(name, _BY_NAME)}")
+        try:
+            found[name] = None if value is None else _parse(_BY_NAME[name], value)
+        except ValueError as error:
+            raise ValueError(f"{name} is {value!r}: {error}") from None
+    if recording._current is not None:  # noqa: SLF001  # to ask for a recorder would make one
+        notices.say("configure late", "configure has no effect: something was recorded already; call it before that")
+        return
+    _arguments.update(found)
+    current.cache_clear()
 
 
 @functools.cache
 def current() -> Settings:
     """Return the settings of this process; read once."""
-    return load(os.environ, find_file(Path.cwd()) if _has_working_folder() else None)
+    said = {name: value for name, value in _arguments.items() if value is not None}
+    return replace(load(os.environ, find_file(Path.cwd()) if _has_working_folder() else None), **said)
 
 
 def find_file(folder: Path) -> Path | None:
-    """Return the nearest ``provtel.toml`` from a folder upward."""
+    """Return the nearest file with settings from a folder upward: ``provtel.toml``, or a pyproject.toml with our table.
+
+    Where others than this user and the system's administrator can say what is in it, it is passed over: it may send
+    what is recorded to somebody else.
+    """
     for candidate in (folder, *folder.parents):
-        if (candidate / FILE_NAME).is_file():
-            return candidate / FILE_NAME
+        for file in (candidate / FILE_NAME, candidate / PROJECT_FILE):
+            if _has_settings(file) and _is_trusted(file):
+                return file
     return None
+
+
+def _has_settings(file: Path) -> bool:
+    try:
+        return (file.name == FILE_NAME and file.is_file()) or b"tool.provtel" in file.read_bytes()
+    except OSError:
+        return False
+
+
+def _is_trusted(file: Path) -> bool:
+    status = file.stat()
+    if status.st_uid in {os.geteuid(), 0}:
+        return True
+    notices.say(f"settings {file}", f"{file} is ignored: it belongs to another user")
+    return False
 
 
 def load(environment: Mapping[str, str], file: Path | None) -> Settings:
@@ -173,6 +226,16 @@ def load(environment: Mapping[str, str], file: Path | None) -> Settings:
         values.update(_from_file(file))
     values.update(_from_environment(environment))
     return Settings(**values)
+
+
+def in_force(settings: Settings) -> dict[str, object]:
+    """Return those settings that are not the defaults, by name, as plain values."""
+    found: dict[str, object] = {}
+    for setting in TABLE:
+        value, default = getattr(settings, setting.name), getattr(_DEFAULTS, setting.name)
+        if value != default:
+            found[setting.name] = without_passwords(value) if isinstance(value, str) else value
+    return found
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
@@ -190,26 +253,42 @@ def _from_file(file: Path) -> dict[str, object]:
     import tomllib
 
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
     except (OSError, ValueError) as error:
         notices.say(f"settings {file}", f"{file} is ignored: {error}")
         return {}
+    if file.name == PROJECT_FILE:
+        document = document.get("tool", {}).get("provtel", {})
     found: dict[str, object] = {}
     for key, value in document.items():
+        where = f"{file}{_line_of(key, text)}"
         if key not in _BY_NAME:
-            _complain(f"{file}: there is no setting {key!r}", key, _BY_NAME)
-            continue
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        _put(found, _BY_NAME[key], text, f"{file}: {key}")
+            _complain(f"{where}: there is no setting {key!r}", key, _BY_NAME)
+        else:
+            _put(found, _BY_NAME[key], value, f"{where}: {key}")
     return found
 
 
-def _put(found: dict[str, object], setting: Setting, text: str, where: str) -> None:
+def _line_of(key: str, text: str) -> str:
+    """Return the number of the line that a key is on, as editors take it."""
+    found = [number for number, line in enumerate(text.splitlines(), 1) if re.match(rf"\W*{re.escape(key)}\W*=", line)]
+    return f":{found[0]}" if len(found) == 1 else ""
+
+
+def _parse(setting: Setting, value: object) -> object:
+    if isinstance(value, dict | list):
+        msg = "write one value"
+        raise ValueError(msg)  # noqa: TRY004  # a user's mistake like the others
+    return setting.parse(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def _put(found: dict[str, object], setting: Setting, value: object, where: str) -> None:
     try:
-        found[setting.name] = setting.parse(text)
+        found[setting.name] = _parse(setting, value)
     except ValueError as error:
         notices.say(
-            f"settings {where}", f"{where} is ignored: {text!r} ({error}); the default holds: {setting.default}"
+            f"settings {where}", f"{where} is ignored: {value!r} ({error}); the default holds: {setting.default}"
         )
 
 
@@ -222,9 +301,12 @@ def _complain_about_variables(environment: Mapping[str, str]) -> None:
 
 
 def _complain(problem: str, word: str, known: Mapping[str, object] | set[str]) -> None:
+    notices.say(f"settings {word}", f"{problem}; {_hint(word, known)}")
+
+
+def _hint(word: str, known: Mapping[str, object] | set[str]) -> str:
     nearest = _nearest(word, known)
-    hint = f"did you mean {nearest}?" if nearest else f"known are: {', '.join(sorted(known))}"
-    notices.say(f"settings {word}", f"{problem}; {hint}")
+    return f"did you mean {nearest}?" if nearest else f"known are: {', '.join(sorted(known))}"
 
 
 def _nearest(word: str, known: Mapping[str, object] | set[str]) -> str | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
+import provtel
 import pytest
-from provtel import notices
+from provtel import notices, settings
 from provtel.settings import TABLE, Settings, find_file, load
 
 from tests.instrumentation.programs import Stage
@@ -54,6 +57,7 @@ def test_order_of_sources(tmp_path: Path) -> None:
         ("max_journal_size", "1 GB", 10**9),
         ("max_text", "8KiB", 8192),
         ("redact", "mine$", "mine$"),
+        ("hashing_share", "12.5%", 0.125),
     ],
 )
 def test_values(name: str, text: str, value: object) -> None:
@@ -70,6 +74,8 @@ def test_values(name: str, text: str, value: object) -> None:
         ("max_journal_size", "much", "10GB"),
         ("max_items", "-1", "whole number"),
         ("redact", "(", "no regular expression"),
+        ("hashing_share", "0.5", "2% or 100%"),
+        ("hashing_share", "101%", "2% or 100%"),
     ],
 )
 def test_bad_value_is_said_and_the_default_holds(
@@ -96,7 +102,7 @@ def test_unknown_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 3
-    assert f"{file}: there is no setting 'max_item'; did you mean max_items?" in said[0]
+    assert f"{file}:1: there is no setting 'max_item'; did you mean max_items?" in said[0]
     assert "there is no setting 'colour'; known are: disabled, endpoint" in said[1]
     assert "the variable PROVTEL_ENDPIONT means nothing; did you mean PROVTEL_ENDPOINT?" in said[2]
 
@@ -115,6 +121,124 @@ def test_file_is_found_upward(tmp_path: Path) -> None:
 
     assert find_file(inner) == file
     assert find_file(tmp_path.parent) != file
+
+
+def _project(folder: Path, text: str) -> Path:
+    path = folder / "pyproject.toml"
+    path.write_text(text)
+    return path
+
+
+def test_table_of_a_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pyproject.toml with our table is a file of settings, and its lines are named as editors take them."""
+    file = _project(tmp_path, '[project]\nname = "x"\n\n[tool.provtel]\nmax_items = 7\nmax_item = 1\n"max-text" = 2\n')
+
+    assert find_file(tmp_path) == file
+    assert load({}, file) == Settings(max_items=7)
+    said = capsys.readouterr().err
+    assert f"{file}:6: there is no setting 'max_item'; did you mean max_items?" in said
+    assert f"{file}:7: there is no setting 'max-text'; did you mean max_text?" in said
+
+
+def test_project_without_our_table_is_passed_over(tmp_path: Path) -> None:
+    """A pyproject.toml that says nothing of us hides no file further up; beside a file of ours it does not count."""
+    ours = _file(tmp_path, "")
+    inner = tmp_path / "a"
+    inner.mkdir()
+    project = _project(inner, '[project]\ndependencies = ["provtel"]\n')
+
+    assert find_file(inner) == ours
+    project.write_text("[tool.provtel]\n")
+    assert find_file(inner) == project
+    nearer = _file(inner, "")
+    assert find_file(inner) == nearer
+
+
+def test_values_that_are_no_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A list or a table where one value is wanted is told, and so is a number without its unit."""
+    file = _file(tmp_path, 'max_items = [1]\nexit_timeout = 5\nhashing_share = 0.5\n[redact]\nx = "y"\n')
+
+    assert load({}, file) == Settings()
+    said = capsys.readouterr().err.splitlines()
+    assert f"{file}:1: max_items is ignored: [1] (write one value)" in said[0]
+    assert "200ms, 5s" in said[1]
+    assert "2% or 100%" in said[2]
+    assert "redact is ignored" in said[3]
+
+
+def test_file_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who else can write into a folder above may not say where records are sent."""
+    _file(tmp_path, 'endpoint = "http://elsewhere:1"')
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    if os.getuid() == 0:
+        os.chown(tmp_path / "provtel.toml", 12345, 12345)
+
+    assert find_file(tmp_path) != tmp_path / "provtel.toml"
+
+
+@pytest.fixture
+def unconfigured() -> Iterator[None]:
+    """Leave no argument behind."""
+    yield
+    settings.configure(**dict.fromkeys((setting.name for setting in TABLE), None))
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_arguments_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the program itself says holds whatever the environment and files say; None takes it back."""
+    _file(tmp_path, "max_items = 7\nmax_depth = 7\nmax_text = 7")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROVTEL_MAX_ITEMS", "8")
+    monkeypatch.setenv("PROVTEL_MAX_DEPTH", "8")
+
+    provtel.configure(max_items=9, exit_timeout="2s", disabled=False)
+
+    assert settings.current() == Settings(max_items=9, max_depth=8, max_text=7, exit_timeout=2)
+    provtel.configure(max_items=None)
+    assert settings.current().max_items == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"max_item": 1}, TypeError, "there is no setting 'max_item'; did you mean max_items?"),
+        ({"max_items": 0}, ValueError, "max_items is 0: write a whole number of 1 or more"),
+        ({"max_text": [1]}, ValueError, "max_text is .*: write one value"),
+    ],
+)
+def test_arguments_that_make_no_sense(arguments: dict[str, object], error: type[Exception], says: str) -> None:
+    """A call that is wrong is an error as in any call, and changes nothing."""
+    before = settings.current()
+
+    with pytest.raises(error, match=says.replace("?", r"\?")):
+        provtel.configure(max_depth=3, **arguments)
+    assert settings.current() == before
+
+
+def test_arguments_that_come_too_late(stage: Stage) -> None:
+    """Where something was recorded already one line says so, and the program goes on."""
+    outcome = stage.run(
+        """
+        import provtel
+        provtel.configure(max_items=2)
+        with provtel.task("t", used={"x": [1, 2, 3]}): pass
+        provtel.configure(max_items=5)
+        with provtel.task("t", used={"x": [1, 2, 3]}): pass
+        """,
+        quiet=False,
+    )
+
+    assert "call it before that" in outcome.stderr
+    assert [record.used["x"].shape for record in stage.records()] == [(3,), (3,)]
+
+
+def test_only_what_differs_is_in_force() -> None:
+    """What a run was told is what differs from the defaults, without passwords."""
+    assert settings.in_force(Settings()) == {}
+    assert settings.in_force(Settings(endpoint="http://me:hunter2@host:1", max_items=3)) == {
+        "endpoint": "http://me:[REDACTED]@host:1",
+        "max_items": 3,
+    }
 
 
 def test_settings_of_a_program(stage: Stage) -> None:
