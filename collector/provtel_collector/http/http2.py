@@ -16,9 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from hpack import Decoder, HPACKError
-
-from provtel_collector.http import frames
-from provtel_collector.http.frames import Code, Flag, Http2Error, Kind, Setting
+from provtel_model import http2 as frames
+from provtel_model.http2 import Code, Flag, Http2Error, Kind, Setting
 
 if TYPE_CHECKING:
     from provtel_collector.http.serving import Server
@@ -290,7 +289,7 @@ class Http2Connection(asyncio.Protocol):
         self._resets += 1
         if self._resets > _RESET_LIMIT:
             raise Http2Error(Code.ENHANCE_YOUR_CALM, "too many requests that were taken back")
-        if stream.taken:
+        if stream.taken and not any(number == unsent for unsent, _ in self._unsent):
             self._reset.add(number)  # its work goes on, and it counts until that is done
         else:
             self._drop(number)
@@ -423,8 +422,8 @@ class Http2Connection(asyncio.Protocol):
 
     def _drop(self, number: int) -> None:
         stream = self._open.pop(number)
-        self._server.release(stream.size)
         if not stream.received:
+            self._server.release(stream.size)
             self._end_body()
         self._after_one()
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 _MESSAGE_LIMIT: Final = 4096
+# What follows may write metadata to disks and to logs.
+_SECRET: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
 _RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
 
 
@@ -92,7 +94,8 @@ class Route:
             payload = body if packing in PLAIN else unpack(body, packing, self.limit)
             batch = check(self.signal, from_json(self.signal, payload) if json else payload)
             if self.include_metadata:
-                batch = replace(batch, metadata=dict(headers))
+                told = {name: text for name, text in headers.items() if name[0] != ":" and name not in _SECRET}
+                batch = replace(batch, metadata=told)
             if batch.items:
                 self.consumer.consume(batch)
         except UnauthenticatedError as error:

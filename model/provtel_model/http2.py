@@ -1,4 +1,4 @@
-"""The frames of HTTP/2 (RFC 9113), as bytes."""
+"""The frames of HTTP/2 (RFC 9113), as bytes; the gRPC side of receivers and of exporters is made of them."""
 
 from __future__ import annotations
 
