@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.components import Factory
+from provtel_model.errors import UserError
 
 from provtel_collector_config.configuration import Configuration, Configured, Pipeline
 from provtel_collector_config.dataclass_loading import load_dataclass
@@ -140,19 +141,27 @@ class _Loading:
     def components(self, kind: Kind, ids: Mapping[ComponentId, str]) -> dict[ComponentId, Configured]:
         """Return the components of a section that can be used."""
         found = {}
-        known = self.factories.get(kind, {})
         for id_, key in ids.items():
-            factory = known.get(id_.type)
+            factory = self.factory(kind, id_, key)
             if factory is None:
-                valid = " ".join(sorted(known))
-                message = f'unknown type: "{id_.type}" for id: "{id_}" (valid values: [{valid}])'
-                self.problems.append(Problem(message, (kind,), self.place((kind, key))))
                 continue
             config, problems = load_dataclass(factory.config, self.tree[kind][key], (kind, key), self.originals)
             self.problems += problems
             if config is not None:
                 found[id_] = Configured(factory, config)
         return found
+
+    def factory(self, kind: Kind, id_: ComponentId, key: str) -> Factory | None:
+        """Return what makes a component, or None where nothing does."""
+        known = self.factories.get(kind, {})
+        message = f'unknown type: "{id_.type}" for id: "{id_}" (valid values: [{" ".join(sorted(known))}])'
+        try:
+            factory = known.get(id_.type)
+        except UserError as error:  # it is registered, and cannot be imported
+            factory, message = None, str(error)
+        if factory is None:
+            self.problems.append(Problem(message, (kind,), self.place((kind, key))))
+        return factory
 
     def service(self) -> _ServiceConfig | None:
         """Return the section ``service``, or None where it cannot be read."""

@@ -32,7 +32,7 @@ _REFERENCE: Final = {"type": "string", "pattern": r"\$\{[^}]*\}"}
 _DURATION: Final = r"^([-+]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+$|^\+?0$"
 _SIZE: Final = r"^\d+\s*([KMG]i?B|B)?$"
 _ID: Final = r"^[a-zA-Z][0-9a-zA-Z_]{0,62}(/[^\s]+)?$"
-_NAMED: Final = r"(\s*/.+)?$"
+_NAMED: Final = r"(\s*/\s*\S+)?\s*$"
 _PIPELINE: Final = rf"^(traces|metrics|logs){_NAMED}"
 
 
