@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from threading import get_ident
-from time import perf_counter_ns, time_ns
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, Span, SpanContext
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext
 from ormsgpack import packb
 from provtel_model.journal.layout import Kind, Status
 
 from provtel import notices
+from provtel.accelerator import accelerator
+from provtel.core import ActivityCore, outside
 from provtel.errors import describe, status_of
-from provtel.ids import new_span_id, new_trace_id
-from provtel.inputs import Inputs, Output, type_only
-from provtel.otel_context import ACTIVITY_KEY, RUN_KEY, SPAN_KEY, attach, current, detach
+from provtel.ids import GENERATOR
+from provtel.inputs import Inputs, Output, type_only, writable
+from provtel.otel_context import ACTIVITY_KEY, RUN_KEY, SPAN_KEY, VARIABLE, current, detach
 from provtel.otel_span import RecordedSpan
-from provtel.run import NO_RUN, Run
+from provtel.run import NO_RUN
+from provtel.telemetry import NO_METER, THREAD_METER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,20 +28,17 @@ if TYPE_CHECKING:
     from provtel_model.anyvalue import AnyValue
     from provtel_model.record import PlainError, PlainLink
 
-    from provtel import telemetry
     from provtel.definition import Definition
     from provtel.recorder import Recorder
 
-_START: Final = Kind.START.value
 _END: Final = Kind.END.value
 _FINISHED: Final = Status.FINISHED.value
 _ERROR: Final = Status.ERROR.value
 _INT64_MIN: Final = -(2**63)
 _INT64_MAX: Final = 2**63 - 1
-_put: Final = dict.__setitem__
 
 
-class Activity(RecordedSpan):
+class Activity(ActivityCore, RecordedSpan):
     """A running task, workflow, loop or iteration.
 
     It is current from `enter` to `leave`: what starts in between is its child, be it ours or another library's. No
@@ -52,11 +52,6 @@ class Activity(RecordedSpan):
         started_at: When it started, where that is past; in nanoseconds since the epoch.
     """
 
-    is_past = False
-    """Whether it was over when it was told of."""
-    _thread = 0
-    _cpu_known = True
-
     def __init__(
         self,
         recorder: Recorder,
@@ -66,35 +61,7 @@ class Activity(RecordedSpan):
         started_at: int = 0,
     ) -> None:
         """Write the start."""
-        context = current()
-        parent = context.get(SPAN_KEY)
-        parent_id: int | None
-        run: Run = context.get(RUN_KEY, NO_RUN)  # type: ignore[assignment]  # nobody else has the key
-        if type(parent) is Activity:
-            trace, parent_id = parent.trace, parent.span_id
-        else:
-            trace, parent_id = _outside(parent)
-        self.recorder = recorder
-        self.trace = trace
-        self.span_id = new_span_id()
-        self.facts = {}
-        # A context refuses entries once it is made, because others may hold it; this one nobody has seen yet.
-        self.context = Context(context)
-        _put(self.context, SPAN_KEY, self)
-        _put(self.context, ACTIVITY_KEY, self)
-        if definition.has_own_run:
-            run = definition.run_within(run, self.id)
-            _put(self.context, RUN_KEY, run)
-        self.run: Run = run
-        self.definition: Definition = definition
-        self._generated: dict[str, AnyValue] = {}
-        self._usage = definition.usage
-        self._user = self._system = 0.0
-        self.started_at = self._ended_at = started_at or time_ns()
-        self._clock = perf_counter_ns()
-        start = [_START, definition.number, run.number, trace, self.span_id, parent_id, self.started_at, used]
-        self.start_payload = packb([*start, facts] if facts else start)
-        recorder.start(self)
+        self.begin(recorder, definition, used, facts, started_at)
 
     @property
     def id(self) -> str:
@@ -104,26 +71,16 @@ class Activity(RecordedSpan):
 
         return record_id(self.trace.hex(), f"{self.span_id:016x}")
 
-    def enter(self, usage: telemetry.Usage | None = None) -> None:
-        """Make it current, and count CPU time from here, with another clock where its thread is not its own."""
-        self._token = attach(self.context)
-        if usage is not None:
-            self._usage = usage
-            self._thread = get_ident()
-        self._before = self._usage()
-
-    def leave(self) -> None:
-        """Make current what was current before, and count CPU time no further."""
-        self._ended_at = self.started_at + perf_counter_ns() - self._clock
-        now, before = self._usage(), self._before
-        self._user += now[0] - before[0]
-        self._system += now[1] - before[1]
-        detach(self._token)
+    def raised(self, error: BaseException) -> None:
+        """Leave it for good, and write the end of a call that an exception left."""
+        self.leave()
+        self.context = None  # it holds the activity
+        self.fail(error)
 
     def succeed(self, result: object) -> None:
         """Write the end of a call that returned; call it after `leave`."""
         kind = type(result)
-        if self.definition.takes_scalar and (
+        if self.definition.takes_plain and (
             kind is float or (kind is int and _INT64_MIN <= result <= _INT64_MAX)  # type: ignore[operator]  # an int
         ):
             self.finish(_FINISHED, [result])
@@ -225,6 +182,7 @@ class Activity(RecordedSpan):
     def _leave_for_good(self) -> None:
         if self._thread == get_ident():
             self.leave()
+            self.context = None  # it holds the activity
             return
         # CPU time is counted by thread: that of the one it began in cannot be asked from here.
         self._ended_at = self.started_at + perf_counter_ns() - self._clock
@@ -237,7 +195,7 @@ class Activity(RecordedSpan):
         return [self.form_of(*item) for item in zip(self.definition.outputs.roles, outputs, strict=False)]
 
     def _forms_of(self, items: Iterable[tuple[str, object]]) -> dict[str, AnyValue]:
-        return {role: self.form_of(role, value) for role, value in items}
+        return {writable(role): self.form_of(role, value) for role, value in items}
 
     def form_of(self, role: str, value: object) -> AnyValue:
         """Return the snapshot of an output, and remember that the instances in it come from here."""
@@ -277,10 +235,18 @@ def running() -> Activity:
     return found if isinstance(found, Activity) else InertActivity()
 
 
-def _outside(parent: object) -> tuple[bytes, int | None]:
-    """Return trace and parent of an activity that starts in a span which is not ours, or in none."""
-    if parent is not None and isinstance(parent, Span):
-        known = parent.get_span_context()
-        if known.is_valid:
-            return known.trace_id.to_bytes(16, "big"), known.span_id
-    return new_trace_id(), None
+if accelerator is not None:
+    accelerator.configure(
+        variable=VARIABLE,
+        context_type=Context,
+        span_key=SPAN_KEY,
+        activity_key=ACTIVITY_KEY,
+        run_key=RUN_KEY,
+        no_run=NO_RUN,
+        outside=outside,
+        packb=packb,
+        getrandbits=GENERATOR.getrandbits,
+        thread_meter=THREAD_METER,
+        no_meter=NO_METER,
+        activity_type=Activity,
+    )

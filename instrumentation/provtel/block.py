@@ -89,12 +89,12 @@ class Block:
             facts["tags"] = [*self._tags]
         activity = Activity(current, definition, used, facts)
         if not definition.telemetry:
-            activity.enter(definition.usage)
+            activity.enter(definition.meter)
         elif telemetry.in_event_loop():
             activity.facts["telemetry"] = telemetry.PROCESS_SCOPE
-            activity.enter(telemetry.usage_of_process)
+            activity.enter(telemetry.PROCESS_METER)
         else:
-            activity.enter(telemetry.usage_of_thread)
+            activity.enter(telemetry.THREAD_METER)
         return activity
 
     def __enter__(self) -> Activity:

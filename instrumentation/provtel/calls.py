@@ -8,6 +8,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from provtel import inputs, notices
+from provtel.accelerator import accelerator
 from provtel.activity import Activity
 from provtel.recording import recorder
 from provtel.stepwise import AsyncSteps, Steps
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Wrapped = Callable[..., Any]
 
 
-def begin(definition: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Activity | None:
+def _begin(definition: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Activity | None:
     """Start the activity of a call; ``None`` where nothing is recorded. Never raises."""
     try:
         current = recorder()
@@ -31,6 +32,13 @@ def begin(definition: Definition, args: tuple[Any, ...], kwargs: dict[str, Any])
     except Exception as error:  # noqa: BLE001  # the program goes on whatever went wrong
         notices.capture_failed(f"a call of {definition.name}", error)
         return None
+
+
+if accelerator is None:
+    begin = _begin
+else:
+    accelerator.configure(begin=_begin)
+    begin = accelerator.begin
 
 
 def wrap(function: Any, definition: Definition) -> Any:
@@ -69,11 +77,9 @@ def _wrap_function(function: Wrapped, definition: Definition) -> Wrapped:
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            activity.leave()
-            activity.fail(error)
+            activity.raised(error)
             raise
-        activity.leave()
-        activity.succeed(result)
+        activity.returned(result)
         return result
 
     return call
@@ -88,11 +94,9 @@ def _wrap_coroutine(function: Wrapped, definition: Definition) -> Wrapped:
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
-            activity.leave()
-            activity.fail(error)
+            activity.raised(error)
             raise
-        activity.leave()
-        activity.succeed(result)
+        activity.returned(result)
         return result
 
     return call

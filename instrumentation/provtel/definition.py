@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from provtel_model import attributes as names
 from provtel_model.journal.layout import Kind, pack
 
+from provtel.interned import Interned
 from provtel.outputs import Outputs
 from provtel.parameters import Parameters
 from provtel.plan import plan_of
-from provtel.telemetry import PROCESS_SCOPE, usage_for, usage_unknown
+from provtel.telemetry import PROCESS_SCOPE, meter_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ ITERATION: Final = "iteration"
 _numbers: Final = itertools.count()
 
 
-class Definition:
+class Definition(Interned):
     """The static facts of activities; a segment of the journal holds them once.
 
     Args:
@@ -67,17 +68,15 @@ class Definition:
         self.kind = kind
         self.name = name
         self.has_own_run = kind == WORKFLOW or agent is not None
-        """Whether it changes the run for what starts inside."""
-        self.stamp: object = None
         self.outputs = Outputs(outputs)
         self.parameters = Parameters(function) if function is not None else _NO_PARAMETERS
         self.telemetry = telemetry
         self.captures_values = capture_values
-        self.usage = usage_for(shares_thread=shares_thread) if telemetry else usage_unknown
+        self.meter = meter_for(telemetry=telemetry, shares_thread=shares_thread)
+        self.arity = self.parameters.arity
+        self.keeps_none = outputs is not None
         self.guarded: bool | None = None
         """Whether inputs have to be looked at by role: for secrets, or a method's instance; ``None``: not known yet."""
-        self.takes_scalar = False
-        """Whether a number that is returned is the one output, as it is."""
         self._payload: bytes | None = None
         self._function = function
         self._tags = tags
@@ -88,10 +87,11 @@ class Definition:
         self._shares_thread = shares_thread
 
     def is_guarded(self, redaction: Redaction) -> bool:
-        """Find out what `guarded` and `takes_scalar` are."""
+        """Find out what `guarded`, `is_plain` and `takes_plain` are."""
         hidden = not self.captures_values or any(map(redaction.hides, self.parameters.roles))
         self.guarded = hidden or self.parameters.receiver is not None
-        self.takes_scalar = (
+        self.is_plain = not self.guarded
+        self.takes_plain = (
             self.captures_values and len(self.outputs.roles) == 1 and not redaction.hides(self.outputs.roles[0])
         )
         return self.guarded

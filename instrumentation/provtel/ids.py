@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_generator: Final = random.Random()  # noqa: S311  # ids have to be unique, not secret
-_bits: Final = _generator.getrandbits
+GENERATOR: Final = random.Random()  # noqa: S311  # ids have to be unique, not secret
+"""The source of all ids, seeded by the system and again in a forked child."""
+_bits: Final = GENERATOR.getrandbits
 
 
 def _reseed() -> None:
-    _generator.seed(os.urandom(32))
+    GENERATOR.seed(os.urandom(32))
 
 
 _reseed()
@@ -28,7 +29,7 @@ os.register_at_fork(after_in_child=_reseed)
 @contextlib.contextmanager
 def repeated() -> Iterator[None]:
     """Give the same ids in each run of a block of code; afterwards ids are new again."""
-    _generator.seed(0)
+    GENERATOR.seed(0)
     try:
         yield
     finally:

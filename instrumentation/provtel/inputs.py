@@ -41,6 +41,11 @@ class Output(NamedTuple):
     value: Any
 
 
+def writable(role: str) -> str:
+    """Return a role as it can be written: half characters, which a key of a dict may have, are spelled out."""
+    return role if role.isascii() else role.encode("utf-8", "backslashreplace").decode()
+
+
 def type_only(value: object, objects: list[object]) -> AnyValue:
     """Return the form of a value whose content is not wanted.
 
@@ -70,7 +75,7 @@ class Inputs:
 
     def by_role(self, items: Iterable[tuple[str, object]]) -> dict[str, AnyValue]:
         """Return snapshots of inputs by role."""
-        return {role: self.take(role, value) for role, value in items}
+        return {writable(role): self.take(role, value) for role, value in items}
 
     def take(self, role: str, value: object) -> AnyValue:
         """Return the snapshot of one input, and remember where it comes from."""

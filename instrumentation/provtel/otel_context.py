@@ -20,12 +20,20 @@ RUN_KEY: Final[str] = api.create_key("provtel-run")
 """The key under which we keep the current run."""
 
 
-def _functions() -> tuple[Callable[[], Context], Callable[[Context], Any], Callable[[Any], None]]:
+def _variable() -> ContextVar[Context] | None:
     token: Any = api.attach(api.get_current())
     variable = getattr(token, "var", None)
     api.detach(token)
-    if isinstance(variable, ContextVar):
-        return variable.get, variable.set, variable.reset
+    return variable if isinstance(variable, ContextVar) else None
+
+
+VARIABLE: Final = _variable()
+"""The variable that holds OpenTelemetry's context; ``None`` where something else does."""
+
+
+def _functions() -> tuple[Callable[[], Context], Callable[[Context], Any], Callable[[Any], None]]:
+    if VARIABLE is not None:
+        return VARIABLE.get, VARIABLE.set, VARIABLE.reset
     return api.get_current, api.attach, api.detach
 
 

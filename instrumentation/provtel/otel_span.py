@@ -33,9 +33,9 @@ class RecordedSpan(Span):
     span_id: int
     facts: dict[str, Any]
     """What became known after the start, by fields of the plain record."""
-    failure: PlainError | None = None
+    failure: PlainError | None
     """Why it is an error, where it was told to be one."""
-    ended = False
+    ended: bool
 
     def get_span_context(self) -> SpanContext:
         """Return what children and links need."""

@@ -14,7 +14,7 @@ from provtel.block import definition_of
 from provtel.definition import TASK
 from provtel.errors import LONGEST_MESSAGE, describe, text_of
 from provtel.inputs import Inputs
-from provtel.otel_context import attach, detach
+from provtel.otel_context import ACTIVITY_KEY, RUN_KEY, SPAN_KEY, attach, current, detach, with_entries
 from provtel.recording import recorder
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ def _inside(parent: Activity | None) -> Iterator[None]:
     if parent is None or isinstance(parent, InertActivity):
         yield
         return
-    token = attach(parent.context)
+    here = {SPAN_KEY: parent, ACTIVITY_KEY: parent, RUN_KEY: parent.run}
+    token = attach(with_entries(current(), here))
     try:
         yield
     finally:

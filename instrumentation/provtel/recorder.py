@@ -10,6 +10,7 @@ from provtel_model.errors import StoreError
 from provtel_model.store_folder import find_store
 
 from provtel import forking, notices
+from provtel.accelerator import accelerator
 from provtel.process import describe
 from provtel.same_object import Origins
 from provtel.snapshot import Snapshots
@@ -62,6 +63,8 @@ class Recorder:
                 if self._writer is not None:
                     # From here on there is nothing between an activity and the writer.
                     self.start, self.end = self._writer.start, self._writer.end
+                    if accelerator is not None:
+                        accelerator.configure(writing=self, writer=self._writer)
             return self._writer
 
     def _make(self) -> JournalWriter | None:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from provtel import forking
+from provtel.accelerator import accelerator
 
 if TYPE_CHECKING:
     from provtel.recorder import Recorder
@@ -21,7 +22,7 @@ def recorder() -> Recorder | None:
 
 def _make() -> Recorder | None:
     # What records is loaded with the first activity: a program that imports us and runs none is spared it.
-    global _current, _making  # noqa: PLW0603  # there is one journal a process
+    global _making  # noqa: PLW0603  # there is one journal a process
     with forking.guard:
         if _making:
             return None  # a signal handler in the middle of it: its modules are half there
@@ -32,24 +33,34 @@ def _make() -> Recorder | None:
 
             chosen = settings.current()
             if not chosen.disabled and _current is None:
-                _current = Recorder(chosen)
+                _set(Recorder(chosen))
         finally:
             _making = False
     return _current
 
 
+def _set(new: Recorder | None) -> None:
+    global _current  # noqa: PLW0603  # as above
+    _current = new
+    if accelerator is None:
+        return
+    if new is not None:
+        secrets = tuple(secret.encode("utf-8", "surrogateescape") for secret in new.snapshots.redaction.secrets)
+        accelerator.configure(secrets=secrets, max_text=new.snapshots.max_text)
+    accelerator.configure(recorder=new)
+
+
 def retire(old: Recorder) -> None:
     """Record into a new journal from now on, which the next activity makes."""
-    global _current  # noqa: PLW0603  # as above
     if _current is old:
-        _current = None
+        _set(None)
 
 
 def replace(new: Recorder | None) -> Recorder | None:
     """Record by another recorder from now on; return the one before, if there was one."""
-    global _current  # as above
     with forking.guard:
-        before, _current = _current, new
+        before = _current
+        _set(new)
     return before
 
 

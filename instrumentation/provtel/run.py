@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.journal.layout import Kind, pack
 
+from provtel.interned import Interned
 from provtel.otel_context import RUN_KEY
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _numbers: Final = itertools.count()
 _MAX_AGENTS: Final = 100
 
 
-class Run:
+class Run(Interned):
     """Facts that all activities of a run share; a segment of the journal holds them once.
 
     Args:
@@ -28,7 +29,6 @@ class Run:
         """Number the run within this process."""
         self.number = next(_numbers)
         self.facts = facts
-        self.stamp: object = None
         self._of_agents: dict[tuple[tuple[str, Any], ...], Run] = {}
         self._payload = pack([Kind.CONTEXT.value, self.number, facts])
 

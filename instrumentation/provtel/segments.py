@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from provtel_model.journal.layout import FRAME_HEADER, SEGMENT_HEADER, pack_segment_header, segment_name
 
+from provtel.accelerator import accelerator
 from provtel.own_file import OwnFile
 
 if TYPE_CHECKING:
@@ -40,7 +41,40 @@ class Segment(Protocol):
         """
 
 
-class MappedSegment:
+class FrameArea:
+    """Memory that takes frames until it is full.
+
+    Args:
+        memory: The mapped segment.
+        position: Where the first frame goes.
+    """
+
+    def __init__(self, memory: mmap.mmap, position: int) -> None:
+        """Take the rest of the memory."""
+        self._memory = memory
+        self._position = position
+        self._end = len(memory)
+
+    def append(self, payload: bytes) -> bool:
+        """Append a frame; say whether there was room for it."""
+        length = len(payload)
+        crc = zlib.crc32(payload)
+        start = self._position
+        end = start + _HEADER_SIZE + length
+        if end > self._end:
+            return False
+        # Nothing may run between these two: a frame whose length is known can be stepped over even when torn.
+        self._position = end
+        _pack_header(self._memory, start, length, crc)
+        self._memory[start + _HEADER_SIZE : end] = payload
+        return True
+
+
+if accelerator is not None and not TYPE_CHECKING:
+    FrameArea = accelerator.FrameArea
+
+
+class MappedSegment(FrameArea):
     """A segment whose space is reserved before it is mapped, so that a full disk shows here and never as SIGBUS.
 
     Args:
@@ -55,34 +89,19 @@ class MappedSegment:
     def __init__(self, folder: Path, number: int, size: int) -> None:
         """Make the file; it has its name only when its header is in it."""
         self.number = number
-        self._end = size
-        self._position = SEGMENT_HEADER.size
         new = folder / f".{number}.new"
         file = OwnFile(new)
         try:
             os.posix_fallocate(file.number, 0, size)
-            self._map = mmap.mmap(file.number, size, **_WITHOUT_DESCRIPTOR)
-            self._map[: self._position] = pack_segment_header(number)
+            memory = mmap.mmap(file.number, size, **_WITHOUT_DESCRIPTOR)
+            memory[: SEGMENT_HEADER.size] = pack_segment_header(number)
+            super().__init__(memory, SEGMENT_HEADER.size)
             new.rename(folder / segment_name(number))
         except BaseException:
             new.unlink(missing_ok=True)
             raise
         finally:
             file.close()
-
-    def append(self, payload: bytes) -> bool:
-        """Append a frame; say whether there was room for it."""
-        length = len(payload)
-        crc = zlib.crc32(payload)
-        start = self._position
-        end = start + _HEADER_SIZE + length
-        if end > self._end:
-            return False
-        # Nothing may run between these two: a frame whose length is known can be stepped over even when torn.
-        self._position = end
-        _pack_header(self._map, start, length, crc)
-        self._map[start + _HEADER_SIZE : end] = payload
-        return True
 
 
 class WrittenSegment:

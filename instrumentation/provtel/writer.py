@@ -11,6 +11,7 @@ from provtel_model.errors import StoreError
 from provtel_model.journal.layout import FRAME_HEADER, SEGMENT_HEADER
 
 from provtel import notices
+from provtel.accelerator import accelerator
 from provtel.journal_folder import JournalFolder
 from provtel.process import on_network_file_system
 from provtel.segments import Segment, make_segment
@@ -20,20 +21,13 @@ if TYPE_CHECKING:
 
     from provtel_model.journal.layout import ProcessFacts
 
+    from provtel.interned import Interned
+
 _RETRY_SECONDS: Final = 1.0
 _LOOK_NANOSECONDS: Final = 1_000_000_000
 _ROOM_FOR_INTERRUPTS: Final = 4096
 
 _never_released: Final[list[Segment]] = []
-
-
-class Interned(Protocol):
-    """Facts that a segment holds once; `stamp` is the segment that was last seen to have them."""
-
-    stamp: object
-
-    def payload(self) -> bytes:
-        """Return the frame's payload."""
 
 
 class Started(Protocol):
@@ -52,7 +46,27 @@ class Started(Protocol):
         """The run that it belongs to."""
 
 
-class JournalWriter:
+class WriterCore:
+    """Where a writer is.
+
+    Attributes:
+        open: What started and has not ended, by span id.
+        appended: How many frames of activities were written.
+        ends: How many of them were ends.
+    """
+
+    open: dict[int, Started]
+    appended: int
+    ends: int
+    _segment: Segment | None
+    _look_at: int
+
+
+if accelerator is not None and not TYPE_CHECKING:
+    WriterCore = accelerator.WriterCore
+
+
+class JournalWriter(WriterCore):
     """Appends to one journal; where that is deleted, to a new one.
 
     What it cannot write it drops and counts, and says so once; it goes on when it can write again.
@@ -69,11 +83,9 @@ class JournalWriter:
 
     def __init__(self, store: Path, process: ProcessFacts, limit: int) -> None:
         """Make the journal."""
-        self.open: dict[int, Started] = {}
+        self.open = {}
         self.appended = 0
-        """How many frames of activities were written."""
         self.ends = 0
-        """How many of them were ends."""
         self._store = store
         self._process = process
         self._process_payload = process.to_payload()
@@ -86,7 +98,7 @@ class JournalWriter:
         self._retry_at = 0.0
         self._look_at = 0
         self._number = 0
-        self._segment: Segment | None = None
+        self._segment = None
         self._journal = self._begin_journal()
 
     @property
@@ -142,7 +154,7 @@ class JournalWriter:
     def _let_go(self) -> None:
         self.open.clear()
         self._retry_at = float("inf")
-        self._look_at = 2**63
+        self._look_at = 2**63 - 1
         old, self._segment = self._segment, None
         self._leave(old)
         self._journal.let_go()

@@ -16,6 +16,7 @@ from provtel_model.record import Record
 from provtel_model.values import Reference
 
 from tests.instrumentation.programs import Stage, facts
+from tests.instrumentation.twins import failing_ids
 
 Recorded = Callable[[], list[Record]]
 
@@ -270,7 +271,7 @@ class Hostile:
     __hash__ = None  # type: ignore[assignment]  # as of any class with __eq__ alone
 
 
-def test_5_failures_of_the_capture(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_5_failures_of_the_capture(recorded: Recorded) -> None:
     """Neither a hostile value nor a failure of ours reaches the program."""
     hostile = Hostile()
     assert anything(hostile) is hostile
@@ -278,11 +279,10 @@ def test_5_failures_of_the_capture(recorded: Recorded, monkeypatch: pytest.Monke
     def broken(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("provtel.activity.new_span_id", broken)
-    assert anything(1) == 1
-    with workflow("w"), task("t") as t:
-        t.generated(x=1)
-    monkeypatch.undo()
+    with failing_ids(broken):
+        assert anything(1) == 1
+        with workflow("w"), task("t") as t:
+            t.generated(x=1)
     assert [record.name for record in recorded()] == ["anything"]
 
 
