@@ -92,3 +92,37 @@ def drop(repeated: Any, unwanted: Callable[[Any], bool]) -> bool:
     for index in reversed(doomed):
         del repeated[index]
     return bool(doomed)
+
+
+def take_groups(signal: Signal, request: Any, wanted: Callable[[Any], bool], *, copy: bool = False) -> Any:
+    """Return a request of the groups that are wanted; unless they are copied, the other one lacks them then."""
+    taken = empty(signal)
+    chosen = [group for group in resources(signal, request) if wanted(group)]
+    resources(signal, taken).extend(chosen)
+    if not copy and chosen:
+        drop(resources(signal, request), wanted)
+    return taken
+
+
+def take_items(signal: Signal, request: Any, wanted: Callable[[Any, Any, Any], bool], *, copy: bool = False) -> Any:
+    """Return a request of the items that are wanted, in their groups and parts, as `take_groups` does with groups."""
+    taken = empty(signal)
+    for group in resources(signal, request):
+        new_group = None
+        for part in scopes(signal, group):
+            chosen = [item for item in items(signal, part) if wanted(group, part, item)]
+            if not chosen:
+                continue
+            if new_group is None:
+                new_group = resources(signal, taken).add(schema_url=group.schema_url)
+                new_group.resource.CopyFrom(group.resource)
+            new_part = scopes(signal, new_group).add(schema_url=part.schema_url)
+            new_part.scope.CopyFrom(part.scope)
+            items(signal, new_part).extend(chosen)
+            if not copy:
+                drop(items(signal, part), lambda item, group=group, part=part: wanted(group, part, item))
+        if not copy:
+            drop(scopes(signal, group), lambda part: not items(signal, part))
+    if not copy:
+        drop(resources(signal, request), lambda group: not scopes(signal, group))
+    return taken

@@ -1,6 +1,6 @@
 """Conditions on spans, log records, metrics and what belongs to them, in a part of the OpenTelemetry language OTTL.
 
-``resource.attributes["host.name"] == "login1" and not (span.name == "step" or IsMatch(span.name, "^tmp"))``
+``resource.attributes["site"] == "north" and not (span.name == "step" or IsMatch(span.name, "^tmp"))``
 
 There are paths, literals, ``nil``, enumerations such as ``SPAN_KIND_CLIENT``, the comparisons ``== != < <= > >=``,
 ``and``, ``or``, ``not``, parentheses, and the function ``IsMatch``. Everything else of OTTL (other functions,

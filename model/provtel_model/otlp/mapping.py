@@ -80,7 +80,7 @@ def take_attributes(plain: PlainRecord, attributes: dict[str, AnyValue]) -> None
                 flattened.setdefault(_COMMON + attribute, {})[role] = value
             else:
                 rest[name] = value
-        elif type(value) is place.type and place.accepts(value):
+        elif fits(name, value):
             section = target if place.section is None else target.setdefault(place.section, {})
             section[place.key] = value
         else:
@@ -90,6 +90,12 @@ def take_attributes(plain: PlainRecord, attributes: dict[str, AnyValue]) -> None
         plain["kind"] = "task" if "used" in plain or "generated" in plain else DEFAULT_KIND
     if rest:
         plain["attributes"] = rest
+
+
+def fits(name: str, value: AnyValue) -> bool:
+    """Say whether an attribute has the type that the registry gives it; one that is not registered has any."""
+    place = _PLACES.get(name)
+    return place is None or (type(value) is place.type and place.accepts(value))
 
 
 class _Place(NamedTuple):

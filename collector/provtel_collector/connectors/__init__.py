@@ -1,0 +1,1 @@
+"""Connectors: what ends one pipeline and begins others."""

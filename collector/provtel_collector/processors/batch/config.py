@@ -1,0 +1,39 @@
+"""What a user writes for the ``batch`` processor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provtel_model.settings import Duration
+
+
+@dataclass(frozen=True, slots=True)
+class BatchConfig:
+    """The ``batch`` processor.
+
+    Args:
+        timeout: After how long a batch is sent that is smaller than `send_batch_size`; 0 is at once.
+        send_batch_size: From how many items on a batch is sent; 0 is at once.
+        send_batch_max_size: The most items of a batch, larger ones are split; 0 is no limit.
+        metadata_keys: Keys of request metadata by which batches are kept apart: refused, because none come this far.
+        metadata_cardinality_limit: Accepted, and of no effect.
+    """
+
+    timeout: Duration = Duration(0.2)
+    send_batch_size: int = 8192
+    send_batch_max_size: int = 0
+    metadata_keys: tuple[str, ...] = ()
+    metadata_cardinality_limit: int = 1000
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that contradict each other.
+
+        Raises:
+            ValueError: They do.
+        """
+        if min(self.send_batch_size, self.send_batch_max_size, self.metadata_cardinality_limit) < 0:
+            raise ValueError("sizes must not be negative")
+        if 0 < self.send_batch_max_size < self.send_batch_size:
+            raise ValueError("send_batch_max_size must be greater or equal to send_batch_size")
+        if self.metadata_keys:
+            raise ValueError("metadata_keys is not available: metadata of requests do not reach processors here")

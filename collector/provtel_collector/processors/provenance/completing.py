@@ -1,0 +1,63 @@
+"""Edits of the attributes of an activity; each returns whether it changed them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from provtel_model import attributes as names
+
+from provtel_collector.attribute_lists import get, put
+from provtel_collector.requests import drop
+
+_DATA: Final = (names.PROV_USED, names.PROV_GENERATED)
+_RENAMED: Final = {
+    names.CODE_FUNCTION: names.CODE_FUNCTION_NAME,
+    names.CODE_FILEPATH: names.CODE_FILE_PATH,
+    names.CODE_LINENO: names.CODE_LINE_NUMBER,
+}
+
+
+def nest(attributes: Any) -> bool:
+    """Join roles that came one by one into the map of all; where both say a role, the one by one counts."""
+    nested = [_nest(attributes, name) for name in _DATA]
+    return any(nested)
+
+
+def flatten(attributes: Any) -> bool:
+    """Put each role of a map as an attribute of its own, in place of the map."""
+    flattened = [_flatten(attributes, name) for name in _DATA]
+    return any(flattened)
+
+
+def complete_plan(attributes: Any) -> bool:
+    """Put the function, the file and the line under the names of today, beside the older ones."""
+    changed = False
+    for old, new in _RENAMED.items():
+        found = get(attributes, old)
+        if found is not None and get(attributes, new) is None:
+            put(attributes, new).CopyFrom(found)
+            changed = True
+    return changed
+
+
+def _nest(attributes: Any, name: str) -> bool:
+    prefix = f"{name}."
+    single = [pair for pair in attributes if pair.key.startswith(prefix) and len(pair.key) > len(prefix)]
+    if not single:
+        return False
+    target = put(attributes, name)
+    if not target.HasField("kvlist_value"):
+        target.kvlist_value.SetInParent()
+    for pair in single:
+        put(target.kvlist_value.values, pair.key[len(prefix) :]).CopyFrom(pair.value)
+    keys = {pair.key for pair in single}
+    return drop(attributes, lambda pair: pair.key in keys)
+
+
+def _flatten(attributes: Any, name: str) -> bool:
+    found = get(attributes, name)
+    if found is None or not found.HasField("kvlist_value"):
+        return False
+    for pair in found.kvlist_value.values:
+        put(attributes, f"{name}.{pair.key}").CopyFrom(pair.value)
+    return drop(attributes, lambda pair: pair.key == name)
