@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from provtel_model.components import Component, Credentials
 from provtel_model.errors import ConfigError, UserError
@@ -18,7 +18,8 @@ from provtel_model.tls import ClientTls
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-ENCODINGS: Final = ("otlp_proto", "otlp_json")
+_T = TypeVar("_T")
+
 Encoding = Literal["otlp_proto", "otlp_json"]
 
 _WITH_PASSWORD: Final = frozenset({"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"})
@@ -213,6 +214,32 @@ def need_package(component: str) -> None:
         raise UserError(f'{component} needs {error.name}; run: pip install "provtel[kafka]"') from error
     # It logs as errors what it mends by itself; what it cannot mend is raised, and told by whoever catches it.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+def connected(kind: Callable[..., _T], arguments: Mapping[str, Any]) -> _T:
+    """Return a client of kafka-python, and where it reaches no broker leave nothing of it running.
+
+    Args:
+        kind: Its class.
+        arguments: Those of the class.
+
+    Raises:
+        KafkaError: No broker could be reached.
+    """
+    from kafka.net import KafkaNetClient
+
+    parts = []
+
+    def part(**others: Any) -> Any:
+        parts.append(KafkaNetClient(**others))
+        return parts[0]
+
+    try:
+        return kind(**arguments, kafka_client=part)
+    except BaseException:
+        for started in parts:
+            started.close()
+        raise
 
 
 def _login(auth: Auth, extensions: Mapping[str, Component]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
-from kafka.net.compat import KafkaNetClient
 from provtel_model.errors import RetryableError
+from provtel_model.kafka import connected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,18 +48,9 @@ class Connection:
             self._lock.release()
 
     def _connected(self) -> KafkaProducer:
-        # kafka-python leaves its client running where the first broker cannot be reached.
-        clients: list[KafkaNetClient] = []
-
-        def client(**arguments: Any) -> KafkaNetClient:
-            clients.append(KafkaNetClient(**arguments))
-            return clients[0]
-
         try:
-            return KafkaProducer(**self._arguments, kafka_client=client)
+            return connected(KafkaProducer, self._arguments)
         except (KafkaError, OSError) as error:
-            for left in clients:
-                left.close()
             brokers = ", ".join(self._arguments["bootstrap_servers"])
             raise RetryableError(f"no broker can be reached at {brokers}: {error}") from error
 
