@@ -1,6 +1,7 @@
 """Write the reference pages that come from code: ``python -m docs.generate``, or ``--check`` them.
 
-A module in `docs/generators` is one page: ``PAGE`` is its place under ``docs/``, ``render()`` returns its text.
+A module in `docs/generators` is one page: ``PAGE`` is its place under ``docs/``, ``render()`` returns its text. Or it
+is several, and its ``pages()`` yields place and text of each.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from docs import generators
 
@@ -31,7 +34,11 @@ def main(arguments: list[str]) -> int:
 def _pages() -> list[tuple[Path, str]]:
     names = sorted(module.name for module in pkgutil.iter_modules(generators.__path__))
     modules = [importlib.import_module(f"docs.generators.{name}") for name in names]
-    return [(DOCS / module.PAGE, module.render()) for module in modules]
+    return [(DOCS / page, text) for module in modules for page, text in _pages_of(module)]
+
+
+def _pages_of(module: Any) -> Iterable[tuple[str, str]]:
+    return module.pages() if hasattr(module, "pages") else [(module.PAGE, module.render())]
 
 
 if __name__ == "__main__":

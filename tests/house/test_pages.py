@@ -10,6 +10,7 @@ import pytest
 from tests.house.project import OTHER_FOLDERS, ROOMS, ROOT, pyproject
 
 DECISIONS = ROOT / "docs" / "adr"
+COMPONENTS = ROOT / "docs" / "reference" / "components"
 FOLDERS = (*ROOMS, *OTHER_FOLDERS, "changelog.d")
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)(?:#[^)]*)?\)")
@@ -23,12 +24,20 @@ def test_index_lists_every_decision() -> None:
     assert [(title, name) for title, name, _ in rows] == [(title_of(page), page.name) for page in pages]
 
 
-def test_index_leads_to_every_page() -> None:
-    """The first page of the documentation links every other page, and the decisions by their index."""
-    linked = {(ROOT / "docs" / target).resolve() for target in LINK.findall((ROOT / "docs" / "index.md").read_text())}
-    pages = {page for page in (ROOT / "docs").rglob("*.md") if page.parent != DECISIONS} - {ROOT / "docs" / "index.md"}
+def links_of(page: Path) -> set[Path]:
+    """Return the files that a page links."""
+    return {(page.parent / target).resolve() for target in LINK.findall(page.read_text())}
 
-    assert pages | {DECISIONS / "README.md"} <= linked
+
+def test_index_leads_to_every_page() -> None:
+    """The first page of the documentation links every other page, or the index that does."""
+    first = ROOT / "docs" / "index.md"
+    linked = links_of(first)
+    for index in (DECISIONS / "README.md", COMPONENTS / "README.md"):
+        assert index in linked
+        linked |= links_of(index)
+
+    assert set((ROOT / "docs").rglob("*.md")) - {first} <= linked
 
 
 def test_decisions_are_numbered_without_gaps() -> None:
