@@ -7,10 +7,11 @@ import errno
 import os
 from typing import TYPE_CHECKING, Final
 
+from provtel_model.errors import StoreError
 from provtel_model.journal.layout import DROPPED_FILE, LOCK_FILE
 from provtel_model.journal.liveness import try_lock
 from provtel_model.journal.places import find_journals, register
-from provtel_model.store_folder import JOURNAL_FOLDER, make_store
+from provtel_model.store_folder import JOURNAL_FOLDER, STORE_VARIABLE, is_own_folder, make_store
 
 from provtel import notices
 from provtel.own_file import OwnFile
@@ -41,6 +42,9 @@ class JournalFolder:
         make_store(store)
         parent = store / JOURNAL_FOLDER
         parent.mkdir(mode=0o700, exist_ok=True)
+        if not is_own_folder(parent):
+            msg = f"{parent} belongs to another user; name a store of your own by {STORE_VARIABLE}"
+            raise StoreError(msg)
         self._name = f"{process.host}-{process.boot[:8]}-{process.pid}-{os.urandom(4).hex()}"
         self._store = store
         self.path = parent / f".{self._name}"
@@ -55,6 +59,8 @@ class JournalFolder:
         Raises:
             OSError: It cannot be renamed.
         """
+        # While there is room for it: when there is something to be counted, the disk is full.
+        self.keep_dropped(0, "")
         self.path = self.path.rename(self.path.with_name(self._name))
         register(self.path)
 

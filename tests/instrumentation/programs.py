@@ -87,17 +87,17 @@ class Stage:
         assert not quiet or not stderr, stderr
         return Outcome(process.returncode, stdout, stderr)
 
-    def plain(self) -> list[PlainRecord]:
-        """Drain every journal of the store and return the records, in the order in which they come."""
+    def plain(self, store: Path | None = None) -> list[PlainRecord]:
+        """Drain every journal of the store, or another one, and return the records, in the order in which they come."""
         records: list[PlainRecord] = []
-        for journal in find_journals(self.store):
+        for journal in find_journals(store or self.store):
             outcome = drain_journal(journal, lambda batch: records.extend(decode(batch)))
             assert outcome.skipped is None, outcome.skipped
         return records
 
-    def records(self) -> list[Record]:
-        """Drain every journal of the store and return typed records, the earliest first."""
-        return sorted(map(Record, self.plain()), key=lambda record: record.plain["started_at"])
+    def records(self, store: Path | None = None) -> list[Record]:
+        """Drain every journal of the store, or another one, and return typed records, the earliest first."""
+        return sorted(map(Record, self.plain(store)), key=lambda record: record.plain["started_at"])
 
 
 def facts(record: Record) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
