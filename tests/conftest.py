@@ -62,6 +62,12 @@ def otelcol(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[otelcol_
         yield server
 
 
+@pytest.fixture
+def found_otelcol(request: pytest.FixtureRequest) -> Found:
+    """Find the OpenTelemetry Collector, for a test that runs one by a configuration of its own."""
+    return _required(request, "otelcol", otelcol_server.find)
+
+
 @pytest.fixture(scope="session")
 def _shared_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Found], kafka_server.Kafka]]:
     """Start Kafka for the first test that asks, and keep it for the others: it takes seconds."""

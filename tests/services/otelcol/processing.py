@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.services.otelcol.server import START_SECONDS, STOP_SECONDS, _free_ports, _healthy, _wait
+from tests.services.otelcol.server import START_SECONDS, STOP_SECONDS, _healthy, _wait, free_ports
 
 Processor = tuple[str, Mapping[str, Any]]
 """The type of a processor, and what a user writes for it."""
@@ -27,7 +27,7 @@ def process(
         requests: What all pipelines of a signal are given, in protobuf.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    otlp, health = _free_ports(2)
+    otlp, health = free_ports(2)
     config = folder / "otelcol.yaml"
     config.write_text(json.dumps(_document(folder, cases, otlp, health)))  # JSON is YAML
     with (folder / "otelcol.log").open("wb") as log:

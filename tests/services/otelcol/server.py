@@ -107,35 +107,48 @@ class Otelcol:
 @contextmanager
 def running(found: Found, folder: Path) -> Iterator[Otelcol]:
     """Run a collector on free loopback ports for as long as the block lasts."""
+    (otlp,) = free_ports(1)
+    with running_as(found, folder, _document(folder, otlp)):
+        yield Otelcol(f"http://127.0.0.1:{otlp}", folder)
+
+
+@contextmanager
+def running_as(found: Found, folder: Path, document: dict[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a collector by a configuration of the test's own, from when it is healthy to the end of the block.
+
+    Args:
+        found: The program.
+        folder: Where its configuration and its log are.
+        document: The configuration; it is given a health check.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    otlp, health = _free_ports(2)
+    (health,) = free_ports(1)
+    service = {"telemetry": {"metrics": {"level": "none"}}} | document["service"]
+    service["extensions"] = [*service.get("extensions", []), "health_check"]
+    extensions = {**document.get("extensions", {}), "health_check": {"endpoint": f"127.0.0.1:{health}"}}
     config = folder / "otelcol.yaml"
-    config.write_text(_config(folder, otlp, health))
+    config.write_text(json.dumps({**document, "extensions": extensions, "service": service}, indent=2))  # JSON is YAML
     with (folder / "otelcol.log").open("wb") as log:
         process = subprocess.Popen([found.binary, "--config", config], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
             _wait(lambda: _healthy(process, health, folder), START_SECONDS, "a healthy otelcol")
-            yield Otelcol(f"http://127.0.0.1:{otlp}", folder)
+            yield process
         finally:
             _stop(process)
 
 
-def _config(folder: Path, otlp: int, health: int) -> str:
+def _document(folder: Path, otlp: int) -> dict[str, Any]:
     def file(signal: str) -> dict[str, Any]:
         return {"path": str(folder / f"{signal}.jsonl"), "flush_interval": "50ms"}
 
     signals = ("traces", "logs")
-    document = {
+    return {
         "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{otlp}"}}}},
         "exporters": {f"file/{signal}": file(signal) for signal in signals},
-        "extensions": {"health_check": {"endpoint": f"127.0.0.1:{health}"}},
         "service": {
-            "extensions": ["health_check"],
             "pipelines": {signal: {"receivers": ["otlp"], "exporters": [f"file/{signal}"]} for signal in signals},
-            "telemetry": {"metrics": {"level": "none"}},
         },
     }
-    return json.dumps(document, indent=2)  # JSON is YAML
 
 
 def _healthy(process: subprocess.Popen[bytes], port: int, folder: Path) -> bool:
@@ -161,7 +174,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that nobody listens at."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(sock.getsockname()[1]) for sock in sockets]
     for sock in sockets:
