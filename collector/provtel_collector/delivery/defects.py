@@ -17,7 +17,7 @@ class DefectError(RetryableError):
     """A consumer failed in a way that it should not; the same batch may be taken when it is sent again."""
 
 
-def defect(consumer: Consumer, error: Exception) -> DefectError:
+def defect(consumer: Consumer, error: BaseException) -> DefectError:
     """Log a failure that is no refusal, and return it as one."""
     _log.error("%s failed in a way that it should not", type(consumer).__name__, exc_info=error)
     return DefectError(f"{type(error).__name__}: {error}")

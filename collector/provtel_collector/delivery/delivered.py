@@ -55,7 +55,7 @@ class Delivered:
         self._queue_settings = _field(config, "sending_queue", SendingQueue)
         self._retry_settings = _field(config, "retry_on_failure", RetryOnFailure)
         self._storage = self._find_storage()
-        self._timeout = self._make_timeout(config)
+        self._timed = self._make_timeout(config)
         self.dead_letters = DeadLetters(dead_letters_folder(config, context), context.id)
         self._way = self._make_way()
         self._queues = self._make_queues(signals)
@@ -85,8 +85,6 @@ class Delivered:
         deadline = time.monotonic() + _DRAIN_SECONDS
         for queue in self._queues.values():
             queue.shutdown(max(0, deadline - time.monotonic()))
-        if self._timeout is not None:
-            self._timeout.close()
         self._exporter.shutdown()
 
     @property
@@ -108,16 +106,16 @@ class Delivered:
             raise ConfigError(f'requested extension is not a storage extension: "{settings.storage}"', path)
         return storage
 
-    def _make_timeout(self, config: Any) -> Timeout | None:
+    def _make_timeout(self, config: Any) -> Consumer:
         delivered = self._queue_settings is not None or self._retry_settings is not None
         seconds = getattr(config, "timeout", 0) if delivered else 0
-        return Timeout(self._exporter, seconds) if seconds else None
+        return Timeout(self._exporter, seconds) if seconds else self._exporter
 
     def _make_way(self) -> Consumer:
         """Return what stands between the queue and the exporter."""
         kept = self._storage is not None
         fate = "what waits is kept on the disk" if kept else "whoever sent it is told"
-        self._announced = Announced(self._timeout or self._exporter, f"exporters::{self._context.id}", fate)
+        self._announced = Announced(self._timed, f"exporters::{self._context.id}", fate)
         way: Consumer = self._announced
         if self._retry_settings is not None and self._retry_settings.enabled:
             way = Retry(way, self._retry_settings, self._stopping, None if kept else PATIENCE_SECONDS)

@@ -1,0 +1,385 @@
+"""Queues: who is answered when, what is sent together, and what is left when all ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from provtel_collector.counters import Counters
+from provtel_collector.delivery import memory_queue, persistent_queue
+from provtel_collector.delivery.delivered import Delivered
+from provtel_collector.extensions.file_storage.config import FileStorageConfig
+from provtel_collector.extensions.file_storage.extension import FileStorage
+from provtel_model.components import Batch, Component, Context, Signal
+from provtel_model.delivery import QueueBatch, RetryOnFailure, SendingQueue
+from provtel_model.errors import ConfigError, PermanentError, RetryableError
+from provtel_model.otlp import decode
+from provtel_model.settings import Duration
+
+from tests.collector.parts import Recorder, batch, raising, traces
+from tests.collector.test_timeout import waiting_for
+
+QUICK = RetryOnFailure(initial_interval=Duration(0.01), max_interval=Duration(0.02))
+SECONDS = 20
+
+
+class Destination(Recorder):
+    """An exporter that keeps what it is given, or does as told."""
+
+    def start(self) -> None:
+        """Need nothing."""
+
+    def shutdown(self) -> None:
+        """Release nothing."""
+
+    def spans(self) -> list[str]:
+        """Return the ids of the spans that came, in order."""
+        return [record["span_id"] for one in list(self.batches) for record in decode(one)]
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the config of an exporter for the network has."""
+
+    sending_queue: SendingQueue = SendingQueue()
+    retry_on_failure: RetryOnFailure = QUICK
+    timeout: Duration = Duration(10)
+
+
+@dataclass
+class Stage:
+    """An exporter with its delivery, and the storage that it may use."""
+
+    folder: Path
+    destination: Destination = field(default_factory=Destination)
+    counters: Counters = field(default_factory=Counters)
+
+    @contextmanager
+    def delivering(self, config: Config, signal: Signal = Signal.TRACES) -> Iterator[Delivered]:
+        """Run the delivery of a config."""
+        with self.storage(config.sending_queue.storage) as extensions:
+            context = Context("out", {}, self.counters.add, self.counters.observe, extensions)
+            delivered = Delivered(self.destination, config, context, [signal])
+            delivered.start()
+            try:
+                yield delivered
+            finally:
+                delivered.shutdown()
+
+    @contextmanager
+    def storage(self, id_: str | None) -> Iterator[dict[str, Component]]:
+        """Run the storage of an id."""
+        if id_ is None:
+            yield {}
+            return
+        config = FileStorageConfig(directory=str(self.folder / "queue"), create_directory=True)
+        storage = FileStorage(config, Context(id_, {}, self.counters.add))
+        storage.start()
+        try:
+            yield {id_: storage}
+        finally:
+            storage.shutdown()
+
+    def gauge(self, name: str) -> float:
+        """Return a gauge of the queue."""
+        return self.counters.gauges()[f"otelcol_exporter_queue_{name}", (("data_type", "traces"),)]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """Have a folder of the test."""
+    return Stage(tmp_path)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+
+
+def sending(delivered: Delivered, *batches: Batch) -> list[Exception | None]:
+    """Send batches at the same time, each from a thread of its own; return what becomes of each as it is known."""
+    outcomes: list[Exception | None] = []
+
+    def send(one: Batch) -> None:
+        try:
+            delivered.consume(one)
+        except Exception as error:  # noqa: BLE001  # for the test to look at
+            outcomes.append(error)
+        else:
+            outcomes.append(None)
+
+    for one in batches:
+        threading.Thread(target=send, args=[one], daemon=True).start()
+    return outcomes
+
+
+ON_DISK = SendingQueue(storage="file_storage")
+
+
+def test_answer_of_the_destination_is_the_sender_s(stage: Stage) -> None:
+    """Without a storage a sender is answered when the destination has answered, and not before."""
+    release = threading.Event()
+    stage.destination.doing = waiting_for(release)
+
+    with stage.delivering(Config()) as delivered:
+        outcomes = sending(delivered, batch(3))
+        wait_for(lambda: stage.gauge("size") == 1)
+        time.sleep(0.05)
+        assert outcomes == []
+        release.set()
+        wait_for(lambda: outcomes == [None])
+
+    assert stage.gauge("size") == 0
+    assert stage.gauge("capacity") == 1000
+    assert stage.counters.total("otelcol_exporter_sent_spans") == 3
+
+
+def test_what_is_refused_for_now_stays_the_sender_s(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a storage nobody waits longer than senders do; who is told to try again finds nothing left behind."""
+    monkeypatch.setattr("provtel_collector.delivery.delivered.PATIENCE_SECONDS", 0.05)
+    stage.destination.doing = raising(RetryableError("away"))
+
+    with stage.delivering(Config()) as delivered:
+        with pytest.raises(RetryableError, match="no more retries left: away"):
+            delivered.consume(batch(3))
+        stage.destination.doing = lambda _: None
+
+    assert stage.destination.batches == []
+    assert stage.counters.total("otelcol_exporter_send_failed_spans") == 3
+
+
+def test_turn_that_does_not_come(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender whose turn does not come is told to try again, and what it sent is not sent later."""
+    monkeypatch.setattr(memory_queue, "PATIENCE_SECONDS", 0.05)
+    release = threading.Event()
+    stage.destination.doing = waiting_for(release)
+
+    with stage.delivering(Config(SendingQueue(num_consumers=1))) as delivered:
+        sending(delivered, batch(1))
+        wait_for(lambda: stage.gauge("size") == 1)
+        with pytest.raises(RetryableError, match=r"it was not its turn within 0\.05 s"):
+            delivered.consume(batch(2))
+        release.set()
+
+    assert [one.items for one in stage.destination.batches] == [1]
+
+
+def test_destination_that_hangs_holds_few_senders(stage: Stage) -> None:
+    """While a destination hangs most senders are refused at once, so that their threads can serve other exporters."""
+    release = threading.Event()
+    stage.destination.doing = waiting_for(release)
+
+    with stage.delivering(Config()) as delivered:
+        sending(delivered, *[batch()] * 8)
+        wait_for(lambda: stage.gauge("size") == 8)
+        time.sleep(1.1)
+        begun = time.monotonic()
+        with pytest.raises(RetryableError, match="does not answer, and others wait for it already"):
+            delivered.consume(batch(5))
+        assert time.monotonic() - begun < 0.5
+        release.set()
+        wait_for(lambda: stage.gauge("size") == 0)
+        delivered.consume(batch())
+
+    assert stage.counters.total("otelcol_exporter_enqueue_failed_spans") == 5
+
+
+@pytest.mark.parametrize("storage", [None, "file_storage"])
+def test_full_queue_refuses(stage: Stage, storage: str | None) -> None:
+    """Where there is no room a sender is told to try again, at once, and it is counted."""
+    release = threading.Event()
+    stage.destination.doing = waiting_for(release)
+    queue = SendingQueue(storage=storage, queue_size=5, sizer="items", num_consumers=1)
+
+    with stage.delivering(Config(queue)) as delivered:
+        sending(delivered, batch(2))
+        sending(delivered, batch(2))
+        wait_for(lambda: stage.gauge("size") == 4)
+        with pytest.raises(RetryableError, match="sending queue is full"):
+            delivered.consume(batch(2))
+        with pytest.raises(PermanentError, match="element size too large"):
+            delivered.consume(batch(6))
+        release.set()
+        wait_for(lambda: stage.gauge("size") == 0)
+
+    assert stage.counters.total("otelcol_exporter_enqueue_failed_spans") == 8
+    assert stage.counters.total("otelcol_exporter_sent_spans") == 4
+
+
+def test_full_queue_makes_wait_where_that_is_wished(stage: Stage) -> None:
+    """With `block_on_overflow` a sender waits for room."""
+    release = threading.Event()
+    stage.destination.doing = waiting_for(release)
+    queue = SendingQueue(storage="file_storage", queue_size=1, block_on_overflow=True)
+
+    with stage.delivering(Config(queue)) as delivered:
+        delivered.consume(batch(2))
+        outcomes = sending(delivered, batch(3))
+        time.sleep(0.1)
+        assert outcomes == []
+        release.set()
+        wait_for(lambda: outcomes == [None])
+        wait_for(lambda: stage.gauge("size") == 0)
+
+    assert [one.items for one in stage.destination.batches] == [2, 3]
+
+
+@pytest.mark.parametrize("sizer", ["requests", "items", "bytes"])
+def test_what_a_size_counts(stage: Stage, sizer: str) -> None:
+    """The size of a queue counts requests, items or bytes."""
+    release = threading.Event()
+    stage.destination.doing = waiting_for(release)
+    one = batch(3)
+    queue = SendingQueue(sizer=sizer, queue_size=10_000, storage="file_storage")  # type: ignore[arg-type]  # one of them
+
+    with stage.delivering(Config(queue)) as delivered:
+        delivered.consume(one)
+        assert stage.gauge("size") == {"requests": 1, "items": 3, "bytes": len(one.payload)}[sizer]
+        release.set()
+
+
+def test_requests_are_sent_together(stage: Stage) -> None:
+    """Requests that wait become one batch once they are large enough."""
+    queue = SendingQueue(storage="file_storage", batch=QueueBatch(flush_timeout=Duration(30), min_size=6))
+
+    with stage.delivering(Config(queue)) as delivered:
+        for number in range(6):
+            delivered.consume(batch_of(number))
+        wait_for(lambda: len(stage.destination.batches) == 1)
+
+    assert [one.items for one in stage.destination.batches] == [6]
+    assert stage.destination.spans() == [f"{number:016x}" for number in range(6)]
+
+
+def test_small_batch_is_sent_when_its_time_is_over(stage: Stage) -> None:
+    """What does not become large enough is sent after the flush timeout."""
+    queue = SendingQueue(batch=QueueBatch(flush_timeout=Duration(0.1), min_size=100))
+
+    with stage.delivering(Config(queue)) as delivered:
+        begun = time.monotonic()
+        delivered.consume(batch(3))
+        assert 0.09 < time.monotonic() - begun < 5
+
+    assert [one.items for one in stage.destination.batches] == [3]
+
+
+def test_large_requests_are_split(stage: Stage) -> None:
+    """No batch is larger than the largest that is allowed, and whole requests stay whole where they fit."""
+    settings = QueueBatch(flush_timeout=Duration(0.01), min_size=4, max_size=4)
+
+    with stage.delivering(Config(SendingQueue(batch=settings))) as delivered:
+        delivered.consume(batch(10))
+        outcomes = sending(delivered, batch(3), batch(3))
+        wait_for(lambda: len(outcomes) == 2)
+
+    assert [one.items for one in stage.destination.batches] == [4, 4, 2, 3, 3]
+
+
+def test_answer_when_on_the_disk(stage: Stage) -> None:
+    """With a storage a sender is answered while the destination is away, and the data comes there later, in order."""
+    away = threading.Event()
+
+    def refuse(_batch: Batch) -> None:
+        if not away.is_set():
+            raise RetryableError("away")
+
+    stage.destination.doing = refuse
+    with stage.delivering(Config(SendingQueue(storage="file_storage", num_consumers=1))) as delivered:
+        for number in range(20):
+            delivered.consume(batch_of(number))
+        assert stage.gauge("size") == 20
+        away.set()
+        wait_for(lambda: stage.gauge("size") == 0)
+
+    assert stage.destination.spans() == [f"{number:016x}" for number in range(20)]
+    assert stage.counters.total("otelcol_exporter_send_failed_spans") == 0
+
+
+def test_next_run_goes_on(stage: Stage) -> None:
+    """What was not delivered, in the line or under way, is delivered by the next run, in order, and then it is gone."""
+    stage.destination.doing = raising(RetryableError("away"))
+    with stage.delivering(Config(ON_DISK)) as delivered:
+        for number in range(30):
+            delivered.consume(batch_of(number))
+    stage.destination.doing = lambda _: None
+
+    with stage.delivering(Config(SendingQueue(storage="file_storage", num_consumers=1))) as delivered:
+        wait_for(lambda: stage.gauge("size") == 0)
+        delivered.consume(batch_of(30))
+    assert stage.destination.spans() == [f"{number:016x}" for number in range(31)]
+    with stage.delivering(Config(ON_DISK)):
+        assert stage.gauge("size") == 0
+
+
+def test_what_waits_is_sent_before_the_end(stage: Stage) -> None:
+    """A collector that stops sends what waits, as long as the destination takes it."""
+    release = threading.Event()
+    stage.destination.doing = waiting_for(release)
+
+    with stage.delivering(Config(SendingQueue(storage="file_storage", num_consumers=1))) as delivered:
+        for number in range(10):
+            delivered.consume(batch_of(number))
+        threading.Timer(0.1, release.set).start()
+
+    assert len(stage.destination.spans()) == 10
+
+
+def test_stop_is_quick_while_the_destination_is_away(stage: Stage) -> None:
+    """A collector that stops does not wait for a destination that is away."""
+    stage.destination.doing = raising(RetryableError("away"))
+    patient = RetryOnFailure(initial_interval=Duration(60), max_interval=Duration(60))
+
+    with stage.delivering(Config(ON_DISK, patient)) as delivered:
+        for number in range(30):
+            delivered.consume(batch_of(number))
+        begun = time.monotonic()
+
+    assert time.monotonic() - begun < 5
+
+
+def test_little_is_held_in_memory(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits on the disk is read from there when its turn comes."""
+    monkeypatch.setattr(persistent_queue, "_MOST_IN_MEMORY", 200)
+    release = threading.Event()
+    stage.destination.doing = waiting_for(release)
+
+    with stage.delivering(Config(SendingQueue(storage="file_storage", num_consumers=1))) as delivered:
+        for number in range(20):
+            delivered.consume(batch_of(number))
+        release.set()
+        wait_for(lambda: stage.gauge("size") == 0)
+
+    assert stage.destination.spans() == [f"{number:016x}" for number in range(20)]
+
+
+def test_without_a_queue_the_sender_s_thread_sends(stage: Stage) -> None:
+    """A queue that is switched off is none."""
+    threads: list[threading.Thread] = []
+    stage.destination.doing = lambda _: threads.append(threading.current_thread())
+
+    with stage.delivering(Config(SendingQueue(enabled=False), QUICK, Duration(0))) as delivered:
+        delivered.consume(batch(3))
+
+    assert threads == [threading.current_thread()]
+
+
+@pytest.mark.parametrize("storage", ["file_storage", "health_check"])
+def test_storage_that_is_none(stage: Stage, storage: str) -> None:
+    """A queue whose storage does not run, or is something else, is refused with the path."""
+    context = Context("out", {}, stage.counters.add, extensions={"health_check": stage.destination})
+
+    with pytest.raises(ConfigError, match=r"exporters::out::sending_queue::storage: .* storage .*extension"):
+        Delivered(stage.destination, Config(SendingQueue(storage=storage)), context, [Signal.TRACES])
+
+
+def batch_of(number: int) -> Batch:
+    """Return a batch of one span with a certain id."""
+    return Batch(Signal.TRACES, traces(1, number), 1)
