@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from provtel_model.components import Authenticator, Consumer, Signal
 from provtel_model.errors import MalformedError, PermanentError, RetryableError, UnauthenticatedError
-from provtel_model.otlp import check, from_json, wire
+from provtel_model.otlp import check, from_json
+from provtel_model.rpc_status import RpcStatus
 
 from provtel_collector.receivers.otlp.unpacking import PACKINGS, PLAIN, TooLargeError, unpack
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 _MESSAGE_LIMIT: Final = 4096
 # What follows may write metadata to disks and to logs.
 _SECRET: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
-_RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
 
 
 class Code(enum.IntEnum):
@@ -55,12 +55,7 @@ class Verdict:
 
     def status(self) -> bytes:
         """Return it as a serialised ``google.rpc.Status``."""
-        details = b""
-        if self.wait is not None:
-            seconds, rest = divmod(self.wait, 1)
-            delay = wire.sized(1, wire.number(1, int(seconds)) + wire.number(2, round(rest * 1e9)))
-            details = wire.sized(3, wire.text(1, _RETRY_INFO) + wire.sized(2, delay))
-        return wire.number(1, self.code) + wire.text(2, self.text) + details
+        return RpcStatus(self.code, self.text, self.wait).serialised()
 
 
 TAKEN: Final = Verdict(Code.OK)
