@@ -38,7 +38,8 @@ class CompiledModules(BuildHookInterface):  # type: ignore[type-arg]  # hatchlin
             except (BaseError, CCompilerError, OSError) as error:
                 name = source.relative_to(root)
                 self.app.display_warning(f"{name} was not compiled ({error}): the same runs in Python, and slower")
-                remove_modules(source)
+                if version == "editable":
+                    remove_modules(source)
                 continue
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
