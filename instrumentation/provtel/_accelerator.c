@@ -15,9 +15,11 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "crc32.h"
+#include "frame_area.h"
+#include "interned.h"
+#include "msgpack_writer.h"
 
-enum { FRAME_HEADER = 8, LONGEST_HEAD = 64, LONGEST_PLAIN = 4096 };
+enum { LONGEST_HEAD = 64, LONGEST_PLAIN = 4096 };
 enum { KIND_START = 3, KIND_END = 4, STATUS_FINISHED = 0 };
 static const int64_t SPLIT_AGE = 1000000; /* nanoseconds; see telemetry.py */
 
@@ -28,10 +30,10 @@ static struct {
     PyObject *outside, *packb, *getrandbits;
     PyObject *thread_meter, *no_meter;
     PyObject *activity_type, *begin;
-    PyObject *recorder;        /* of this process, or None */
+    PyObject *recorder;           /* of this process, or None */
     PyObject *secrets, *max_text; /* of that recorder: a tuple of bytes, and a number */
-    PyObject *writing, *writer; /* a recorder, and the writer behind it */
-    PyObject *sixty_four, *nothing;
+    PyObject *writing, *writer;   /* a recorder, and the writer behind it */
+    PyObject *sixty_four;
 } the;
 
 static struct { const char *name; PyObject **place; } places[] = {
@@ -40,43 +42,10 @@ static struct { const char *name; PyObject **place; } places[] = {
     {"outside", &the.outside},           {"packb", &the.packb},               {"getrandbits", &the.getrandbits},
     {"thread_meter", &the.thread_meter}, {"no_meter", &the.no_meter},         {"activity_type", &the.activity_type},
     {"begin", &the.begin},               {"recorder", &the.recorder},         {"secrets", &the.secrets},
-    {"max_text", &the.max_text},
-    {"writing", &the.writing},           {"writer", &the.writer},
+    {"max_text", &the.max_text},         {"writing", &the.writing},           {"writer", &the.writer},
 };
 
-/* ---- msgpack, as ormsgpack writes it --------------------------------------------------------------------------- */
-
-static uint8_t *put_big_endian(uint8_t *at, uint8_t type, uint64_t value, int size) {
-    *at++ = type;
-    for (int shift = 8 * (size - 1); shift >= 0; shift -= 8) *at++ = (uint8_t)(value >> shift);
-    return at;
-}
-
-static uint8_t *put_unsigned(uint8_t *at, uint64_t value) {
-    if (value < 0x80) return *at++ = (uint8_t)value, at;
-    if (value <= 0xFF) return put_big_endian(at, 0xCC, value, 1);
-    if (value <= 0xFFFF) return put_big_endian(at, 0xCD, value, 2);
-    return value <= 0xFFFFFFFF ? put_big_endian(at, 0xCE, value, 4) : put_big_endian(at, 0xCF, value, 8);
-}
-
-static uint8_t *put_signed(uint8_t *at, int64_t value) {
-    if (value >= 0) return put_unsigned(at, (uint64_t)value);
-    if (value >= -32) return *at++ = (uint8_t)value, at;
-    if (value >= INT8_MIN) return put_big_endian(at, 0xD0, (uint64_t)value, 1);
-    if (value >= INT16_MIN) return put_big_endian(at, 0xD1, (uint64_t)value, 2);
-    return value >= INT32_MIN ? put_big_endian(at, 0xD2, (uint64_t)value, 4) : put_big_endian(at, 0xD3, (uint64_t)value, 8);
-}
-
-static uint8_t *put_float(uint8_t *at, double value) {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return put_big_endian(at, 0xCB, bits, 8);
-}
-
-static uint8_t *put_array(uint8_t *at, size_t count) {
-    if (count < 16) return *at++ = (uint8_t)(0x90 | count), at;
-    return put_big_endian(at, 0xDC, count, 2);
-}
+/* ---- values that are their own AnyValue form ----------------------------------------------------------------- */
 
 /* Say whether a text is kept as it is: short and ASCII, no secret of the environment and no address with a password. */
 static bool plain_text(PyObject *text, Py_ssize_t room) {
@@ -110,176 +79,6 @@ static uint8_t *put_plain(uint8_t *at, const uint8_t *end, PyObject *value) {
     memcpy(at, PyUnicode_1BYTE_DATA(value), length);
     return at + length;
 }
-
-/* ---- Interned, WriterCore, FrameArea: what the way of a call reads of definitions, runs, writers and segments -- */
-
-typedef struct {
-    PyObject_HEAD
-    PyObject *stamp, *meter;
-    long long number, arity;
-    char has_own_run, is_plain, takes_plain, keeps_none, telemetry;
-} Interned;
-
-static PyMemberDef interned_members[] = {
-    {"stamp", T_OBJECT, offsetof(Interned, stamp), 0, NULL},
-    {"meter", T_OBJECT, offsetof(Interned, meter), 0, NULL},
-    {"number", T_LONGLONG, offsetof(Interned, number), 0, NULL},
-    {"arity", T_LONGLONG, offsetof(Interned, arity), 0, NULL},
-    {"has_own_run", T_BOOL, offsetof(Interned, has_own_run), 0, NULL},
-    {"is_plain", T_BOOL, offsetof(Interned, is_plain), 0, NULL},
-    {"takes_plain", T_BOOL, offsetof(Interned, takes_plain), 0, NULL},
-    {"keeps_none", T_BOOL, offsetof(Interned, keeps_none), 0, NULL},
-    {"telemetry", T_BOOL, offsetof(Interned, telemetry), 0, NULL},
-    {NULL},
-};
-
-static int interned_traverse(Interned *self, visitproc visit, void *arg) {
-    Py_VISIT(self->stamp);
-    Py_VISIT(self->meter);
-    return 0;
-}
-
-static int interned_clear(Interned *self) {
-    Py_CLEAR(self->stamp);
-    Py_CLEAR(self->meter);
-    return 0;
-}
-
-static void interned_dealloc(Interned *self) {
-    PyObject_GC_UnTrack(self);
-    interned_clear(self);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-static PyTypeObject InternedType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "provtel._accelerator.Interned",
-    .tp_doc = "Facts that a segment holds once.",
-    .tp_basicsize = sizeof(Interned),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .tp_new = PyType_GenericNew,
-    .tp_traverse = (traverseproc)interned_traverse,
-    .tp_clear = (inquiry)interned_clear,
-    .tp_dealloc = (destructor)interned_dealloc,
-    .tp_members = interned_members,
-};
-
-typedef struct {
-    PyObject_HEAD
-    PyObject *open, *segment;
-    long long look_at, appended, ends;
-} WriterCore;
-
-static PyMemberDef writer_members[] = {
-    {"open", T_OBJECT, offsetof(WriterCore, open), 0, NULL},
-    {"_segment", T_OBJECT, offsetof(WriterCore, segment), 0, NULL},
-    {"_look_at", T_LONGLONG, offsetof(WriterCore, look_at), 0, NULL},
-    {"appended", T_LONGLONG, offsetof(WriterCore, appended), 0, NULL},
-    {"ends", T_LONGLONG, offsetof(WriterCore, ends), 0, NULL},
-    {NULL},
-};
-
-static int writer_traverse(WriterCore *self, visitproc visit, void *arg) {
-    Py_VISIT(self->open);
-    Py_VISIT(self->segment);
-    return 0;
-}
-
-static int writer_clear(WriterCore *self) {
-    Py_CLEAR(self->open);
-    Py_CLEAR(self->segment);
-    return 0;
-}
-
-static void writer_dealloc(WriterCore *self) {
-    PyObject_GC_UnTrack(self);
-    writer_clear(self);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-static PyTypeObject WriterCoreType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "provtel._accelerator.WriterCore",
-    .tp_doc = "Where a journal's writer is.",
-    .tp_basicsize = sizeof(WriterCore),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .tp_new = PyType_GenericNew,
-    .tp_traverse = (traverseproc)writer_traverse,
-    .tp_clear = (inquiry)writer_clear,
-    .tp_dealloc = (destructor)writer_dealloc,
-    .tp_members = writer_members,
-};
-
-typedef struct {
-    PyObject_HEAD
-    Py_buffer memory;
-    Py_ssize_t position;
-} FrameArea;
-
-static int frames_init(FrameArea *self, PyObject *args, PyObject *kwargs) {
-    PyObject *memory;
-    Py_ssize_t position;
-    (void)kwargs;
-    if (!PyArg_ParseTuple(args, "On", &memory, &position)) return -1;
-    PyBuffer_Release(&self->memory);
-    if (PyObject_GetBuffer(memory, &self->memory, PyBUF_WRITABLE) < 0) return -1;
-    if (position < 0 || position > self->memory.len) {
-        PyErr_SetString(PyExc_ValueError, "the position is not in the memory");
-        return -1;
-    }
-    self->position = position;
-    return 0;
-}
-
-static void frames_dealloc(FrameArea *self) {
-    PyBuffer_Release(&self->memory);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-/* Append a frame and say whether there was room. Its length, by which readers see it, comes last. */
-static bool append_frame(FrameArea *self, const uint8_t *payload, Py_ssize_t length) {
-    if (length > self->memory.len - self->position - FRAME_HEADER) return false;
-    uint8_t *at = (uint8_t *)self->memory.buf + self->position;
-    uint32_t crc = crc32_of(payload, (size_t)length), size = (uint32_t)length;
-    const uint8_t header[FRAME_HEADER] = {
-        (uint8_t)size, (uint8_t)(size >> 8), (uint8_t)(size >> 16), (uint8_t)(size >> 24),
-        (uint8_t)crc,  (uint8_t)(crc >> 8),  (uint8_t)(crc >> 16),  (uint8_t)(crc >> 24),
-    };
-    memcpy(at + FRAME_HEADER, payload, (size_t)length);
-    memcpy(at + 4, header + 4, 4);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    memcpy(at, header, 4);
-    self->position += FRAME_HEADER + length;
-    return true;
-}
-
-static PyObject *frames_append(FrameArea *self, PyObject *payload) {
-    if (!PyBytes_Check(payload)) return PyErr_Format(PyExc_TypeError, "a payload is bytes");
-    return PyBool_FromLong(append_frame(self, (const uint8_t *)PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload)));
-}
-
-static PyMethodDef frames_methods[] = {
-    {"append", (PyCFunction)frames_append, METH_O, "Append a frame; say whether there was room for it."},
-    {NULL},
-};
-
-static PyMemberDef frames_members[] = {
-    {"_position", T_PYSSIZET, offsetof(FrameArea, position), READONLY, NULL},
-    {NULL},
-};
-
-static PyTypeObject FrameAreaType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "provtel._accelerator.FrameArea",
-    .tp_doc = "Memory that takes frames until it is full.",
-    .tp_basicsize = sizeof(FrameArea),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .tp_new = PyType_GenericNew,
-    .tp_init = (initproc)frames_init,
-    .tp_dealloc = (destructor)frames_dealloc,
-    .tp_methods = frames_methods,
-    .tp_members = frames_members,
-};
 
 /* ---- ActivityCore ---------------------------------------------------------------------------------------------- */
 
