@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model import attributes as names
@@ -51,6 +52,7 @@ def _rows(record: Record, children: Sequence[Record]) -> Iterator[tuple[str, Tex
     yield from _values("code", plain.get("plan"))
     yield from _values("agent", plain.get("agent"))
     yield from _process(record)
+    yield from _origin(record)
     if record.tags:
         yield "tags", Text(cut(", ".join(record.tags), _LONG))
     yield from _values("attributes", plain.get("attributes"))
@@ -114,6 +116,31 @@ def _process(record: Record) -> Iterator[tuple[str, Text]]:
 
 
 _RUNTIME: Final = (names.PROCESS_RUNTIME_NAME, names.PROCESS_RUNTIME_VERSION)
+
+
+def _origin(record: Record) -> Iterator[tuple[str, Text]]:
+    resource: Mapping[str, Any] = record.plain.get("resource", {})
+    if names.VCS_REF_HEAD_REVISION in resource:
+        yield "version", Text(cut(_version(resource), _LONG))
+    command = resource.get(names.PROCESS_COMMAND_ARGS)
+    if isinstance(command, list):
+        yield "command", Text(cut(shlex.join(map(str, command)), _LONG))
+    if names.PROCESS_WORKING_DIRECTORY in resource:
+        yield "in folder", Text(cut(str(resource[names.PROCESS_WORKING_DIRECTORY]), _LONG))
+    settings = resource.get(names.PROVTEL_SETTINGS)
+    if isinstance(settings, dict):
+        yield from _values("settings", settings)
+
+
+def _version(resource: Mapping[str, Any]) -> str:
+    parts = [str(resource[names.VCS_REF_HEAD_REVISION])]
+    if names.VCS_REF_HEAD_NAME in resource:
+        parts.append(f"on {resource[names.VCS_REF_HEAD_NAME]}")
+    if names.VCS_REPOSITORY_URL_FULL in resource:
+        parts.append(f"of {resource[names.VCS_REPOSITORY_URL_FULL]}")
+    if resource.get(names.PROVTEL_VCS_MODIFIED):
+        parts.append("with changes that were not committed")
+    return " ".join(parts)
 
 
 def _links(record: Record) -> Iterator[tuple[str, Text]]:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import os
 import platform
 import pwd
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from provtel_model import attributes as names
 from provtel_model.journal.layout import ProcessFacts
 from provtel_model.journal.liveness import boot_id, host_name, process_started
 
+from provtel import preview, settings
+from provtel.redaction import REDACTED, Redaction
+from provtel.repository import find_repository
+from provtel.uncommitted import is_modified
 from provtel.version import VERSION
 
 if TYPE_CHECKING:
     from provtel_model.anyvalue import AnyValue
 
+_MAX_ARGUMENTS: Final = 50
 _RANK_VARIABLES: Final = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")
 _NETWORK_FILE_SYSTEMS: Final = frozenset(
     {
@@ -61,7 +67,9 @@ def describe(endpoint: str | None) -> ProcessFacts:
 
 
 def _resource(pid: int) -> dict[str, AnyValue]:
-    given = _given_attributes()
+    chosen = settings.current()
+    redaction = Redaction(chosen.redact)
+    given = _given_attributes(redaction)
     known: dict[str, AnyValue] = {
         names.SERVICE_NAME: _service_name(),
         names.HOST_NAME: host_name(),
@@ -74,18 +82,25 @@ def _resource(pid: int) -> dict[str, AnyValue]:
         names.TELEMETRY_SDK_VERSION: VERSION,
         **given,
     }
-    optional = {
+    optional: dict[str, Any] = {
         names.PROCESS_CREATION_TIME: _creation_time(pid),
         names.PROCESS_OWNER: _owner(),
+        names.PROCESS_COMMAND_ARGS: _command(redaction),
+        names.PROCESS_WORKING_DIRECTORY: _working_folder(),
         names.MPI_RANK: _rank(),
+        names.PROVTEL_SETTINGS: settings.in_force(chosen) or None,
+        **_code(),
     }
-    known.update((name, value) for name, value in optional.items() if value is not None)
+    known.update((name, value) for name, value in optional.items() if value is not None and name not in given)
     return known
 
 
-def _given_attributes() -> dict[str, AnyValue]:
+def _given_attributes(redaction: Redaction) -> dict[str, AnyValue]:
     pairs = (pair.partition("=") for pair in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
-    given: dict[str, AnyValue] = {unquote(key.strip()): unquote(value.strip()) for key, mark, value in pairs if mark}
+    said = {unquote(key.strip()): unquote(value.strip()) for key, mark, value in pairs if mark}
+    given: dict[str, AnyValue] = {
+        key: REDACTED if redaction.hides(key) else redaction.text(value) for key, value in said.items()
+    }
     service = os.environ.get("OTEL_SERVICE_NAME")
     return {**given, names.SERVICE_NAME: service} if service else given
 
@@ -110,6 +125,33 @@ def _owner() -> str | None:
     with contextlib.suppress(KeyError):
         return pwd.getpwuid(os.geteuid()).pw_name
     return None
+
+
+def _command(redaction: Redaction) -> list[AnyValue] | None:
+    arguments = [argument.encode("utf-8", "replace").decode() for argument in sys.orig_argv[: _MAX_ARGUMENTS + 1]]
+    kept = [preview.cut(argument) for argument in redaction.arguments(arguments)]
+    return [*kept[:_MAX_ARGUMENTS], *(["…"] if len(kept) > _MAX_ARGUMENTS else [])] or None
+
+
+def _working_folder() -> str | None:
+    with contextlib.suppress(OSError):
+        return str(Path.cwd()).encode("utf-8", "replace").decode()
+    return None
+
+
+@functools.cache
+def _code() -> dict[str, AnyValue]:
+    """Return which version of the code runs; a forked child need not find it out again."""
+    repository = find_repository()
+    if repository is None:
+        return {}
+    branch, revision = repository.head()
+    return {
+        names.VCS_REF_HEAD_REVISION: revision,
+        names.VCS_REF_HEAD_NAME: branch,
+        names.VCS_REPOSITORY_URL_FULL: repository.address(branch),
+        names.PROVTEL_VCS_MODIFIED: is_modified(repository, revision) if revision else None,
+    }
 
 
 def _rank() -> int | None:

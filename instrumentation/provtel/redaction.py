@@ -44,7 +44,10 @@ class Redaction:
         self.plain_names: set[str] = set()
         """Names that were found to hide nothing and to be kept as they are."""
         self.secrets = frozenset(
-            value for name, value in os.environ.items() if len(value) >= _SHORTEST_SECRET and self.hides(name)
+            value
+            for name, value in os.environ.items()
+            # A path is no secret, such as PWD, the shell's working folder, or where a file of credentials lies.
+            if len(value) >= _SHORTEST_SECRET and not value.startswith("/") and self.hides(name)
         )
         """What is hidden wherever it turns up."""
 

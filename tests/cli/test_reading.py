@@ -97,6 +97,26 @@ def test_show(ask: Ask) -> None:
     assert "\x1b" not in answer.out
 
 
+def test_show_what_ran(ask: Ask, filled: Path) -> None:
+    """Which version of the code ran, by which command and settings, is shown as far as it is known."""
+    known = {
+        "vcs.ref.head.revision": "ab" * 20,
+        "vcs.ref.head.name": "main",
+        "vcs.repository.url.full": "https://example.org/a.git",
+        "provtel.vcs.modified": True,
+        "process.command_args": ["python", "my program.py"],
+        "process.working_directory": "/home/me",
+        "provtel.settings": {"max_items": 3},
+    }
+    fill(filled / ".provtel", [activity(0xBEEF, "known", at=(1, 2), trace_id="ef" * 16, resource=known)])
+
+    shown = [" ".join(line.split()) for line in ask("show", span_of(0xBEEF)).out.splitlines()]
+
+    version = f"version {'ab' * 20} on main of https://example.org/a.git with changes that were not committed"
+    for line in (version, "command python 'my program.py'", "in folder /home/me", "settings max_items = 3"):
+        assert line in shown
+
+
 def test_show_a_workflow(ask: Ask) -> None:
     """A workflow is shown with what ran inside it."""
     assert "sum_one finished" in ask("show", id_of(1)).out

@@ -424,6 +424,7 @@ def test_harmless_names(name: str) -> None:
 def test_secret_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords in addresses, and secrets that the environment holds, are hidden wherever they are passed."""
     monkeypatch.setenv("MY_API_KEY", "0123456789abcdef")
+    monkeypatch.setenv("PWD", "/home/me/folder")
     snapshots = Snapshots(Settings())
 
     assert snapshots.of("postgres://me:hunter2@db:5432/x?y=1") == f"postgres://me:{REDACTED}@db:5432/x?y=1"
@@ -436,6 +437,7 @@ def test_secret_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert snapshots.of(["a", "Bearer 0123456789abcdef"]) == ["a", f"Bearer {REDACTED}"]
     assert snapshots.of({"Bearer 0123456789abcdef": 1}) == {f"Bearer {REDACTED}": 1}
     assert snapshots.of("mailto:me@example.org") == "mailto:me@example.org"
+    assert snapshots.of("/home/me/folder/file") == "/home/me/folder/file"
 
 
 def test_limits_are_settings() -> None:

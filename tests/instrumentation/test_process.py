@@ -1,0 +1,109 @@
+"""What records say of their process: the command, the folder, the settings, what the user says of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from provtel.redaction import REDACTED, Redaction
+from provtel_model import attributes as names
+
+from tests.instrumentation.programs import Stage
+
+PROGRAM = "from provtel import task\nwith task('t'): pass\n"
+
+
+def test_command_and_folder(stage: Stage) -> None:
+    """A record has the command that its process was started by, as it was typed, and where."""
+    stage.run(PROGRAM, "--rate=0.1", "ü", "--password", "hunter2", "x" * 1000)
+
+    (record,) = stage.records()
+    *command, long = record.resource[names.PROCESS_COMMAND_ARGS]
+    assert command[0] == sys.executable
+    assert command[-4:] == ["--rate=0.1", "ü", "--password", REDACTED]
+    assert len(long) == 200
+    assert Path(record.resource[names.PROCESS_WORKING_DIRECTORY]) == stage.folder
+
+
+def test_very_long_command(stage: Stage) -> None:
+    """Of a command with very many arguments the first are kept."""
+    stage.run(PROGRAM, *map(str, range(1000)))
+
+    (record,) = stage.records()
+    kept = record.resource[names.PROCESS_COMMAND_ARGS]
+    assert (len(kept), kept[-1]) == (51, "…")
+
+
+def test_argument_that_is_no_text(stage: Stage) -> None:
+    """An argument of bytes that are no UTF-8 harms nothing."""
+    stage.run(PROGRAM, "\udcff")
+
+    (record,) = stage.records()
+    assert record.resource[names.PROCESS_COMMAND_ARGS][-1] == "?"
+
+
+def test_settings_in_force(stage: Stage) -> None:
+    """A record has the settings that are not the defaults."""
+    stage.environment["PROVTEL_MAX_ITEMS"] = "7"
+    stage.run(PROGRAM)
+
+    (record,) = stage.records()
+    assert record.resource[names.PROVTEL_SETTINGS] == {"max_items": 7}
+
+
+def test_attributes_of_the_user(stage: Stage) -> None:
+    """What the user says of the process counts before what is found out, and is searched for secrets too."""
+    stage.environment["OTEL_RESOURCE_ATTRIBUTES"] = (
+        "vcs.ref.head.name=mine,process.owner=somebody,db.password=hunter2,address=ftp://u:hunter2@h/"
+    )
+    stage.run(PROGRAM)
+
+    (record,) = stage.records()
+    assert record.resource["vcs.ref.head.name"] == "mine"
+    assert record.resource["process.owner"] == "somebody"
+    assert record.resource["db.password"] == REDACTED
+    assert "hunter2" not in str(record.plain)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (["--password", "hunter2"], ["--password", REDACTED]),
+        (["--password=hunter2", "x"], [f"--password={REDACTED}", "x"]),
+        (["-password", "hunter2", "x"], ["-password", REDACTED, "x"]),
+        (["--api-key", "--verbose"], ["--api-key", "--verbose"]),
+        (["API_KEY=hunter2", "RATE=1"], [f"API_KEY={REDACTED}", "RATE=1"]),
+        (["--header", "x=1"], ["--header", "x=1"]),
+        (["--max-tokens", "5"], ["--max-tokens", "5"]),
+        (["http://me:hunter2@h/?a=1"], [f"http://me:{REDACTED}@h/?a=1"]),
+        (["http://h/?api_key=hunter2&b=2"], [f"http://h/?api_key={REDACTED}&b=2"]),
+        (["--url=http://h/?token=hunter2"], [f"--url=http://h/?token={REDACTED}"]),
+        ([], []),
+        ([""], [""]),
+    ],
+)
+def test_secrets_in_commands(given: list[str], kept: list[str]) -> None:
+    """What follows a telling name in a command is hidden, behind an equals sign or as the next argument."""
+    assert Redaction().arguments(given) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("postgres://me:hunter2@db:5432/x?y=1", f"postgres://me:{REDACTED}@db:5432/x?y=1"),
+        ("redis://:hunter2@h", f"redis://:{REDACTED}@h"),
+        ("amqp://me:hun@ter2@h/", f"amqp://me:{REDACTED}@h/"),
+        ("amqp://me:hun/ter2@h/", f"amqp://me:{REDACTED}@h/"),
+        ("http://host:8080/users/me@example.org", "http://host:8080/users/me@example.org"),
+        ("see http://a:b@c and http://d:e@f", f"see http://a:{REDACTED}@c and http://d:{REDACTED}@f"),
+        ('{"a": "http://u:p@h", "b": "x@y"}', f'{{"a": "http://u:{REDACTED}@h", "b": "x@y"}}'),
+        ("mailto:me@example.org", "mailto:me@example.org"),
+        ("http://h/?access_token=abc&x=1#f", f"http://h/?access_token={REDACTED}&x=1#f"),
+        ("http://h/?max_tokens=5", "http://h/?max_tokens=5"),
+    ],
+)
+def test_secrets_in_addresses(text: str, kept: str) -> None:
+    """Passwords and telling parameters are hidden in addresses, wherever those are, and nothing else."""
+    assert Redaction().text(text) == kept
+    assert Redaction().binary(text.encode()) == kept.encode()
