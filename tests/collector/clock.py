@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 
 class Clock:
     """Stands in for `time.monotonic` and for the event that a stopping collector sets: to wait moves it on."""
@@ -22,11 +20,3 @@ class Clock:
         self.waits.append(seconds)
         self.now += seconds
         return self.stopped
-
-
-def in_threads(*works: object) -> list[threading.Thread]:
-    """Start some functions at the same time."""
-    threads = [threading.Thread(target=work, daemon=True) for work in works if callable(work)]
-    for thread in threads:
-        thread.start()
-    return threads

@@ -54,14 +54,13 @@ class FileStorage:
         """
         self._find_directory()
         try:
-            self._lock = self._take_lock()
-            if self._config.compaction.cleanup_on_start:
-                self._copy.unlink(missing_ok=True)
-            self._environment = self._open()
-            if self._config.compaction.on_start:
-                self._compact(self._environment)
+            self._begin()
         except OSError as error:
+            self.shutdown()
             raise ConfigError(f"problem accessing configured directory: {self.folder}: {error}", self._path) from error
+        except ConfigError:
+            self.shutdown()
+            raise
 
     def shelf(self, name: str) -> _Shelf:
         """Return the shelf of a name.
@@ -88,6 +87,14 @@ class FileStorage:
     def _copy(self) -> Path:
         folder = self._config.compaction.directory
         return (Path(folder).expanduser() if folder else self.folder) / _COPY
+
+    def _begin(self) -> None:
+        self._lock = self._take_lock()
+        if self._config.compaction.cleanup_on_start:
+            self._copy.unlink(missing_ok=True)
+        self._environment = self._open()
+        if self._config.compaction.on_start:
+            self._compact(self._environment)
 
     def _find_directory(self) -> None:
         try:
