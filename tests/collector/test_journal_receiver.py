@@ -152,7 +152,7 @@ def test_what_is_not_taken_stays(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 
 def test_stop_in_the_middle(tmp_path: Path) -> None:
     """A receiver that stops in the middle of a journal has given on whole batches, and the next one goes on there."""
-    write_journal(tmp_path, goal=tmp_path, ended=3000)
+    write_journal(tmp_path, goal=tmp_path, ended=9000)
     first = Taken()
 
     def slowly(_batch: Batch) -> None:
@@ -163,10 +163,10 @@ def test_stop_in_the_middle(tmp_path: Path) -> None:
         wait_for(lambda: len(first.spans()) > 0)
     second = Taken()
     with receiving(tmp_path, second):
-        wait_for(lambda: len(second.spans()) + len(first.spans()) >= 3000)
+        wait_for(lambda: len(second.spans()) + len(first.spans()) >= 9000)
 
-    assert len(first.spans()) < 3000
-    assert first.spans() + second.spans() == [str(span) for span in range(1, 3001)]
+    assert len(first.spans()) < 9000
+    assert first.spans() + second.spans() == [str(span) for span in range(1, 9001)]
 
 
 def test_broken_journal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -140,7 +140,7 @@ def test_refused_batch_stays(journal: JournalFile) -> None:
         drain_journal(journal.folder, first)
     drain_journal(journal.folder, second)
 
-    assert len(first.records) == 512
+    assert len(first.records) == 299
     assert [span for span, _ in first.spans + second.spans] == list(range(1, 1001))
     assert not journal.folder.exists()
 

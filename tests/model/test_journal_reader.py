@@ -25,8 +25,7 @@ from tests.model.journals import START_TIME, TRACE, JournalFile
 
 
 def _ended(journal: JournalFile) -> list[PlainRecord]:
-    reader = JournalReader(journal.folder, START_OF_JOURNAL, record_of)
-    return [plain for plain, _ in reader.ended(alive=False)]
+    return [record_of(ended) for ended in JournalReader(journal.folder, START_OF_JOURNAL).ended(alive=False)]
 
 
 def test_whole_record(tmp_path: Path) -> None:
@@ -148,11 +147,11 @@ def test_open_activities_by_state(tmp_path: Path) -> None:
     """An open activity has its inputs, and a sign of life that is never before its start."""
     journal = JournalFile(tmp_path / "store")
     journal.start(1, [1, 2])
-    reader = JournalReader(journal.folder, START_OF_JOURNAL, record_of)
+    reader = JournalReader(journal.folder, START_OF_JOURNAL)
     assert list(reader.ended(alive=True)) == []
 
-    (running,) = reader.open(State.RUNNING, 5)
-    (lost,) = reader.open(State.LOST)
+    (running,) = reader.activities.records(State.RUNNING, 5)
+    (lost,) = reader.activities.records(State.LOST)
 
     assert (running["status"], running["last_seen_at"], running["used"]) == (
         "running",

@@ -1,48 +1,769 @@
-/* From the bytes of a journal to the bytes of OTLP spans; `frames.py`, `reader.py` and `spans.py` do the same. */
+/* From the frames of a journal straight to the bytes of OTLP spans: the twin of what `frames.py`, `activities.py` and
+ * `spans.py` do in Python, for the frames that most activities have.
+ *
+ * `take` reads frame after frame from a buffer. It stops at the first that is anything else: torn, incomplete, with
+ * facts of its own, no msgpack, or just rare. It has then changed nothing on that frame's behalf, and Python, which
+ * understands or refuses them all, goes on there. Nothing that is read is trusted: every length is checked against what
+ * is left, every recursion against MAX_DEPTH. The result is the same, byte for byte, whoever built a span.
+ */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
 #include "crc32.h"
 
-/* frame(buffer, offset) -> payload, None where its CRC does not fit, or the number of bytes it needs. */
+enum { FRAME_HEADER = 8, TRACE_ID = 16, MAX_DEPTH = 64, MAX_KEYS = 32, KNOWN = 16 };
+enum { KIND_START = 3, KIND_END = 4, STATUS_FINISHED = 0 };
+/* Types of msgpack, as far as they are looked for by name. */
+enum { NIL = 0xc0, BIN8 = 0xc4, DOUBLE = 0xcb, START_ARRAY = 0x98, END_ARRAY = 0x97 };
+/* Tags of protobuf: field number << 3 | wire type. */
+enum {
+    SPAN_TRACE_ID = 0x0a, SPAN_ID = 0x12, SPAN_PARENT = 0x22, SPAN_START = 0x39, SPAN_END = 0x41, SPAN_ATTRIBUTE = 0x4a,
+    SCOPE_SPAN = 0x12, KEY = 0x0a, VALUE = 0x12, ITEM = 0x0a,
+    STRING = 0x0a, BOOL = 0x10, INT = 0x18, FLOAT = 0x21, ARRAY = 0x2a, KVLIST = 0x32, BYTES = 0x3a
+};
+
+/* What all activities of one definition in one context share: `spans.Shared`, a tuple of these and more. */
+enum { STATIC, USED_KEY, USED_ROLES, GENERATED_KEY, GENERATED_ROLES, CPU_USER, CPU_SYSTEM, SHARED_ITEMS };
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    const uint8_t *at, *end;
+} In;
+
+static size_t
+left(const In *in)
+{
+    return (size_t)(in->end - in->at);
+}
+
+/* A number of 1, 2, 4 or 8 bytes, the most significant first. */
+static bool
+read_big_endian(In *in, int size, uint64_t *value)
+{
+    if (left(in) < (size_t)size) {
+        return false;
+    }
+    uint64_t sum = 0;
+    for (int place = 0; place < size; place++) {
+        sum = sum << 8 | *in->at++;
+    }
+    *value = sum;
+    return true;
+}
+
+static uint32_t
+little_endian_32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+static bool
+read_byte(In *in, uint8_t expected)
+{
+    return left(in) && *in->at++ == expected;
+}
+
+/* An integer of msgpack, as 64 bits of two's complement; `negative` tells -1 from 2**64 - 1. */
+static bool
+read_integer(In *in, uint64_t *value, bool *negative)
+{
+    if (!left(in)) {
+        return false;
+    }
+    uint8_t type = *in->at++;
+    *negative = false;
+    if (type <= 0x7f) {
+        *value = type;
+        return true;
+    }
+    if (type >= 0xe0) {
+        *value = (uint64_t)(int64_t)(int8_t)type;
+        *negative = true;
+        return true;
+    }
+    if (type >= 0xcc && type <= 0xcf) {
+        return read_big_endian(in, 1 << (type - 0xcc), value);
+    }
+    if (type >= 0xd0 && type <= 0xd3) {
+        int size = 1 << (type - 0xd0);
+        if (!read_big_endian(in, size, value)) {
+            return false;
+        }
+        *negative = *value >> (8 * size - 1) & 1;
+        if (*negative && size < 8) {
+            *value |= ~(uint64_t)0 << (8 * size);
+        }
+        return true;
+    }
+    return false;
+}
+
+static bool
+read_unsigned(In *in, uint64_t *value)
+{
+    bool negative;
+    return read_integer(in, value, &negative) && !negative;
+}
+
+static bool
+read_double(In *in, double *value)
+{
+    uint64_t bits;
+    if (!read_byte(in, DOUBLE) || !read_big_endian(in, 8, &bits)) {
+        return false;
+    }
+    memcpy(value, &bits, sizeof bits);
+    return true;
+}
+
+/* The head of something with a length: `fix` is its short form, `long_form` its first long one, `forms` the number of
+ * those; -1 where what comes is something else. The content of texts and bytes is not looked at here. */
+static int64_t
+read_length(In *in, uint8_t fix, uint8_t fix_bits, uint8_t long_form, int forms, int smallest)
+{
+    if (!left(in)) {
+        return -1;
+    }
+    uint8_t type = *in->at;
+    uint64_t length;
+    if (fix && (type & (uint8_t)~fix_bits) == fix) {
+        in->at++;
+        return type & fix_bits;
+    }
+    if (type < long_form || type >= long_form + forms) {
+        return -1;
+    }
+    in->at++;
+    return read_big_endian(in, smallest << (type - long_form), &length) ? (int64_t)length : -1;
+}
+
+static int64_t
+read_array(In *in)
+{
+    return read_length(in, 0x90, 0x0f, 0xdc, 2, 2);
+}
+
+static int64_t
+read_map(In *in)
+{
+    return read_length(in, 0x80, 0x0f, 0xde, 2, 2);
+}
+
+/* As many bytes as a length says. */
+static bool
+read_bytes(In *in, int64_t length, In *bytes)
+{
+    if (length < 0 || left(in) < (uint64_t)length) {
+        return false;
+    }
+    bytes->at = in->at;
+    bytes->end = in->at += length;
+    return true;
+}
+
+static bool
+is_text(In bytes)
+{
+    for (const uint8_t *at = bytes.at; at < bytes.end; at++) {
+        if (*at & 0x80) {
+            PyObject *text = PyUnicode_DecodeUTF8((const char *)bytes.at, (Py_ssize_t)left(&bytes), NULL);
+            if (text == NULL) {
+                PyErr_Clear();
+                return false;
+            }
+            Py_DECREF(text);
+            return true;
+        }
+    }
+    return true;
+}
+
+static bool
+read_text(In *in, In *text)
+{
+    return read_bytes(in, read_length(in, 0xa0, 0x1f, 0xd9, 3, 1), text) && is_text(*text);
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    uint8_t *data;
+    size_t size, room;
+    bool failed; /* no memory: what is written from now on is lost, and `take` raises */
+} Out;
+
+static bool
+reserve(Out *out, size_t more)
+{
+    if (out->room - out->size >= more) {
+        return true;
+    }
+    size_t room = 2 * (out->size + more) + 4096;
+    uint8_t *data = out->failed ? NULL : PyMem_Realloc(out->data, room);
+    if (data == NULL) {
+        out->failed = true;
+        return false;
+    }
+    out->data = data;
+    out->room = room;
+    return true;
+}
+
+static void
+put(Out *out, const void *bytes, size_t size)
+{
+    if (reserve(out, size)) {
+        memcpy(out->data + out->size, bytes, size);
+        out->size += size;
+    }
+}
+
+static void
+put_byte(Out *out, uint8_t byte)
+{
+    put(out, &byte, 1);
+}
+
+static void
+put_object(Out *out, PyObject *bytes)
+{
+    put(out, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+}
+
+static size_t
+varint(uint8_t bytes[10], uint64_t value)
+{
+    size_t size = 0;
+    for (; value > 0x7f; value >>= 7) {
+        bytes[size++] = (uint8_t)(value | 0x80);
+    }
+    bytes[size++] = (uint8_t)value;
+    return size;
+}
+
+static void
+put_varint(Out *out, uint64_t value)
+{
+    uint8_t bytes[10];
+    put(out, bytes, varint(bytes, value));
+}
+
+static void
+put_fixed64(Out *out, uint8_t tag, uint64_t value)
+{
+    uint8_t bytes[9] = {tag};
+    for (int place = 0; place < 8; place++) {
+        bytes[place + 1] = (uint8_t)(value >> (8 * place));
+    }
+    put(out, bytes, sizeof bytes);
+}
+
+static void
+put_double(Out *out, uint8_t tag, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put_fixed64(out, tag, bits);
+}
+
+/* A span id, as OTLP has it: eight bytes, the most significant first. */
+static void
+put_id(Out *out, uint8_t tag, uint64_t id)
+{
+    uint8_t bytes[10] = {tag, 8};
+    for (int place = 0; place < 8; place++) {
+        bytes[place + 2] = (uint8_t)(id >> (56 - 8 * place));
+    }
+    put(out, bytes, sizeof bytes);
+}
+
+static void
+put_sized(Out *out, uint8_t tag, In bytes)
+{
+    put_byte(out, tag);
+    put_varint(out, left(&bytes));
+    put(out, bytes.at, left(&bytes));
+}
+
+/* Begins a nested message; `finish` puts its length before it, which is one byte for most. */
+static size_t
+begin(Out *out, uint8_t tag)
+{
+    uint8_t head[2] = {tag, 0};
+    put(out, head, sizeof head);
+    return out->size;
+}
+
+static void
+finish(Out *out, size_t start)
+{
+    if (out->failed) {
+        return;
+    }
+    uint8_t bytes[10];
+    size_t length = out->size - start, size = varint(bytes, length);
+    if (size > 1) {
+        if (!reserve(out, size - 1)) {
+            return;
+        }
+        memmove(out->data + start + size - 1, out->data + start, length);
+        out->size += size - 1;
+    }
+    memcpy(out->data + start - 1, bytes, size);
+}
+
+/* --- values ------------------------------------------------------------------------------------------------------- */
+
+static bool put_value(Out *out, In *in, int depth);
+
+static bool
+put_items(Out *out, In *in, int64_t count, int depth)
+{
+    size_t array = begin(out, ARRAY);
+    for (; count; count--) {
+        size_t item = begin(out, ITEM);
+        if (!put_value(out, in, depth)) {
+            return false;
+        }
+        finish(out, item);
+    }
+    finish(out, array);
+    return true;
+}
+
+/* A map whose keys are texts, each there once: what Python's dictionary would drop is left to Python. */
+static bool
+put_map(Out *out, In *in, int64_t count, int depth)
+{
+    In keys[MAX_KEYS];
+    if (count > MAX_KEYS) {
+        return false;
+    }
+    size_t map = begin(out, KVLIST);
+    for (int64_t number = 0; number < count; number++) {
+        In *key = &keys[number];
+        if (!read_text(in, key)) {
+            return false;
+        }
+        for (int64_t other = 0; other < number; other++) {
+            if (left(key) == left(&keys[other]) && !memcmp(key->at, keys[other].at, left(key))) {
+                return false;
+            }
+        }
+        size_t pair = begin(out, ITEM);
+        put_sized(out, KEY, *key);
+        size_t value = begin(out, VALUE);
+        if (!put_value(out, in, depth)) {
+            return false;
+        }
+        finish(out, value);
+        finish(out, pair);
+    }
+    finish(out, map);
+    return true;
+}
+
+/* The content of an `AnyValue`; false where the value is for Python. */
+static bool
+put_value(Out *out, In *in, int depth)
+{
+    uint64_t bits;
+    bool negative;
+    double number;
+    In bytes;
+    if (!left(in) || depth > MAX_DEPTH) {
+        return false;
+    }
+    uint8_t type = *in->at;
+    if (type == NIL) {
+        in->at++;
+        return true;
+    }
+    if (type == DOUBLE) {
+        if (!read_double(in, &number)) {
+            return false;
+        }
+        put_double(out, FLOAT, number);
+        return true;
+    }
+    if (type <= 0x7f || (type >= 0xcc && type <= 0xd3) || type >= 0xe0) {
+        if (!read_integer(in, &bits, &negative)) {
+            return false;
+        }
+        put_byte(out, INT);
+        put_varint(out, bits);
+        return true;
+    }
+    if (type == 0xc2 || type == 0xc3) {
+        in->at++;
+        put_byte(out, BOOL);
+        put_byte(out, type == 0xc3);
+        return true;
+    }
+    if ((type & 0xe0) == 0xa0 || (type >= 0xd9 && type <= 0xdb)) {
+        if (!read_text(in, &bytes)) {
+            return false;
+        }
+        put_sized(out, STRING, bytes);
+        return true;
+    }
+    if (type >= BIN8 && type <= 0xc6) {
+        if (!read_bytes(in, read_length(in, 0, 0, BIN8, 3, 1), &bytes)) {
+            return false;
+        }
+        put_sized(out, BYTES, bytes);
+        return true;
+    }
+    int64_t count = read_array(in);
+    if (count >= 0) {
+        return put_items(out, in, count, depth + 1);
+    }
+    count = read_map(in);
+    return count >= 0 && put_map(out, in, count, depth + 1);
+}
+
+/* The values of `used` or `generated` as a span's attribute: a map, or a list in the order of the roles. */
+static bool
+put_roles(Out *out, In *in, PyObject *key, PyObject *roles)
+{
+    if (!left(in)) {
+        return false;
+    }
+    uint8_t type = *in->at;
+    if (type == NIL || type == 0x80 || type == 0x90) {
+        in->at++;
+        return true;
+    }
+    size_t attribute = begin(out, SPAN_ATTRIBUTE);
+    put_object(out, key);
+    size_t value = begin(out, VALUE);
+    int64_t count = read_array(in);
+    if (count < 0) {
+        count = read_map(in);
+        if (count <= 0 || !put_map(out, in, count, 1)) {
+            return false;
+        }
+    }
+    else {
+        if (count == 0 || count > PyTuple_GET_SIZE(roles)) {
+            return false;
+        }
+        size_t map = begin(out, KVLIST);
+        for (int64_t number = 0; number < count; number++) {
+            size_t pair = begin(out, ITEM);
+            put_object(out, PyTuple_GET_ITEM(roles, number));
+            size_t content = begin(out, VALUE);
+            if (!put_value(out, in, 1)) {
+                return false;
+            }
+            finish(out, content);
+            finish(out, pair);
+        }
+        finish(out, map);
+    }
+    finish(out, value);
+    finish(out, attribute);
+    return true;
+}
+
+/* Seconds, to the microsecond: what Python's round(seconds, 6) gives. */
+static bool
+round_cost(double *seconds)
+{
+    double scaled = *seconds * 1e6;
+    if (signbit(*seconds) || !(scaled < 1e12)) {
+        return false;
+    }
+    double whole = (double)(int64_t)(scaled + 0.5);
+    /* The product is not exact: close to a half only the decimal digits tell. */
+    if (fabs(scaled - whole) > 0.499) {
+        return false;
+    }
+    *seconds = whole / 1e6;
+    return true;
+}
+
+static bool
+put_costs(Out *out, In *in, PyObject *shared)
+{
+    double user, system;
+    if (left(in) == 2 && in->at[0] == NIL && in->at[1] == NIL) {
+        in->at += 2;
+        return true;
+    }
+    if (!read_double(in, &user) || !read_double(in, &system) || !round_cost(&user) || !round_cost(&system)) {
+        return false;
+    }
+    put_object(out, PyTuple_GET_ITEM(shared, CPU_USER));
+    put_double(out, FLOAT, user);
+    put_object(out, PyTuple_GET_ITEM(shared, CPU_SYSTEM));
+    put_double(out, FLOAT, system);
+    return true;
+}
+
+/* --- activities --------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint64_t definition, context;
+    PyObject *shared; /* borrowed from the templates, which nobody changes during a call */
+} Known;
+
+typedef struct {
+    Out out;
+    PyObject *open;      /* span id -> (shared, payload of the start), or what Python made of a start */
+    PyObject *templates; /* (definition, context) -> shared */
+    Known known[KNOWN];
+    In start;            /* payload of the last start, while its front is the last that was written */
+    PyObject *shared;    /* and what it shares, or NULL where there is none */
+    uint64_t span;
+    size_t front, content;
+    uint64_t last_time;
+    Py_ssize_t items;
+} Transcoder;
+
+static bool
+is_shared(PyObject *shared)
+{
+    static const int of_bytes[] = {STATIC, USED_KEY, GENERATED_KEY, CPU_USER, CPU_SYSTEM};
+    static const int of_tuples[] = {USED_ROLES, GENERATED_ROLES};
+    bool right = PyTuple_Check(shared) && PyTuple_GET_SIZE(shared) >= SHARED_ITEMS;
+    for (size_t at = 0; right && at < Py_ARRAY_LENGTH(of_bytes); at++) {
+        right = PyBytes_Check(PyTuple_GET_ITEM(shared, of_bytes[at]));
+    }
+    for (size_t at = 0; right && at < Py_ARRAY_LENGTH(of_tuples); at++) {
+        PyObject *roles = PyTuple_GET_ITEM(shared, of_tuples[at]);
+        right = PyTuple_Check(roles);
+        for (Py_ssize_t number = 0; right && number < PyTuple_GET_SIZE(roles); number++) {
+            right = PyBytes_Check(PyTuple_GET_ITEM(roles, number));
+        }
+    }
+    return right;
+}
+
+/* Returns what a definition and a context share, borrowed; NULL where Python has to see them first. */
 static PyObject *
-frame(PyObject *Py_UNUSED(module), PyObject *args)
+find_shared(Transcoder *self, uint64_t definition, uint64_t context)
+{
+    Known *known = &self->known[(definition ^ context << 2) % KNOWN];
+    if (known->shared == NULL || known->definition != definition || known->context != context) {
+        PyObject *key = Py_BuildValue("(KK)", (unsigned long long)definition, (unsigned long long)context);
+        PyObject *shared = key ? PyDict_GetItemWithError(self->templates, key) : NULL;
+        Py_XDECREF(key);
+        if (shared == NULL || !is_shared(shared)) {
+            return NULL;
+        }
+        *known = (Known){definition, context, shared};
+    }
+    return known->shared;
+}
+
+/* Writes the front of a span, all that its start tells; false where it is for Python. */
+static bool
+put_front(Transcoder *self, In in, uint64_t *span, PyObject **shared, uint64_t *started)
+{
+    Out *out = &self->out;
+    uint64_t definition, context, parent = 0;
+    In trace;
+    bool has_parent;
+    if (!read_byte(&in, START_ARRAY) || !read_byte(&in, KIND_START) || !read_unsigned(&in, &definition)
+        || !read_unsigned(&in, &context) || !read_byte(&in, BIN8) || !read_byte(&in, TRACE_ID)
+        || !read_bytes(&in, TRACE_ID, &trace) || !read_unsigned(&in, span) || !left(&in)) {
+        return false;
+    }
+    has_parent = *in.at != NIL;
+    if (has_parent ? !read_unsigned(&in, &parent) : !read_byte(&in, NIL)) {
+        return false;
+    }
+    if (!read_unsigned(&in, started) || *started > INT64_MAX) {
+        return false;
+    }
+    *shared = find_shared(self, definition, context);
+    if (*shared == NULL) {
+        return false;
+    }
+    put_sized(out, SPAN_TRACE_ID, trace);
+    put_id(out, SPAN_ID, *span);
+    if (has_parent) {
+        put_id(out, SPAN_PARENT, parent);
+    }
+    put_object(out, PyTuple_GET_ITEM(*shared, STATIC));
+    put_fixed64(out, SPAN_START, *started);
+    return put_roles(out, &in, PyTuple_GET_ITEM(*shared, USED_KEY), PyTuple_GET_ITEM(*shared, USED_ROLES))
+           && !left(&in);
+}
+
+/* Keeps the last start as open, and takes its front back; only an error of Python's makes it false. */
+static bool
+keep_open(Transcoder *self)
+{
+    if (self->shared == NULL) {
+        return true;
+    }
+    self->out.size = self->front;
+    PyObject *key = PyLong_FromUnsignedLongLong(self->span);
+    PyObject *kept = Py_BuildValue("(Oy#)", self->shared, (const char *)self->start.at, (Py_ssize_t)left(&self->start));
+    bool done = key && kept && PyDict_SetItem(self->open, key, kept) == 0;
+    Py_XDECREF(key);
+    Py_XDECREF(kept);
+    self->shared = NULL;
+    return done;
+}
+
+static bool
+take_start(Transcoder *self, In payload)
+{
+    uint64_t started;
+    if (!keep_open(self)) {
+        return false;
+    }
+    self->front = self->out.size;
+    self->content = begin(&self->out, SCOPE_SPAN);
+    if (!put_front(self, payload, &self->span, &self->shared, &started)) {
+        self->out.size = self->front;
+        self->shared = NULL;
+        return false;
+    }
+    self->start = payload;
+    if (started > self->last_time) {
+        self->last_time = started;
+    }
+    return true;
+}
+
+/* Writes the front of an open activity, whose start came before others; false where it is none that we kept. */
+static bool
+put_kept_front(Transcoder *self, PyObject *key)
+{
+    uint64_t span, started;
+    PyObject *again;
+    PyObject *kept = PyDict_GetItemWithError(self->open, key);
+    if (kept == NULL || !PyTuple_CheckExact(kept) || PyTuple_GET_SIZE(kept) != 2) {
+        return false;
+    }
+    PyObject *bytes = PyTuple_GET_ITEM(kept, 1);
+    const uint8_t *start = (const uint8_t *)PyBytes_AS_STRING(bytes);
+    In payload = {start, start + PyBytes_GET_SIZE(bytes)};
+    self->shared = PyTuple_GET_ITEM(kept, 0);
+    self->front = self->out.size;
+    self->content = begin(&self->out, SCOPE_SPAN);
+    return put_front(self, payload, &span, &again, &started) && again == self->shared;
+}
+
+static bool
+take_end(Transcoder *self, In in, bool give)
+{
+    uint64_t span, ended;
+    if (!read_byte(&in, END_ARRAY) || !read_byte(&in, KIND_END) || !read_unsigned(&in, &span)
+        || !read_unsigned(&in, &ended) || ended > INT64_MAX || !read_byte(&in, STATUS_FINISHED)) {
+        return false;
+    }
+    bool at_hand = self->shared != NULL && self->span == span;
+    PyObject *key = NULL;
+    if (!at_hand || PyDict_Size(self->open)) {
+        key = PyLong_FromUnsignedLongLong(span);
+        if (key == NULL || (!at_hand && !keep_open(self))) {
+            goto not_taken;
+        }
+        if (!at_hand && !put_kept_front(self, key)) {
+            goto not_taken;
+        }
+    }
+    PyObject *shared = self->shared;
+    put_fixed64(&self->out, SPAN_END, ended);
+    if (!put_roles(&self->out, &in, PyTuple_GET_ITEM(shared, GENERATED_KEY), PyTuple_GET_ITEM(shared, GENERATED_ROLES))
+        || !put_costs(&self->out, &in, shared) || left(&in)) {
+        goto not_taken;
+    }
+    /* An older start of this id is replaced by the one at hand, and both are over. */
+    if (key && PyDict_Contains(self->open, key) == 1 && PyDict_DelItem(self->open, key) < 0) {
+        goto not_taken;
+    }
+    finish(&self->out, self->content);
+    if (give) {
+        self->items++;
+    }
+    else {
+        self->out.size = self->front;
+    }
+    self->shared = NULL;
+    if (ended > self->last_time) {
+        self->last_time = ended;
+    }
+    Py_XDECREF(key);
+    return true;
+not_taken:
+    if (!at_hand && self->shared != NULL) {
+        self->out.size = self->front;
+        self->shared = NULL;
+    }
+    Py_XDECREF(key);
+    return false;
+}
+
+/* Takes frames from `at` on; returns where the first is that it does not take. */
+static Py_ssize_t
+take_frames(Transcoder *self, const uint8_t *data, Py_ssize_t size, Py_ssize_t at, Py_ssize_t given)
+{
+    while (size - at > FRAME_HEADER) {
+        uint32_t length = little_endian_32(data + at), crc = little_endian_32(data + at + 4);
+        Py_ssize_t next = at + FRAME_HEADER + (Py_ssize_t)length;
+        if (length < 2 || length > (size_t)(size - at - FRAME_HEADER)) {
+            break;
+        }
+        In payload = {data + at + FRAME_HEADER, data + next};
+        if (crc32_of(payload.at, length) != crc) {
+            break;
+        }
+        if (!(payload.at[1] == KIND_END ? take_end(self, payload, next > given) : take_start(self, payload))) {
+            break;
+        }
+        at = next;
+    }
+    return at;
+}
+
+PyDoc_STRVAR(take_doc,
+"take(buffer, at, given, open, templates)\n--\n\n"
+"Take the usual frames at the start of what is at `at` in a buffer, up to the first that is for Python.\n\n"
+"Ends before `given` end what is open and are not given. `open` is changed. Returns where it stopped, how many spans\n"
+"it wrote, the latest time that it saw, and the spans as the field of a ``ScopeSpans``.");
+
+static PyObject *
+take(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_buffer view;
-    Py_ssize_t offset;
-    if (!PyArg_ParseTuple(args, "y*n", &view, &offset)) {
+    Py_ssize_t at, given;
+    Transcoder self = {0};
+    if (!PyArg_ParseTuple(args, "y*nnO!O!:take", &view, &at, &given, &PyDict_Type, &self.open, &PyDict_Type,
+                          &self.templates)) {
         return NULL;
     }
     PyObject *result = NULL;
-    const unsigned char *data = (const unsigned char *)view.buf + offset;
-    Py_ssize_t room = view.len - offset;
-    if (offset < 0 || room < 0) {
-        PyErr_SetString(PyExc_ValueError, "the offset is outside of the buffer");
-        goto done;
-    }
-    if (room < 8) {
-        result = PyLong_FromLong(8);
-        goto done;
-    }
-    uint32_t length = (uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24;
-    uint32_t crc = (uint32_t)data[4] | (uint32_t)data[5] << 8 | (uint32_t)data[6] << 16 | (uint32_t)data[7] << 24;
-    if ((size_t)room - 8 < length) {
-        result = PyLong_FromUnsignedLong(8 + (unsigned long)length);
-    }
-    else if (crc32_of(data + 8, length) != crc) {
-        result = Py_NewRef(Py_None);
+    if (at < 0 || at > view.len) {
+        PyErr_SetString(PyExc_ValueError, "the place is outside of the buffer");
     }
     else {
-        result = PyBytes_FromStringAndSize((const char *)data + 8, length);
+        at = take_frames(&self, view.buf, view.len, at, given);
+        if (keep_open(&self) && !PyErr_Occurred()) {
+            result = self.out.failed ? PyErr_NoMemory()
+                                     : Py_BuildValue("(nnKy#)", at, self.items, (unsigned long long)self.last_time,
+                                                     self.out.data ? (const char *)self.out.data : "",
+                                                     (Py_ssize_t)self.out.size);
+        }
     }
-done:
+    PyMem_Free(self.out.data);
     PyBuffer_Release(&view);
     return result;
 }
 
 static PyMethodDef methods[] = {
-    {"frame", frame, METH_VARARGS, "Return the payload of a frame in a buffer."},
+    {"take", take, METH_VARARGS, take_doc},
     {NULL, NULL, 0, NULL},
 };
 

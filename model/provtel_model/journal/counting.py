@@ -46,12 +46,12 @@ def contents(journal: Path) -> Contents:
     """
     process = read_process(journal)
     alive, cursor = not is_dead(journal), read_cursor(journal)
-    reader = JournalReader(journal, START_OF_JOURNAL, lambda _ended: None)
+    reader = JournalReader(journal, START_OF_JOURNAL)
     ended = waiting = 0
     for _ in reader.ended(alive=alive):
         ended += 1
         waiting += reader.position > cursor
-    still_open = sum(1 for _ in reader.open(State.RUNNING))
+    still_open = sum(1 for _ in reader.activities.records(State.RUNNING))
     dropped, because = _read_dropped(journal)
     return Contents(process.pid, process.host, ended, still_open, waiting + still_open, dropped, because)
 

@@ -7,9 +7,10 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from provtel_model.errors import MalformedError
+from provtel_model.journal.activities import NOT_UNDERSTOOD
 from provtel_model.journal.layout import (
     CURSOR_FILE,
     DRAIN_LOCK_FILE,
@@ -24,14 +25,12 @@ from provtel_model.journal.reader import JournalReader, read_process, segments
 from provtel_model.record import PlainRecord, State, record_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from provtel_model.components import Batch
+    from provtel_model.journal.spans import Spans
 
     Sink = Callable[[Batch], None]
-
-_CHUNK_RECORDS: Final = 512
-_CHUNK_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class JournalDrainer:
     def __init__(self, journal: Path) -> None:
         """Begin at the journal's cursor."""
         self.journal = journal
-        self._reader: JournalReader[bytes] | None = None
+        self._reading: tuple[JournalReader, Spans] | None = None
         self._announced: dict[str, int] = {}
 
     def drain(self, sink: Sink, *, remove: bool = True, heartbeat: float = 0.0, exiting: bool = False) -> DrainOutcome:
@@ -148,36 +147,42 @@ class JournalDrainer:
             return DrainOutcome(0, finished=True)
         # Judged before anything is read: a writer found dead has written its last frame.
         life = liveness(self.journal, read_process(self.journal))
-        reader, self._reader = self._reader or self._new_reader(), None
-        records = self._give_ended(reader, sink, alive=life is not Liveness.DEAD, remove=remove)
+        (reader, spans), self._reading = self._reading or self._begin_to_read(), None
+        records = self._give_ended(reader, spans, sink, alive=life is not Liveness.DEAD, remove=remove)
         # Kept only now: what a sink refused has to be read again.
-        self._reader = reader
+        self._reading = reader, spans
         status, seen_at = _state_of_open(life, exiting=exiting)
-        records += self._give_open(reader.open(status, seen_at), sink, heartbeat if status is State.RUNNING else 0.0)
+        still_open = reader.activities.records(status, seen_at)
+        records += self._give_open(still_open, sink, heartbeat if status is State.RUNNING else 0.0)
         if life is Liveness.DEAD and remove:
             _remove_folder(self.journal)
         return DrainOutcome(records, finished=life is Liveness.DEAD)
 
-    def _new_reader(self) -> JournalReader[bytes]:
+    def _begin_to_read(self) -> tuple[JournalReader, Spans]:
         # The codec loads protobuf, which a process that only writes its journal never needs.
-        from provtel_model.journal.spans import SpanBuilder
+        from provtel_model.journal.spans import Spans
 
-        return JournalReader(self.journal, read_cursor(self.journal), SpanBuilder())
+        reader = JournalReader(self.journal, read_cursor(self.journal))
+        return reader, Spans(reader.activities)
 
-    def _give_ended(self, reader: JournalReader[bytes], sink: Sink, *, alive: bool, remove: bool) -> int:
-        from provtel_model.otlp.encode import traces
-
+    def _give_ended(self, reader: JournalReader, spans: Spans, sink: Sink, *, alive: bool, remove: bool) -> int:
         records = 0
-        for chunk in _chunks(reader.ended(alive=alive)):
-            sink(traces(reader.resource, reader.scope, chunk))
-            records += len(chunk)
-            _write_cursor(self.journal, reader.position)
-            if remove:
-                _remove_segments(self.journal, before=reader.position.segment)
-        _write_cursor(self.journal, reader.position)
-        if remove:
-            _remove_segments(self.journal, before=reader.position.segment)
+        for portion in reader.portions(alive=alive, usual=spans.usual):
+            for ended in portion:
+                spans.add(ended)
+            if spans.items:
+                records += spans.items
+                for batch in spans.batches():
+                    sink(batch)
+                self._keep_position(reader.position, remove=remove)
+        self._keep_position(reader.position, remove=remove)
         return records
+
+    def _keep_position(self, position: Cursor, *, remove: bool) -> None:
+        """Write down that all before a position was taken, and remove the segments that are done with."""
+        _write_cursor(self.journal, position)
+        if remove:
+            _remove_segments(self.journal, before=position.segment)
 
     def _give_open(self, records: Iterable[PlainRecord], sink: Sink, heartbeat: float) -> int:
         now = time.monotonic_ns()
@@ -204,24 +209,24 @@ def _state_of_open(life: Liveness, *, exiting: bool) -> tuple[State, int | None]
     return (State.LOST if life is Liveness.DEAD else State.RUNNING), None
 
 
-def _chunks(spans: Iterator[tuple[bytes, int]]) -> Iterator[list[bytes]]:
-    chunk: list[bytes] = []
-    nbytes = 0
-    for span, size in spans:
-        chunk.append(span)
-        nbytes += size
-        if len(chunk) >= _CHUNK_RECORDS or nbytes >= _CHUNK_BYTES:
-            yield chunk
-            chunk, nbytes = [], 0
-    if chunk:
-        yield chunk
-
-
 def _give(records: list[PlainRecord], sink: Sink) -> None:
     from provtel_model.otlp import encode
 
-    for batch in encode(records):
+    try:
+        batches = list(encode(records))
+    except NOT_UNDERSTOOD:
+        batches = list(encode(filter(_is_understood, records)))
+    for batch in batches:
         sink(batch)
+
+
+def _is_understood(plain: PlainRecord) -> bool:
+    from provtel_model.otlp import encode
+
+    try:
+        return bool(list(encode([plain])))
+    except NOT_UNDERSTOOD:
+        return False
 
 
 def read_cursor(journal: Path) -> Cursor:

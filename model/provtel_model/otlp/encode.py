@@ -68,7 +68,8 @@ class _Request:
     def batch(self) -> Batch:
         contents: dict[bytes, Any] = {canonical: content for content, canonical in self._headers.values()}
         groups = (
-            _group(contents[resource], contents[scope], items) for (resource, scope), items in self._groups.items()
+            _group(contents[resource], contents[scope], wire.join(2, items))
+            for (resource, scope), items in self._groups.items()
         )
         return Batch(self._signal, wire.join(1, groups), self._items)
 
@@ -77,15 +78,15 @@ _NOTHING: Final[dict[str, AnyValue]] = {}
 _NO_SCOPE: Final[PlainScope] = {}
 
 
-def traces(resource: dict[str, AnyValue], scope: PlainScope, spans: list[bytes]) -> Batch:
-    """Return a request of spans that are encoded already and have resource and scope in common."""
-    return Batch(Signal.TRACES, wire.sized(1, _group(resource, scope, spans)), len(spans))
+def traces(resource: dict[str, AnyValue], scope: PlainScope, spans: bytes, items: int) -> Batch:
+    """Return a request of spans that have resource and scope in common; their repeated field is encoded already."""
+    return Batch(Signal.TRACES, wire.sized(1, _group(resource, scope, spans)), items)
 
 
-def _group(resource: dict[str, AnyValue], scope: PlainScope, items: list[bytes]) -> bytes:
+def _group(resource: dict[str, AnyValue], scope: PlainScope, items: bytes) -> bytes:
     header = wire.text(1, scope.get("name", "")) + wire.text(2, scope.get("version", ""))
     header += wire.key_values(3, scope.get("attributes", {}))
-    scoped = wire.sized(1, header) + wire.join(2, items) + wire.text(3, scope.get("schema_url", ""))
+    scoped = wire.sized(1, header) + items + wire.text(3, scope.get("schema_url", ""))
     return wire.sized(1, wire.key_values(1, resource)) + wire.sized(2, scoped)
 
 

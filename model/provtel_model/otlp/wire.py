@@ -85,8 +85,13 @@ def _key(key: str) -> bytes:
 
 def key_value(key: str, value: AnyValue) -> bytes:
     """Return the content of a ``KeyValue``."""
+    return keyed(_key(key), value)
+
+
+def keyed(key: bytes, value: AnyValue) -> bytes:
+    """Return the content of a ``KeyValue`` whose key is encoded already."""
     content = _any_value(value)
-    return _key(key) + b"\x12" + varint(len(content)) + content
+    return key + b"\x12" + varint(len(content)) + content
 
 
 def _any_value(value: AnyValue) -> bytes:

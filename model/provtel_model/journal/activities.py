@@ -1,0 +1,132 @@
+"""What the frames read so far have said: who writes, what was defined, which activities are open."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import ormsgpack
+
+from provtel_model.errors import MalformedError
+from provtel_model.journal.layout import Kind, ProcessFacts
+from provtel_model.journal.records import DefinitionFacts, Ended, Started, open_record_of, origin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from provtel_model.record import PlainRecord, State
+
+_START: Final = Kind.START.value
+_END: Final = Kind.END.value
+NOT_UNDERSTOOD: Final = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    struct.error,
+    MalformedError,
+)
+"""What a payload raises whose CRC fits and which still makes no sense: a later version wrote it; it is left out."""
+
+
+class Shared(NamedTuple):
+    """What all activities of one definition in one context have in common, encoded; compiled code reads it by place."""
+
+    static: bytes
+    used_key: bytes
+    used_roles: tuple[bytes, ...]
+    generated_key: bytes
+    generated_roles: tuple[bytes, ...]
+    cpu_user: bytes
+    cpu_system: bytes
+    definition: DefinitionFacts
+    context: dict[str, Any]
+
+
+class Activities:
+    """Takes the frames of one journal, in their order."""
+
+    def __init__(self) -> None:
+        """Begin before the first frame."""
+        self.origin: dict[str, Any] = {}
+        self.open: dict[int, Started | tuple[Shared, bytes]] = {}
+        """By span id; of what compiled code took, the payload of its start with what it shares."""
+        self.last_time = 0
+        """The latest time that a frame told."""
+        self.redefined = False
+        """Whether a number was given to something else, which no writer of ours does."""
+        self._definitions: dict[int, DefinitionFacts] = {}
+        self._contexts: dict[int, dict[str, Any]] = {}
+
+    def take(self, payload: bytes) -> Ended | None:
+        """Take a frame; return the activity that it ends, if it does.
+
+        Raises:
+            Exception: One of `NOT_UNDERSTOOD`.
+        """
+        kind, *items = ormsgpack.unpackb(payload)
+        if kind == _END:
+            start = self.open.pop(items[0], None)
+            self.last_time = max(self.last_time, _checked_time(items[1]))
+            return None if start is None else Ended(_unfolded(start), items, self.origin)
+        if kind == _START:
+            _check_start(*items)
+            self.open[items[3]] = Started(self._definitions[items[0]], self._contexts[items[1]], items)
+            self.last_time = max(self.last_time, items[5])
+        else:
+            self._take_facts(kind, items, payload)
+        return None
+
+    def records(self, status: State, seen_at: int | None = None) -> Iterator[PlainRecord]:
+        """Yield those that have started and not ended, in the order of their starts.
+
+        Args:
+            status: Running or lost.
+            seen_at: When the process was last seen alive; without it, the time of its last frame.
+        """
+        seen = self.last_time if seen_at is None else seen_at
+        for start in self.open.values():
+            yield open_record_of(_unfolded(start), self.origin, status, seen)
+
+    def _take_facts(self, kind: int, items: list[Any], payload: bytes) -> None:
+        if kind == Kind.PROCESS:
+            self.origin = origin_of(ProcessFacts.from_payload(payload))
+        elif kind == Kind.DEFINITION:
+            definition = DefinitionFacts(*items)
+            self._define(self._definitions, definition.number, definition)
+        elif kind == Kind.CONTEXT:
+            self._define(self._contexts, items[0], items[1])
+
+    def _define(self, known: dict[int, Any], number: int, facts: Any) -> None:
+        # Each segment repeats what it refers to; the same object says that it is still the same.
+        if number not in known:
+            known[number] = facts
+        elif known[number] != facts:
+            known[number] = facts
+            self.redefined = True
+
+
+def _checked_time(time: Any) -> int:
+    if type(time) is not int:
+        raise TypeError
+    return time
+
+
+def _check_start(  # the items of a frame
+    _definition: int, _context: int, trace: bytes, span: int, parent: int | None, started_at: int, used: Any, *_: Any
+) -> None:
+    """Raise TypeError where a start could not be told while it is open."""
+    right = type(trace) is bytes and type(span) is int and span >= 0 <= _checked_time(started_at)
+    if not (right and (parent is None or (type(parent) is int and parent >= 0))):
+        raise TypeError
+    if used is not None and type(used) is not list and type(used) is not dict:
+        raise TypeError
+
+
+def _unfolded(start: Started | tuple[Shared, bytes]) -> Started:
+    if isinstance(start, Started):
+        return start
+    shared, payload = start
+    return Started(shared.definition, shared.context, ormsgpack.unpackb(payload)[1:])
