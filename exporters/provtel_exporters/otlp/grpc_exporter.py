@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from provtel_model.components import Signal
-from provtel_model.errors import PermanentError, RetryableError
+from provtel_model.errors import MalformedError, PermanentError, RetryableError
+from provtel_model.unpacking import PACKINGS, TooLargeError, unpack
 
 from provtel_exporters.otlp import answers
 from provtel_exporters.otlp.credentials import Headers
@@ -29,6 +30,7 @@ _PATHS: Final = {
 }
 _PREFIX: Final = 5
 _MESSAGE_LIMIT: Final = 500
+_ANSWER_LIMIT: Final = 2**20
 
 
 class Code(enum.IntEnum):
@@ -125,7 +127,7 @@ class OtlpGrpcExporter:
             "content-type": "application/grpc",
             "te": "trailers",
             "user-agent": "provtel",
-            "grpc-accept-encoding": "identity",
+            "grpc-accept-encoding": "identity,gzip,zstd,snappy",
         }
         if self._config.timeout:
             headers["grpc-timeout"] = f"{min(99_999_999, round(self._config.timeout * 1000))}m"
@@ -136,7 +138,7 @@ class OtlpGrpcExporter:
     def _judge(self, batch: Batch, answer: GrpcAnswer, where: str) -> None:
         code = _code(answer)
         if code is Code.OK:
-            answers.note_partial_success(batch, bytes(answer.data[_PREFIX:]), self._context)
+            answers.note_partial_success(batch, _message(answer), self._context)
             return
         text = unquote(answer.headers.get("grpc-message", ""))[:_MESSAGE_LIMIT]
         message = f"{where} answered {code.name}{f': {text}' if text else ''}"
@@ -144,6 +146,18 @@ class OtlpGrpcExporter:
         if code in _RETRYABLE or (code is Code.RESOURCE_EXHAUSTED and wait is not None):
             raise RetryableError(message, wait)
         raise PermanentError(message)
+
+
+def _message(answer: GrpcAnswer) -> bytes:
+    """Return the message of an answer; servers pack theirs as the request was, whatever we accept."""
+    content = bytes(answer.data[_PREFIX:])
+    packing = answer.headers.get("grpc-encoding", "")
+    if not answer.data or not answer.data[0]:
+        return content
+    try:
+        return unpack(content, packing, _ANSWER_LIMIT) if packing in PACKINGS else content
+    except (MalformedError, TooLargeError) as error:
+        raise PermanentError(f"the server's answer cannot be read: {error}") from None
 
 
 def _code(answer: GrpcAnswer) -> Code:

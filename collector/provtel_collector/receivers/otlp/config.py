@@ -9,12 +9,12 @@ from typing import Final
 from provtel_model.components import Signal
 from provtel_model.settings import Duration
 from provtel_model.tls import ServerTls
+from provtel_model.unpacking import PACKINGS
 
 from provtel_collector.http.http1 import Patience
 from provtel_collector.http.http2 import Keeping
 from provtel_collector.http.listening import Transport, check_endpoint
 from provtel_collector.receivers.otlp.cross_origin import CorsConfig
-from provtel_collector.receivers.otlp.unpacking import PACKINGS
 
 _MIB: Final = 2**20
 _DEFAULT_SIZE: Final = 20 * _MIB

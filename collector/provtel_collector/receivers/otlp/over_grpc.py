@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from provtel_model.components import Signal
 from provtel_model.http2 import literal_headers
+from provtel_model.unpacking import PLAIN
 
 from provtel_collector.http.http2 import Response
-from provtel_collector.receivers.otlp.unpacking import PLAIN
 from provtel_collector.receivers.otlp.verdicts import (
     ALL_PACKINGS,
     TAKEN,

@@ -10,8 +10,7 @@ from provtel_model.components import Authenticator, Consumer, Signal
 from provtel_model.errors import MalformedError, PermanentError, RetryableError, UnauthenticatedError
 from provtel_model.otlp import check, from_json
 from provtel_model.rpc_status import RpcStatus
-
-from provtel_collector.receivers.otlp.unpacking import PACKINGS, PLAIN, TooLargeError, unpack
+from provtel_model.unpacking import PACKINGS, PLAIN, TooLargeError, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from provtel_collector.receivers.otlp.unpacking import TooLargeError, unpack
 from provtel_model.errors import MalformedError
+from provtel_model.unpacking import TooLargeError, unpack
 
 
 @given(st.binary(max_size=2000), st.sampled_from(["gzip", "zlib", "deflate"]))
