@@ -36,7 +36,7 @@ def process(
             _wait(lambda: _healthy(process, health, folder), START_SECONDS, "a healthy otelcol")
             for signal, payloads in requests.items():
                 for payload in payloads:
-                    _post(otlp, signal, payload)
+                    post(otlp, signal, payload)
         finally:
             process.terminate()
             process.wait(STOP_SECONDS)
@@ -64,7 +64,8 @@ def _document(folder: Path, cases: Mapping[str, tuple[str, Processor]], otlp: in
     }
 
 
-def _post(port: int, signal: str, payload: bytes) -> None:
+def post(port: int, signal: str, payload: bytes) -> None:
+    """Send one request to a collector on this host."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
     connection.request("POST", f"/v1/{signal}", payload, {"content-type": "application/x-protobuf"})
     assert connection.getresponse().status == http.HTTPStatus.OK
