@@ -119,10 +119,11 @@ def _unknown_keys(kind: type[Any], errors: Sequence[Any], path: Path) -> list[Pr
     for error in errors:
         if error["type"] == "unexpected_keyword_argument":
             unknown.setdefault(error["loc"][:-1], []).append(error["loc"][-1])
-    return [
-        Problem(f"has invalid keys: {', '.join(sorted(keys))}{_meant(kind, place, keys)}", (*path, *place))
-        for place, keys in unknown.items()
-    ]
+    problems = []
+    for place, keys in unknown.items():
+        message = f"has invalid keys: {', '.join(sorted(keys))}{_meant(kind, place, keys)}"
+        problems.append(Problem(message, (*path, *place), at=(*path, *place, keys[0])))
+    return problems
 
 
 def _meant(kind: Any, place: Path, keys: Sequence[str]) -> str:

@@ -73,7 +73,7 @@ def load(
     configuration = loading.configuration(check_references=check_references)
     if loading.problems:
         raise InvalidConfigurationError(
-            replace(problem, place=problem.place or document.place(problem.path)) for problem in loading.problems
+            replace(problem, place=problem.place or document.place(problem.at or problem.path)) for problem in loading.problems
         )
     return configuration
 

@@ -46,11 +46,13 @@ class Problem:
         message: What, and what to do.
         path: Where inside the document.
         place: Where in a file, as far as known.
+        at: The path of what stands at that place, where it is another one.
     """
 
     message: str
     path: Path = ()
     place: Place | None = None
+    at: Path = ()
 
     def __str__(self) -> str:
         return ": ".join(part for part in (str(self.place or ""), spell(self.path), self.message) if part)

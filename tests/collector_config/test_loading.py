@@ -199,7 +199,7 @@ def test_every_problem_is_told_at_once() -> None:
 
     http = "receivers::otlp::protocols::http"
     assert refusal(first, second) == [
-        f"a.yaml:4: {http}: has invalid keys: foo (valid keys: [endpoint max_size ratio secure])",
+        f"a.yaml:6: {http}: has invalid keys: foo (valid keys: [endpoint max_size ratio secure])",
         f"a.yaml:5: {http}::max_size: expected type 'integer', got unconvertible type 'string'",
         'a.yaml:9: exporters: unknown type: "deb" for id: "deb" (valid values: [debug store])',
         'b.yaml:2: exporters::store::mode: expected "fast" or "safe", got "loud"',

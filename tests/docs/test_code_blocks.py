@@ -2,11 +2,12 @@
 
 Each page gets an empty folder, in which its blocks are run from the first to the last, as a reader would:
 
-- a ``python`` block is run as a script; one with a file name behind ``python`` is saved under it, for later blocks;
+- a ``python`` block is run as a script; one with a file name behind ``python`` is saved under it, for later blocks, and
+  so is a ``toml`` or ``yaml`` block with a file name;
 - a ``console`` block is typed, each line that begins with ``$``; the lines below are what it prints, whatever its ids
   and times are, and ``...`` stands for anything. A command whose output is not shown must only succeed.
 
-Blocks of other languages, ``sh`` and ``yaml`` among them, are for reading.
+Other blocks are for reading.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import pytest
 from tests.house.project import ROOT
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-BLOCK = re.compile(r"^```(python|console)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?:(python|console)|(?:toml|yaml)(?= ))(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TESTED_OVER_A_STORE = {ROOT / "docs" / "how-to" / "ask-questions.md"}  # by tests/cli/test_pages.py
 CHANGING = {
     r"\b[0-9a-f]{8}\b|\b[0-9a-f]{32}-[0-9a-f]{16}\b": "ID",
@@ -42,7 +43,7 @@ class Block:
     """A block of code on a page.
 
     Attributes:
-        language: ``python`` or ``console``.
+        language: ``python`` or ``console``, or empty for what is only saved.
         name: The file that it is saved as, or empty.
         text: The code.
     """
@@ -86,7 +87,9 @@ class Reader:
     def follow(self, block: Block) -> None:
         """Do what a block says."""
         if block.name:
-            (self.folder / block.name).write_text(block.text)
+            file = self.folder / block.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.text)
         elif block.language == "python":
             (self.folder / "block.py").write_text(block.text)
             self.type("python block.py")
