@@ -44,6 +44,7 @@ __all__ = [
     "connect",
     "current",
     "file",
+    "load",
     "loop",
     "record",
     "reference",
@@ -65,6 +66,16 @@ def configure(**settings: Any) -> None:
     from provtel import settings as known
 
     known.configure(**settings)
+
+
+def load(reference: Any, store: Any = None) -> Any:
+    """Return the value that a reference of a record stands for, where its content was kept (setting ``keep_content``).
+
+    Takes what `provtel.content.load` takes, returns and raises what it does.
+    """
+    from provtel import content
+
+    return content.load(reference, store)
 
 
 def connect(*args: Any, **kwargs: Any) -> Any:

@@ -17,13 +17,15 @@ from provtel_model.hashing import FINGERPRINT_PREFIX, canonical_bytes, hash_byte
 from provtel_model.values import LEAF_TYPES, Reference, encode_leaf
 
 from provtel.anatomy import bases, class_name
+from provtel.content import ARRAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from provtel.content import Content
     from provtel.hashing_time import HashBudget
 
-    Maker = Callable[[Any, HashBudget], Reference]
+    Maker = Callable[[Any, HashBudget, Content | None], Reference]
 
 _GRID: Final = 1024
 _COLUMN_COST: Final = 8192
@@ -38,12 +40,25 @@ _LEAVES: Final = frozenset(map(id, LEAF_TYPES))
 _MAX_KINDS: Final = 1000
 _SHOWN: Final = 4
 _CPU: Final = "cpu"
+_KEPT: Final = "biufcmM"
+"""Kinds of elements that are numbers or times; texts might be secrets."""
 
 
-def reference(value: object, budget: HashBudget) -> Reference | None:
-    """Return the reference to an array, a tensor or a frame; ``None`` for any other value."""
+def reference(value: object, budget: HashBudget, content: Content | None = None) -> Reference | None:
+    """Return the reference to an array, a tensor or a frame; ``None`` for any other value.
+
+    Args:
+        value: Any value.
+        budget: What may be hashed for it.
+        content: Keeps an array whole.
+    """
     make = _maker(type(value))
-    return None if make is None else make(value, budget)
+    return None if make is None else make(value, budget, content)
+
+
+def hash_of(array: Any) -> str:
+    """Return the hash of an array of NumPy."""
+    return hash_bytes(*_array_canonical(array))
 
 
 _known: Final[dict[int, tuple[type, Maker | None]]] = {}
@@ -77,17 +92,26 @@ def scalar(value: object) -> Any:
     return NotImplemented if issubclass(type(item), generic) else item
 
 
-def _of_array(value: Any, budget: HashBudget) -> Reference:
+def _of_array(value: Any, budget: HashBudget, content: Content | None) -> Reference:
     numpy = sys.modules["numpy"]
     array = numpy.ndarray.view(value, numpy.ndarray)
+    known = _array_hash(array, budget)
     return Reference(
         class_name(type(value)),
-        hash=_array_hash(array, budget),
+        hash=known,
         shape=tuple(array.shape),
         dtype=_names_of(array.dtype)[0],
         nbytes=int(array.nbytes),
         preview=_array_preview(array),
+        uri=_keep(known, array, content),
     )
+
+
+def _keep(known: str | None, array: Any, content: Content | None) -> str | None:
+    if content is None or array.dtype.kind not in _KEPT:
+        return None
+    numpy: Any = sys.modules["numpy"]
+    return content.keep(known, int(array.nbytes), ARRAY, lambda file: numpy.save(file, array, allow_pickle=False))
 
 
 _dtypes: Final[dict[Any, tuple[str, bytes]]] = {}
@@ -108,7 +132,7 @@ def _array_hash(array: Any, budget: HashBudget) -> str | None:
     if array.dtype.hasobject:
         return None
     if budget.take(array.nbytes):
-        return hash_bytes(*_array_canonical(array))
+        return hash_of(array)
     if array.size <= _GRID or not budget.take(_GRID * array.dtype.itemsize):
         return None
     step = max(1, math.ceil((array.size / _GRID) ** (1 / array.ndim)))
@@ -138,19 +162,21 @@ def _array_preview(array: Any) -> str | None:
     return f"[{', '.join(map(str, first.tolist()))}{more}]"
 
 
-def _of_tensor(value: Any, budget: HashBudget) -> Reference:
+def _of_tensor(value: Any, budget: HashBudget, content: Content | None) -> Reference:
     torch: Any = sys.modules["torch"]
     # A subclass may change what its attributes say, by code of its own.
     with torch._C.DisableTorchFunction():  # noqa: SLF001  # there is no public name for it in all versions
         device = str(value.device)
         array = _tensor_as_array(value, torch) if device == _CPU else None
+        known = None if array is None else _array_hash(array, budget)
         return Reference(
             class_name(type(value)),
-            hash=None if array is None else _array_hash(array, budget),
+            hash=known,
             shape=tuple(int(length) for length in value.shape),
             dtype=str(value.dtype).rpartition(".")[2],
             nbytes=int(value.element_size() * value.nelement()),
             preview=device if array is None else _array_preview(array),
+            uri=None if array is None else _keep(known, array, content),
         )
 
 
@@ -168,7 +194,7 @@ def _tensor_as_array(value: Any, torch: Any) -> Any:
         return None
 
 
-def _of_frame(value: Any, budget: HashBudget) -> Reference:
+def _of_frame(value: Any, budget: HashBudget, content: Content | None) -> Reference:  # noqa: ARG001  # arrays are kept
     shape = tuple(int(length) for length in value.shape)
     columns = [str(name) for name in getattr(value, "columns", [getattr(value, "name", "")])[: _MAX_COLUMNS + 1]]
     kinds = [value.dtype] if len(shape) == 1 else list(value.dtypes) if shape[1] <= _MAX_COLUMNS else None

@@ -56,10 +56,12 @@ class HashBudget:
     Args:
         time_left: What the process has for it; without it there is no end of time.
         largest: Content of more bytes is not hashed; for one value four times as many at most.
+        kept: Content of so many bytes is kept, and so hashed whatever the time.
     """
 
-    def __init__(self, time_left: HashingTime | None = None, largest: int = 2**20) -> None:
+    def __init__(self, time_left: HashingTime | None = None, largest: int = 2**20, kept: int = 0) -> None:
         """Begin with all of it."""
+        self._kept = kept
         self._time = time_left or HashingTime(1)
         self._largest = largest
         self._left = _LARGEST_TIMES * largest
@@ -69,6 +71,8 @@ class HashBudget:
     def take(self, nbytes: int) -> bool:
         """Say whether so many bytes may be hashed, and count them."""
         cost = nbytes + _FIXED_COST
+        if nbytes <= self._kept:
+            return True
         if nbytes > self._largest:
             return False
         if cost <= self._small:
@@ -81,7 +85,7 @@ class HashBudget:
 
     def may_last(self) -> bool:
         """Say whether the hashes of this value may take long; all time from here on to `settle` counts as theirs."""
-        if self._since:
+        if self._since or self._kept:
             return True
         if not self._time.is_left():
             return False

@@ -13,12 +13,14 @@ from provtel_model.values import Reference, encode_leaf
 
 from provtel import arrays, preview
 from provtel.anatomy import class_name
+from provtel.content import BINARY, TEXT
 
 if TYPE_CHECKING:
     from provtel_model.anyvalue import AnyValue
 
     from provtel.hashing_time import HashBudget
     from provtel.redaction import Redaction
+    from provtel.snapshot import Snapshots
 
 _SAMPLE: Final = 2 * 2**10
 _LOOKED_AT: Final = 400
@@ -28,14 +30,15 @@ _FILES: Final = io.IOBase.__bases__[0]
 _NAMED: Final = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, type)
 
 
-def of_text(text: str, redaction: Redaction, budget: HashBudget) -> Reference:
+def of_text(text: str, limits: Snapshots, budget: HashBudget) -> Reference:
     """Return the reference to a long text."""
     known = _hash_of_text(text, budget)
     return Reference(
         "str",
         hash=known or fingerprint("str", len(text), _ends(text)),
         nbytes=len(text) if text.isascii() else None,
-        preview=preview.of_text(text, redaction),
+        preview=preview.of_text(text, limits.redaction),
+        uri=_keep_text(known, text, limits),
     )
 
 
@@ -47,28 +50,42 @@ def _hash_of_text(text: str, budget: HashBudget) -> str | None:
     return content_hash(form)
 
 
-def of_bytes(data: bytes | bytearray, redaction: Redaction, budget: HashBudget) -> Reference:
+def _keep_text(known: str | None, text: str, limits: Snapshots) -> str | None:
+    if limits.content is None or limits.redaction.text(text) != text:
+        return None
+    data = text.encode("utf-8", "surrogatepass")
+    return limits.content.keep(known, len(data), TEXT, lambda file: file.write(data))
+
+
+def of_bytes(data: bytes | bytearray, limits: Snapshots, budget: HashBudget) -> Reference:
     """Return the reference to long bytes."""
-    whole = budget.take(len(data))
-    start = redaction.binary(bytes(data[:_LOOKED_AT]))
+    known = content_hash(bytes(data)) if budget.take(len(data)) else None
+    start = limits.redaction.binary(bytes(data[:_LOOKED_AT]))
     return Reference(
         "bytes",
-        hash=content_hash(bytes(data)) if whole else fingerprint("bytes", len(data), _ends(data)),
+        hash=known or fingerprint("bytes", len(data), _ends(data)),
         nbytes=len(data),
         preview=preview.cut(repr(start[:_SHOWN_BYTES]) + "…"),
+        uri=_keep_bytes(known, data, limits),
     )
 
 
-def of_library_value(value: object, redaction: Redaction, budget: HashBudget) -> Reference | None:
+def _keep_bytes(known: str | None, data: bytes | bytearray, limits: Snapshots) -> str | None:
+    if limits.content is None or limits.redaction.binary(bytes(data)) != data:
+        return None
+    return limits.content.keep(known, len(data), BINARY, lambda file: file.write(data))
+
+
+def of_library_value(value: object, limits: Snapshots, budget: HashBudget) -> Reference | None:
     """Return the reference to a value whose kind is known: an array, a frame, a tensor, a file, an exception."""
-    found = arrays.reference(value, budget)
+    found = arrays.reference(value, budget, limits.content)
     if found is not None:
         return found
     kind = type(value)
     if issubclass(kind, _NAMED):
         return Reference(class_name(kind), preview=_qualified_name(value))
     if issubclass(kind, BaseException):
-        return Reference(class_name(kind), preview=_message(value, redaction))
+        return Reference(class_name(kind), preview=_message(value, limits.redaction))
     if issubclass(kind, _FILES):
         return Reference(class_name(kind), uri=_address(value))
     return None

@@ -48,6 +48,8 @@ class Settings:
     max_value: int = Size(64 * 2**10)
     max_hashed: int = Size(2**20)
     hashing_share: float = 0.02
+    keep_content: int = Size(0)
+    max_content: int = Size(10 * 10**9)
     redact: str = DEFAULT_PATTERN
 
 
@@ -145,6 +147,18 @@ TABLE: Final = (
         _share,
         "Hashes of content beyond 64 KiB take at most this share of the program's time, and are left out after that; "
         "`100%` makes them all.",
+    ),
+    Setting(
+        "keep_content",
+        "0",
+        Size.parse,
+        "Values of up to so many bytes, too large for a record, are kept whole, in the store's folder `content`.",
+    ),
+    Setting(
+        "max_content",
+        "10GB",
+        Size.parse,
+        "So many bytes are kept in all, and none where less than 10 % of the disk is free.",
     ),
     Setting(
         "redact", DEFAULT_PATTERN, _pattern, "Regular expression: values whose name it finds are kept as [REDACTED]."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from provtel_model.values import encode_leaf
 
 from provtel import references
+from provtel.content import Content
 from provtel.hashing_time import HashBudget, HashingTime
 from provtel.redaction import REDACTED, Redaction
 from provtel.walk import Walk
@@ -35,6 +36,7 @@ class Snapshots:
         self.max_text = settings.max_text
         self.max_value = settings.max_value
         self.redaction = Redaction(settings.redact)
+        self.content = Content(settings.keep_content, settings.max_content) if settings.keep_content else None
         self._max_hashed = settings.max_hashed
         self._hashing_time = HashingTime(settings.hashing_share)
 
@@ -72,10 +74,10 @@ class Snapshots:
     def _long_text(self, text: str) -> AnyValue:
         budget = self.budget()
         try:
-            return references.of_text(text, self.redaction, budget).to_value()
+            return references.of_text(text, self, budget).to_value()
         finally:
             budget.settle()
 
     def budget(self) -> HashBudget:
         """Return what may be hashed for one value."""
-        return HashBudget(self._hashing_time, self._max_hashed)
+        return HashBudget(self._hashing_time, self._max_hashed, self.content.largest if self.content else 0)

@@ -24,6 +24,7 @@ from provtel_model.values import (
 )
 
 from provtel import anatomy, arrays, preview, references
+from provtel.content import keep_form
 from provtel.redaction import REDACTED
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class Walk:
         """Return the form of a text."""
         if len(text) > self.limits.max_text:
             self.spend(self.limits.max_text)
-            return self.refer(references.of_text(text, self.limits.redaction, self.budget))
+            return self.refer(references.of_text(text, self.limits, self.budget))
         self.spend(len(text))
         return self.limits.text(text)
 
@@ -134,7 +135,7 @@ class Walk:
         """Return the form of bytes."""
         if len(data) > self.limits.max_text:
             self.spend(self.limits.max_text)
-            return self.refer(references.of_bytes(data, self.limits.redaction, self.budget))
+            return self.refer(references.of_bytes(data, self.limits, self.budget))
         self.spend(len(data))
         return self.limits.redaction.binary(bytes(data))
 
@@ -215,7 +216,7 @@ class Walk:
                 return take(self, value)
         self.objects.append(value)
         self.spend(_REFERENCE_COST)
-        known = references.of_library_value(value, self.limits.redaction, self.budget)
+        known = references.of_library_value(value, self.limits, self.budget)
         return self._instance(value, kind) if known is None else self.refer(known)
 
     def _member(self, value: object, kind: type) -> AnyValue:
@@ -259,11 +260,11 @@ class Walk:
 
     def _by_fields(self, kind: type, found: dict[str, object]) -> AnyValue:
         """Return the reference to an instance, with a hash where its fields are all there is and all are known."""
-        known = None
+        known = uri = None
         if found and anatomy.kind_of(kind).is_all_python:
-            known = self.hash_by(lambda walk: walk.as_object(kind, found))
+            known, uri = self.hash_by(lambda walk: walk.as_object(kind, found))
         text = preview.of_object(kind, found, self.limits.redaction)
-        return self.refer(Reference(anatomy.class_name(kind), known, preview=text))
+        return self.refer(Reference(anatomy.class_name(kind), known, preview=text, uri=uri))
 
     def large(self, value: Any) -> AnyValue:
         """Return the reference to a container that is too large to be kept."""
@@ -275,18 +276,19 @@ class Walk:
         items: Iterable[Any] = dict.items(value) if base is dict else base.__iter__(value)
         redaction = self.limits.redaction
         text = preview.of_fields(items, redaction, _MAP) if base is dict else preview.of_items(items, redaction)
-        known = self.hash_by(lambda walk: walk.form(value))
-        return self.refer(Reference(anatomy.class_name(kind), known, shape=(base.__len__(value),), preview=text))
+        known, uri = self.hash_by(lambda walk: walk.form(value))
+        shape = (base.__len__(value),)
+        return self.refer(Reference(anatomy.class_name(kind), known, shape=shape, preview=text, uri=uri))
 
-    def hash_by(self, form: Callable[[Walk], AnyValue]) -> str | None:
-        """Return the hash of a form, where all of it can be known within the limits."""
+    def hash_by(self, form: Callable[[Walk], AnyValue]) -> tuple[str | None, str | None]:
+        """Return the hash of a form, and where it is kept, where all of it can be known within the limits."""
         if self._hashing is None:
             # One for the whole walk, so that what it may cost is bounded for the whole.
             self._hashing = _HashWalk(self)
         try:
             return self._hashing.hash_by(form)
         except TooMuchError:
-            return None
+            return None, None
 
 
 class _HashWalk(Walk):
@@ -335,8 +337,11 @@ class _HashWalk(Walk):
     def large(self, value: Any) -> AnyValue:  # noqa: ARG002  # whatever it is
         raise TooMuchError
 
-    def hash_by(self, form: Callable[[Walk], AnyValue]) -> str | None:
-        return content_hash(form(self))
+    def hash_by(self, form: Callable[[Walk], AnyValue]) -> tuple[str | None, str | None]:
+        made = form(self)
+        known = content_hash(made)
+        content = self.limits.content
+        return known, keep_form(content, known, made) if content is not None else None
 
 
 _AS_THEY_ARE: Final = frozenset(map(id, (float, bool, type(None))))
@@ -352,9 +357,9 @@ _BUILDERS: Final[dict[type[Any], Callable[[list[AnyValue]], AnyValue]]] = {
 }
 # By the ids of classes that live for ever: a class itself, as a key, would be asked for its hash.
 _TAKERS: Final[dict[int, Callable[[Walk, Any], AnyValue]]] = {
-    id(str): Walk.text,
-    id(bytes): Walk.binary,
-    id(bytearray): Walk.binary,
+    id(str): lambda walk, value: walk.text(value),
+    id(bytes): lambda walk, value: walk.binary(value),
+    id(bytearray): lambda walk, value: walk.binary(value),
     **{id(base): functools.partial(Walk.container, base=base) for base in (*_BUILDERS, dict)},
 }
 _SUBCLASS_TAKERS: Final[dict[type, Callable[[Walk, Any], AnyValue]]] = {

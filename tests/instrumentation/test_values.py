@@ -389,6 +389,8 @@ def test_opaque_values_have_no_hash() -> None:
     assert _python(Holder(object())).hash is None
     assert _python(Holder(io.BytesIO())).hash is None
     assert _python(Holder({"password": "x"})).hash is None
+    assert _python(Holder("ftp://me:hunter2@h/")).hash is None
+    assert _python(["ftp://me:hunter2@h/"] * 1500).hash is None
     assert _python(object()) == Reference("object")
 
 
