@@ -11,15 +11,13 @@
 #include <Python.h>
 
 #include <math.h>
-#include <stdbool.h>
-#include <string.h>
 
 #include "crc32.h"
+#include "msgpack.h"
+#include "protobuf.h"
 
 enum { FRAME_HEADER = 8, TRACE_ID = 16, MAX_DEPTH = 64, MAX_KEYS = 32, KNOWN = 16 };
-enum { KIND_START = 3, KIND_END = 4, STATUS_FINISHED = 0 };
-/* Types of msgpack, as far as they are looked for by name. */
-enum { NIL = 0xc0, BIN8 = 0xc4, DOUBLE = 0xcb, START_ARRAY = 0x98, END_ARRAY = 0x97 };
+enum { START_ARRAY = 0x98, KIND_START = 3, END_ARRAY = 0x97, KIND_END = 4, STATUS_FINISHED = 0 };
 /* Tags of protobuf: field number << 3 | wire type. */
 enum {
     SPAN_TRACE_ID = 0x0a, SPAN_ID = 0x12, SPAN_PARENT = 0x22, SPAN_START = 0x39, SPAN_END = 0x41, SPAN_ATTRIBUTE = 0x4a,
@@ -30,307 +28,16 @@ enum {
 /* What all activities of one definition in one context share: `spans.Shared`, a tuple of these and more. */
 enum { STATIC, USED_KEY, USED_ROLES, GENERATED_KEY, GENERATED_ROLES, CPU_USER, CPU_SYSTEM, SHARED_ITEMS };
 
-/* --- reading ------------------------------------------------------------------------------------------------------ */
-
-typedef struct {
-    const uint8_t *at, *end;
-} In;
-
-static size_t
-left(const In *in)
-{
-    return (size_t)(in->end - in->at);
-}
-
-/* A number of 1, 2, 4 or 8 bytes, the most significant first. */
-static bool
-read_big_endian(In *in, int size, uint64_t *value)
-{
-    if (left(in) < (size_t)size) {
-        return false;
-    }
-    uint64_t sum = 0;
-    for (int place = 0; place < size; place++) {
-        sum = sum << 8 | *in->at++;
-    }
-    *value = sum;
-    return true;
-}
-
-static uint32_t
-little_endian_32(const uint8_t *bytes)
-{
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-}
-
-static bool
-read_byte(In *in, uint8_t expected)
-{
-    return left(in) && *in->at++ == expected;
-}
-
-/* An integer of msgpack, as 64 bits of two's complement; `negative` tells -1 from 2**64 - 1. */
-static bool
-read_integer(In *in, uint64_t *value, bool *negative)
-{
-    if (!left(in)) {
-        return false;
-    }
-    uint8_t type = *in->at++;
-    *negative = false;
-    if (type <= 0x7f) {
-        *value = type;
-        return true;
-    }
-    if (type >= 0xe0) {
-        *value = (uint64_t)(int64_t)(int8_t)type;
-        *negative = true;
-        return true;
-    }
-    if (type >= 0xcc && type <= 0xcf) {
-        return read_big_endian(in, 1 << (type - 0xcc), value);
-    }
-    if (type >= 0xd0 && type <= 0xd3) {
-        int size = 1 << (type - 0xd0);
-        if (!read_big_endian(in, size, value)) {
-            return false;
-        }
-        *negative = *value >> (8 * size - 1) & 1;
-        if (*negative && size < 8) {
-            *value |= ~(uint64_t)0 << (8 * size);
-        }
-        return true;
-    }
-    return false;
-}
-
-static bool
-read_unsigned(In *in, uint64_t *value)
-{
-    bool negative;
-    return read_integer(in, value, &negative) && !negative;
-}
-
-static bool
-read_double(In *in, double *value)
-{
-    uint64_t bits;
-    if (!read_byte(in, DOUBLE) || !read_big_endian(in, 8, &bits)) {
-        return false;
-    }
-    memcpy(value, &bits, sizeof bits);
-    return true;
-}
-
-/* The head of something with a length: `fix` is its short form, `long_form` its first long one, `forms` the number of
- * those; -1 where what comes is something else. The content of texts and bytes is not looked at here. */
-static int64_t
-read_length(In *in, uint8_t fix, uint8_t fix_bits, uint8_t long_form, int forms, int smallest)
-{
-    if (!left(in)) {
-        return -1;
-    }
-    uint8_t type = *in->at;
-    uint64_t length;
-    if (fix && (type & (uint8_t)~fix_bits) == fix) {
-        in->at++;
-        return type & fix_bits;
-    }
-    if (type < long_form || type >= long_form + forms) {
-        return -1;
-    }
-    in->at++;
-    return read_big_endian(in, smallest << (type - long_form), &length) ? (int64_t)length : -1;
-}
-
-static int64_t
-read_array(In *in)
-{
-    return read_length(in, 0x90, 0x0f, 0xdc, 2, 2);
-}
-
-static int64_t
-read_map(In *in)
-{
-    return read_length(in, 0x80, 0x0f, 0xde, 2, 2);
-}
-
-/* As many bytes as a length says. */
-static bool
-read_bytes(In *in, int64_t length, In *bytes)
-{
-    if (length < 0 || left(in) < (uint64_t)length) {
-        return false;
-    }
-    bytes->at = in->at;
-    bytes->end = in->at += length;
-    return true;
-}
-
-static bool
-is_text(In bytes)
-{
-    for (const uint8_t *at = bytes.at; at < bytes.end; at++) {
-        if (*at & 0x80) {
-            PyObject *text = PyUnicode_DecodeUTF8((const char *)bytes.at, (Py_ssize_t)left(&bytes), NULL);
-            if (text == NULL) {
-                PyErr_Clear();
-                return false;
-            }
-            Py_DECREF(text);
-            return true;
-        }
-    }
-    return true;
-}
-
-static bool
-read_text(In *in, In *text)
-{
-    return read_bytes(in, read_length(in, 0xa0, 0x1f, 0xd9, 3, 1), text) && is_text(*text);
-}
-
-/* --- writing ------------------------------------------------------------------------------------------------------ */
-
-typedef struct {
-    uint8_t *data;
-    size_t size, room;
-    bool failed; /* no memory: what is written from now on is lost, and `take` raises */
-} Out;
-
-static bool
-reserve(Out *out, size_t more)
-{
-    if (out->room - out->size >= more) {
-        return true;
-    }
-    size_t room = 2 * (out->size + more) + 4096;
-    uint8_t *data = out->failed ? NULL : PyMem_Realloc(out->data, room);
-    if (data == NULL) {
-        out->failed = true;
-        return false;
-    }
-    out->data = data;
-    out->room = room;
-    return true;
-}
-
-static void
-put(Out *out, const void *bytes, size_t size)
-{
-    if (reserve(out, size)) {
-        memcpy(out->data + out->size, bytes, size);
-        out->size += size;
-    }
-}
-
-static void
-put_byte(Out *out, uint8_t byte)
-{
-    put(out, &byte, 1);
-}
-
-static void
-put_object(Out *out, PyObject *bytes)
-{
-    put(out, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
-}
-
-static size_t
-varint(uint8_t bytes[10], uint64_t value)
-{
-    size_t size = 0;
-    for (; value > 0x7f; value >>= 7) {
-        bytes[size++] = (uint8_t)(value | 0x80);
-    }
-    bytes[size++] = (uint8_t)value;
-    return size;
-}
-
-static void
-put_varint(Out *out, uint64_t value)
-{
-    uint8_t bytes[10];
-    put(out, bytes, varint(bytes, value));
-}
-
-static void
-put_fixed64(Out *out, uint8_t tag, uint64_t value)
-{
-    uint8_t bytes[9] = {tag};
-    for (int place = 0; place < 8; place++) {
-        bytes[place + 1] = (uint8_t)(value >> (8 * place));
-    }
-    put(out, bytes, sizeof bytes);
-}
-
-static void
-put_double(Out *out, uint8_t tag, double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    put_fixed64(out, tag, bits);
-}
-
-/* A span id, as OTLP has it: eight bytes, the most significant first. */
-static void
-put_id(Out *out, uint8_t tag, uint64_t id)
-{
-    uint8_t bytes[10] = {tag, 8};
-    for (int place = 0; place < 8; place++) {
-        bytes[place + 2] = (uint8_t)(id >> (56 - 8 * place));
-    }
-    put(out, bytes, sizeof bytes);
-}
-
-static void
-put_sized(Out *out, uint8_t tag, In bytes)
-{
-    put_byte(out, tag);
-    put_varint(out, left(&bytes));
-    put(out, bytes.at, left(&bytes));
-}
-
-/* Begins a nested message; `finish` puts its length before it, which is one byte for most. */
-static size_t
-begin(Out *out, uint8_t tag)
-{
-    uint8_t head[2] = {tag, 0};
-    put(out, head, sizeof head);
-    return out->size;
-}
-
-static void
-finish(Out *out, size_t start)
-{
-    if (out->failed) {
-        return;
-    }
-    uint8_t bytes[10];
-    size_t length = out->size - start, size = varint(bytes, length);
-    if (size > 1) {
-        if (!reserve(out, size - 1)) {
-            return;
-        }
-        memmove(out->data + start + size - 1, out->data + start, length);
-        out->size += size - 1;
-    }
-    memcpy(out->data + start - 1, bytes, size);
-}
-
 /* --- values ------------------------------------------------------------------------------------------------------- */
 
 static bool put_value(Out *out, In *in, int depth);
 
-static bool
-put_items(Out *out, In *in, int64_t count, int depth)
+static bool put_items(Out *out, In *in, int64_t count, int depth)
 {
     size_t array = begin(out, ARRAY);
     for (; count; count--) {
         size_t item = begin(out, ITEM);
-        if (!put_value(out, in, depth)) {
-            return false;
-        }
+        REQUIRE(put_value(out, in, depth));
         finish(out, item);
     }
     finish(out, array);
@@ -338,30 +45,21 @@ put_items(Out *out, In *in, int64_t count, int depth)
 }
 
 /* A map whose keys are texts, each there once: what Python's dictionary would drop is left to Python. */
-static bool
-put_map(Out *out, In *in, int64_t count, int depth)
+static bool put_map(Out *out, In *in, int64_t count, int depth)
 {
     In keys[MAX_KEYS];
-    if (count > MAX_KEYS) {
-        return false;
-    }
+    REQUIRE(count <= MAX_KEYS);
     size_t map = begin(out, KVLIST);
     for (int64_t number = 0; number < count; number++) {
         In *key = &keys[number];
-        if (!read_text(in, key)) {
-            return false;
-        }
+        REQUIRE(read_text(in, key));
         for (int64_t other = 0; other < number; other++) {
-            if (left(key) == left(&keys[other]) && !memcmp(key->at, keys[other].at, left(key))) {
-                return false;
-            }
+            REQUIRE(left(key) != left(&keys[other]) || memcmp(key->at, keys[other].at, left(key)));
         }
         size_t pair = begin(out, ITEM);
-        put_sized(out, KEY, *key);
+        put_sized(out, KEY, key->at, left(key));
         size_t value = begin(out, VALUE);
-        if (!put_value(out, in, depth)) {
-            return false;
-        }
+        REQUIRE(put_value(out, in, depth));
         finish(out, value);
         finish(out, pair);
     }
@@ -370,54 +68,43 @@ put_map(Out *out, In *in, int64_t count, int depth)
 }
 
 /* The content of an `AnyValue`; false where the value is for Python. */
-static bool
-put_value(Out *out, In *in, int depth)
+static bool put_value(Out *out, In *in, int depth)
 {
     uint64_t bits;
     bool negative;
     double number;
     In bytes;
-    if (!left(in) || depth > MAX_DEPTH) {
-        return false;
-    }
+    REQUIRE(left(in) && depth <= MAX_DEPTH);
     uint8_t type = *in->at;
     if (type == NIL) {
         in->at++;
         return true;
     }
     if (type == DOUBLE) {
-        if (!read_double(in, &number)) {
-            return false;
-        }
+        REQUIRE(read_double(in, &number));
         put_double(out, FLOAT, number);
         return true;
     }
     if (type <= 0x7f || (type >= 0xcc && type <= 0xd3) || type >= 0xe0) {
-        if (!read_integer(in, &bits, &negative)) {
-            return false;
-        }
+        REQUIRE(read_integer(in, &bits, &negative));
         put_byte(out, INT);
         put_varint(out, bits);
         return true;
     }
-    if (type == 0xc2 || type == 0xc3) {
+    if (type == FALSE_ || type == TRUE_) {
         in->at++;
         put_byte(out, BOOL);
-        put_byte(out, type == 0xc3);
+        put_byte(out, type == TRUE_);
         return true;
     }
     if ((type & 0xe0) == 0xa0 || (type >= 0xd9 && type <= 0xdb)) {
-        if (!read_text(in, &bytes)) {
-            return false;
-        }
-        put_sized(out, STRING, bytes);
+        REQUIRE(read_text(in, &bytes));
+        put_sized(out, STRING, bytes.at, left(&bytes));
         return true;
     }
     if (type >= BIN8 && type <= 0xc6) {
-        if (!read_bytes(in, read_length(in, 0, 0, BIN8, 3, 1), &bytes)) {
-            return false;
-        }
-        put_sized(out, BYTES, bytes);
+        REQUIRE(read_bytes(in, read_length(in, 0, 0, BIN8, 3, 1), &bytes));
+        put_sized(out, BYTES, bytes.at, left(&bytes));
         return true;
     }
     int64_t count = read_array(in);
@@ -429,12 +116,9 @@ put_value(Out *out, In *in, int depth)
 }
 
 /* The values of `used` or `generated` as a span's attribute: a map, or a list in the order of the roles. */
-static bool
-put_roles(Out *out, In *in, PyObject *key, PyObject *roles)
+static bool put_roles(Out *out, In *in, PyObject *key, PyObject *roles)
 {
-    if (!left(in)) {
-        return false;
-    }
+    REQUIRE(left(in));
     uint8_t type = *in->at;
     if (type == NIL || type == 0x80 || type == 0x90) {
         in->at++;
@@ -446,22 +130,16 @@ put_roles(Out *out, In *in, PyObject *key, PyObject *roles)
     int64_t count = read_array(in);
     if (count < 0) {
         count = read_map(in);
-        if (count <= 0 || !put_map(out, in, count, 1)) {
-            return false;
-        }
+        REQUIRE(count > 0 && put_map(out, in, count, 1));
     }
     else {
-        if (count == 0 || count > PyTuple_GET_SIZE(roles)) {
-            return false;
-        }
+        REQUIRE(count > 0 && count <= PyTuple_GET_SIZE(roles));
         size_t map = begin(out, KVLIST);
         for (int64_t number = 0; number < count; number++) {
             size_t pair = begin(out, ITEM);
             put_object(out, PyTuple_GET_ITEM(roles, number));
             size_t content = begin(out, VALUE);
-            if (!put_value(out, in, 1)) {
-                return false;
-            }
+            REQUIRE(put_value(out, in, 1));
             finish(out, content);
             finish(out, pair);
         }
@@ -473,33 +151,25 @@ put_roles(Out *out, In *in, PyObject *key, PyObject *roles)
 }
 
 /* Seconds, to the microsecond: what Python's round(seconds, 6) gives. */
-static bool
-round_cost(double *seconds)
+static bool round_cost(double *seconds)
 {
     double scaled = *seconds * 1e6;
-    if (signbit(*seconds) || !(scaled < 1e12)) {
-        return false;
-    }
+    REQUIRE(!signbit(*seconds) && scaled < 1e12);
     double whole = (double)(int64_t)(scaled + 0.5);
     /* The product is not exact: close to a half only the decimal digits tell. */
-    if (fabs(scaled - whole) > 0.499) {
-        return false;
-    }
+    REQUIRE(fabs(scaled - whole) < 0.499);
     *seconds = whole / 1e6;
     return true;
 }
 
-static bool
-put_costs(Out *out, In *in, PyObject *shared)
+static bool put_costs(Out *out, In *in, PyObject *shared)
 {
     double user, system;
     if (left(in) == 2 && in->at[0] == NIL && in->at[1] == NIL) {
         in->at += 2;
         return true;
     }
-    if (!read_double(in, &user) || !read_double(in, &system) || !round_cost(&user) || !round_cost(&system)) {
-        return false;
-    }
+    REQUIRE(read_double(in, &user) && read_double(in, &system) && round_cost(&user) && round_cost(&system));
     put_object(out, PyTuple_GET_ITEM(shared, CPU_USER));
     put_double(out, FLOAT, user);
     put_object(out, PyTuple_GET_ITEM(shared, CPU_SYSTEM));
@@ -527,35 +197,15 @@ typedef struct {
     Py_ssize_t items;
 } Transcoder;
 
-static bool
-is_shared(PyObject *shared)
-{
-    static const int of_bytes[] = {STATIC, USED_KEY, GENERATED_KEY, CPU_USER, CPU_SYSTEM};
-    static const int of_tuples[] = {USED_ROLES, GENERATED_ROLES};
-    bool right = PyTuple_Check(shared) && PyTuple_GET_SIZE(shared) >= SHARED_ITEMS;
-    for (size_t at = 0; right && at < Py_ARRAY_LENGTH(of_bytes); at++) {
-        right = PyBytes_Check(PyTuple_GET_ITEM(shared, of_bytes[at]));
-    }
-    for (size_t at = 0; right && at < Py_ARRAY_LENGTH(of_tuples); at++) {
-        PyObject *roles = PyTuple_GET_ITEM(shared, of_tuples[at]);
-        right = PyTuple_Check(roles);
-        for (Py_ssize_t number = 0; right && number < PyTuple_GET_SIZE(roles); number++) {
-            right = PyBytes_Check(PyTuple_GET_ITEM(roles, number));
-        }
-    }
-    return right;
-}
-
 /* Returns what a definition and a context share, borrowed; NULL where Python has to see them first. */
-static PyObject *
-find_shared(Transcoder *self, uint64_t definition, uint64_t context)
+static PyObject *find_shared(Transcoder *self, uint64_t definition, uint64_t context)
 {
     Known *known = &self->known[(definition ^ context << 2) % KNOWN];
     if (known->shared == NULL || known->definition != definition || known->context != context) {
         PyObject *key = Py_BuildValue("(KK)", (unsigned long long)definition, (unsigned long long)context);
         PyObject *shared = key ? PyDict_GetItemWithError(self->templates, key) : NULL;
         Py_XDECREF(key);
-        if (shared == NULL || !is_shared(shared)) {
+        if (shared == NULL || !PyTuple_Check(shared) || PyTuple_GET_SIZE(shared) < SHARED_ITEMS) {
             return NULL;
         }
         *known = (Known){definition, context, shared};
@@ -564,30 +214,21 @@ find_shared(Transcoder *self, uint64_t definition, uint64_t context)
 }
 
 /* Writes the front of a span, all that its start tells; false where it is for Python. */
-static bool
-put_front(Transcoder *self, In in, uint64_t *span, PyObject **shared, uint64_t *started)
+static bool put_front(Transcoder *self, In in, uint64_t *span, PyObject **shared, uint64_t *started)
 {
     Out *out = &self->out;
     uint64_t definition, context, parent = 0;
     In trace;
-    bool has_parent;
-    if (!read_byte(&in, START_ARRAY) || !read_byte(&in, KIND_START) || !read_unsigned(&in, &definition)
-        || !read_unsigned(&in, &context) || !read_byte(&in, BIN8) || !read_byte(&in, TRACE_ID)
-        || !read_bytes(&in, TRACE_ID, &trace) || !read_unsigned(&in, span) || !left(&in)) {
-        return false;
-    }
-    has_parent = *in.at != NIL;
-    if (has_parent ? !read_unsigned(&in, &parent) : !read_byte(&in, NIL)) {
-        return false;
-    }
-    if (!read_unsigned(&in, started) || *started > INT64_MAX) {
-        return false;
-    }
+    REQUIRE(read_byte(&in, START_ARRAY) && read_byte(&in, KIND_START));
+    REQUIRE(read_unsigned(&in, &definition) && read_unsigned(&in, &context));
+    REQUIRE(read_byte(&in, BIN8) && read_byte(&in, TRACE_ID) && read_bytes(&in, TRACE_ID, &trace));
+    REQUIRE(read_unsigned(&in, span) && left(&in));
+    bool has_parent = *in.at != NIL;
+    REQUIRE(has_parent ? read_unsigned(&in, &parent) : read_byte(&in, NIL));
+    REQUIRE(read_unsigned(&in, started) && *started <= INT64_MAX);
     *shared = find_shared(self, definition, context);
-    if (*shared == NULL) {
-        return false;
-    }
-    put_sized(out, SPAN_TRACE_ID, trace);
+    REQUIRE(*shared != NULL);
+    put_sized(out, SPAN_TRACE_ID, trace.at, left(&trace));
     put_id(out, SPAN_ID, *span);
     if (has_parent) {
         put_id(out, SPAN_PARENT, parent);
@@ -599,8 +240,7 @@ put_front(Transcoder *self, In in, uint64_t *span, PyObject **shared, uint64_t *
 }
 
 /* Keeps the last start as open, and takes its front back; only an error of Python's makes it false. */
-static bool
-keep_open(Transcoder *self)
+static bool keep_open(Transcoder *self)
 {
     if (self->shared == NULL) {
         return true;
@@ -615,13 +255,10 @@ keep_open(Transcoder *self)
     return done;
 }
 
-static bool
-take_start(Transcoder *self, In payload)
+static bool take_start(Transcoder *self, In payload)
 {
     uint64_t started;
-    if (!keep_open(self)) {
-        return false;
-    }
+    REQUIRE(keep_open(self));
     self->front = self->out.size;
     self->content = begin(&self->out, SCOPE_SPAN);
     if (!put_front(self, payload, &self->span, &self->shared, &started)) {
@@ -637,15 +274,12 @@ take_start(Transcoder *self, In payload)
 }
 
 /* Writes the front of an open activity, whose start came before others; false where it is none that we kept. */
-static bool
-put_kept_front(Transcoder *self, PyObject *key)
+static bool put_kept_front(Transcoder *self, PyObject *key)
 {
     uint64_t span, started;
     PyObject *again;
     PyObject *kept = PyDict_GetItemWithError(self->open, key);
-    if (kept == NULL || !PyTuple_CheckExact(kept) || PyTuple_GET_SIZE(kept) != 2) {
-        return false;
-    }
+    REQUIRE(kept != NULL && PyTuple_CheckExact(kept) && PyTuple_GET_SIZE(kept) == 2);
     PyObject *bytes = PyTuple_GET_ITEM(kept, 1);
     const uint8_t *start = (const uint8_t *)PyBytes_AS_STRING(bytes);
     In payload = {start, start + PyBytes_GET_SIZE(bytes)};
@@ -655,14 +289,11 @@ put_kept_front(Transcoder *self, PyObject *key)
     return put_front(self, payload, &span, &again, &started) && again == self->shared;
 }
 
-static bool
-take_end(Transcoder *self, In in, bool give)
+static bool take_end(Transcoder *self, In in, bool give)
 {
     uint64_t span, ended;
-    if (!read_byte(&in, END_ARRAY) || !read_byte(&in, KIND_END) || !read_unsigned(&in, &span)
-        || !read_unsigned(&in, &ended) || ended > INT64_MAX || !read_byte(&in, STATUS_FINISHED)) {
-        return false;
-    }
+    REQUIRE(read_byte(&in, END_ARRAY) && read_byte(&in, KIND_END) && read_unsigned(&in, &span));
+    REQUIRE(read_unsigned(&in, &ended) && ended <= INT64_MAX && read_byte(&in, STATUS_FINISHED));
     bool at_hand = self->shared != NULL && self->span == span;
     PyObject *key = NULL;
     if (!at_hand || PyDict_Size(self->open)) {
@@ -706,9 +337,13 @@ not_taken:
     return false;
 }
 
+static uint32_t little_endian_32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
 /* Takes frames from `at` on; returns where the first is that it does not take. */
-static Py_ssize_t
-take_frames(Transcoder *self, const uint8_t *data, Py_ssize_t size, Py_ssize_t at, Py_ssize_t given)
+static Py_ssize_t take_frames(Transcoder *self, const uint8_t *data, Py_ssize_t size, Py_ssize_t at, Py_ssize_t given)
 {
     while (size - at > FRAME_HEADER) {
         uint32_t length = little_endian_32(data + at), crc = little_endian_32(data + at + 4);
@@ -734,8 +369,7 @@ PyDoc_STRVAR(take_doc,
 "Ends before `given` end what is open and are not given. `open` is changed. Returns where it stopped, how many spans\n"
 "it wrote, the latest time that it saw, and the spans as the field of a ``ScopeSpans``.");
 
-static PyObject *
-take(PyObject *Py_UNUSED(module), PyObject *args)
+static PyObject *take(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_buffer view;
     Py_ssize_t at, given;
@@ -750,7 +384,7 @@ take(PyObject *Py_UNUSED(module), PyObject *args)
     }
     else {
         at = take_frames(&self, view.buf, view.len, at, given);
-        if (keep_open(&self) && !PyErr_Occurred()) {
+        if (!PyErr_Occurred() && keep_open(&self)) {
             result = self.out.failed ? PyErr_NoMemory()
                                      : Py_BuildValue("(nnKy#)", at, self.items, (unsigned long long)self.last_time,
                                                      self.out.data ? (const char *)self.out.data : "",
@@ -773,8 +407,7 @@ static struct PyModuleDef definition = {
     .m_methods = methods,
 };
 
-PyMODINIT_FUNC
-PyInit__transcode(void)
+PyMODINIT_FUNC PyInit__transcode(void)
 {
     crc32_prepare();
     return PyModuleDef_Init(&definition);
