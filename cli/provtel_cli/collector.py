@@ -203,7 +203,7 @@ def _load(sources: Sources, *, check: bool = True) -> Configuration:
     try:
         return load(sources, find_factories(), check_references=check)
     except InvalidConfigurationError as error:
-        lines = "".join(f"\n  {problem}" for problem in error.problems)
+        lines = "".join(f"\n  {line}" for line in (*error.warnings, *error.problems))
         raise UserError(f"the configuration cannot be used{lines}") from error
 
 

@@ -72,9 +72,8 @@ def load(
     loading = _Loading(document, environment, factories, warnings)
     configuration = loading.configuration(check_references=check_references)
     if loading.problems:
-        raise InvalidConfigurationError(
-            replace(problem, place=problem.place or document.place(problem.at or problem.path)) for problem in loading.problems
-        )
+        placed = (replace(one, place=one.place or document.place(one.at or one.path)) for one in loading.problems)
+        raise InvalidConfigurationError(placed, loading.warnings)
     return configuration
 
 

@@ -63,9 +63,11 @@ class InvalidConfigurationError(ConfigError):
 
     Args:
         problems: All that were found, at least one.
+        warnings: What may be the reason: variables that are not set.
     """
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], warnings: Iterable[str] = ()) -> None:
         """Keep the problems beside the text."""
         self.problems = tuple(problems)
+        self.warnings = tuple(warnings)
         super().__init__("\n".join(map(str, self.problems)))

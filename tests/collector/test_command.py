@@ -110,6 +110,18 @@ def test_help_tells_how_to_begin(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert all(word in said for word in ("preset:embedded", "validate", "components", "print-config", "schema"))
 
 
+def test_refusal_tells_what_is_not_set(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a variable that is not set may be the reason, the refusal says so."""
+    monkeypatch.delenv("PROVTEL_COLLECTOR_UPSTREAM", raising=False)
+
+    assert run(monkeypatch, "validate", "--config", "preset:edge") == 1
+
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        '  environment variable "PROVTEL_COLLECTOR_UPSTREAM" is not set and has no default',
+        "  preset:edge:23: exporters::otlp_http: at least one endpoint must be specified",
+    ]
+
+
 def test_set_counts_most(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A value that is set counts more than every file, and is refused by its own name."""
     arguments = ("--config", "preset:debug", "--set", "exporters.debug.verbosity=basic")
@@ -128,6 +140,7 @@ def test_print_config_can_be_used(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """What is printed of a preset with everything shown is a configuration, and the same one."""
+    monkeypatch.setenv("PROVTEL_COLLECTOR_UPSTREAM", "http://localhost:1")
     assert run(monkeypatch, "print-config", "--config", f"preset:{name}", "--mode", "unredacted") == 0
 
     printed = tmp_path / "printed.yaml"

@@ -9,6 +9,7 @@ import yaml
 from provtel_collector_config.configuration import Pipeline
 from provtel_collector_config.ids import ComponentId, Kind, PipelineId
 from provtel_collector_config.loading import load
+from provtel_collector_config.presets import presets
 from provtel_collector_config.problems import InvalidConfigurationError
 from provtel_collector_config.telemetry import LogsConfig
 from provtel_model.components import Signal
@@ -160,7 +161,7 @@ def test_files_are_named_in_every_way() -> None:
         ("missing.yaml", "missing.yaml: cannot be read: No such file or directory"),
         (".", ".: cannot be read: Is a directory"),
         ("http://x/y", 'scheme "http" is not supported for uri "http://x/y"; there are file, preset, env, yaml'),
-        ("preset:none", 'there is no preset "none" (valid values: [debug embedded])'),
+        ("preset:none", f'there is no preset "none" (valid values: [{" ".join(presets())}])'),
         ("latin.yaml", "latin.yaml:2: this is no UTF-8"),
         ("list.yaml", "list.yaml:1: must be a map with sections"),
     ],
