@@ -92,7 +92,12 @@ def _resource(pid: int) -> dict[str, AnyValue]:
         **_code(),
     }
     known.update((name, value) for name, value in optional.items() if value is not None and name not in given)
-    return known
+    return {_utf8(name): _utf8(value) if isinstance(value, str) else value for name, value in known.items()}
+
+
+def _utf8(text: str) -> str:
+    """Return a text without what UTF-8 cannot say: names of files and users need not be in it."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _given_attributes(redaction: Redaction) -> dict[str, AnyValue]:
@@ -128,14 +133,14 @@ def _owner() -> str | None:
 
 
 def _command(redaction: Redaction) -> list[AnyValue] | None:
-    arguments = [argument.encode("utf-8", "replace").decode() for argument in sys.orig_argv[: _MAX_ARGUMENTS + 1]]
+    arguments = [_utf8(argument) for argument in sys.orig_argv[: _MAX_ARGUMENTS + 1]]
     kept = [preview.cut(argument) for argument in redaction.arguments(arguments)]
     return [*kept[:_MAX_ARGUMENTS], *(["…"] if len(kept) > _MAX_ARGUMENTS else [])] or None
 
 
 def _working_folder() -> str | None:
     with contextlib.suppress(OSError):
-        return str(Path.cwd()).encode("utf-8", "replace").decode()
+        return str(Path.cwd())
     return None
 
 

@@ -248,8 +248,16 @@ def in_force(settings: Settings) -> dict[str, object]:
     for setting in TABLE:
         value, default = getattr(settings, setting.name), getattr(_DEFAULTS, setting.name)
         if value != default:
-            found[setting.name] = without_passwords(value) if isinstance(value, str) else value
+            found[setting.name] = _plain(value)
     return found
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return without_passwords(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    return int(value) if isinstance(value, int) else float(value)  # type: ignore[arg-type]  # the last kind there is
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,13 +44,35 @@ def test_argument_that_is_no_text(stage: Stage) -> None:
     assert record.resource[names.PROCESS_COMMAND_ARGS][-1] == "?"
 
 
+def test_names_that_are_no_text(stage: Stage) -> None:
+    """A folder, a program and attributes of bytes that are no UTF-8 harm nothing."""
+    folder = stage.folder / "\udcff"
+    folder.mkdir()
+    program = folder / "\udcfe.py"
+    program.write_text(PROGRAM)
+    said = {"OTEL_RESOURCE_ATTRIBUTES": "a\udcfd=b\udcfc"}
+    subprocess.run([sys.executable, program], cwd=folder, env={**stage.variables(), **said}, check=True)
+
+    (record,) = stage.records()
+    assert record.resource["service.name"] == "?"
+    assert record.resource["a?"] == "b?"
+    assert record.resource[names.PROCESS_WORKING_DIRECTORY].endswith("/?")
+
+
 def test_settings_in_force(stage: Stage) -> None:
     """A record has the settings that are not the defaults."""
-    stage.environment["PROVTEL_MAX_ITEMS"] = "7"
+    said = {"max_items": "7", "exit_timeout": "1.5s", "max_text": "1KiB", "hashing_share": "5%", "redact": "mine"}
+    stage.environment.update({f"PROVTEL_{name.upper()}": text for name, text in said.items()})
     stage.run(PROGRAM)
 
     (record,) = stage.records()
-    assert record.resource[names.PROVTEL_SETTINGS] == {"max_items": 7}
+    assert record.resource[names.PROVTEL_SETTINGS] == {
+        "exit_timeout": 1.5,
+        "max_items": 7,
+        "max_text": 1024,
+        "hashing_share": 0.05,
+        "redact": "mine",
+    }
 
 
 def test_attributes_of_the_user(stage: Stage) -> None:
