@@ -41,7 +41,7 @@ def run(plan: Plan) -> dict[str, Any]:
     tolls, victims_void = losses.measure(field, peers, plan.victims)
     many, many_void = footprint.measure_many(field, peers, plan.scale)
     result: dict[str, Any] = {
-        "machine": _machine(),
+        "machine": machine(),
         "rounds": plan.rounds,
         "cases": rounds.medians(),
         "losses": tolls,
@@ -53,7 +53,8 @@ def run(plan: Plan) -> dict[str, Any]:
     return result | {"targets": targets.judge(result, rounds)}
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Return what figures were measured on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     model = next(names, platform.machine())
