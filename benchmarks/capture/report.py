@@ -152,7 +152,11 @@ def page(result: dict[str, Any]) -> str:
 
 
 def _heading(result: dict[str, Any]) -> str:
-    return f"{result['machine']}; medians of {result['rounds']} rounds; ratios to Flowcept's `@flowcept_task`, offline."
+    modules = ", ".join(f"`{name}`" for name in result["compiled"]) or "nothing"
+    return (
+        f"{result['machine']}; medians of {result['rounds']} rounds; ratios to Flowcept's `@flowcept_task`, offline. "
+        f"Compiled of provtel: {modules}."
+    )
 
 
 def _markdown(sheet: Sheet) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from provtel_model import compiled
+
 from benchmarks.capture import footprint, losses, runner, targets
 from benchmarks.capture.peers import PEERS
 from benchmarks.capture.surroundings import prepare
@@ -42,6 +44,7 @@ def run(plan: Plan) -> dict[str, Any]:
     many, many_void = footprint.measure_many(field, peers, plan.scale)
     result: dict[str, Any] = {
         "machine": machine(),
+        "compiled": [name for name in _COMPILED if compiled.load(name)],
         "rounds": plan.rounds,
         "cases": rounds.medians(),
         "losses": tolls,
@@ -51,6 +54,9 @@ def run(plan: Plan) -> dict[str, Any]:
         "left_out": field.left_out + rounds.left_out,
     }
     return result | {"targets": targets.judge(result, rounds)}
+
+
+_COMPILED = ("provtel._accelerator", "provtel_model.journal._transcode")
 
 
 def machine() -> str:

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.capture.losses import WAYS
-from benchmarks.capture.peers import FLOWCEPT, FLOWCEPT_STORED, JOURNAL, LEAN, LIGHTWEIGHT, OTEL, SHIPPED, TITLES
+from benchmarks.capture.peers import (
+    FLOWCEPT,
+    FLOWCEPT_STORED,
+    JOURNAL,
+    LEAN,
+    LIGHTWEIGHT,
+    OTEL,
+    PURE_JOURNAL,
+    SHIPPED,
+    TITLES,
+)
 from benchmarks.capture.runner import Rounds
 from benchmarks.capture.workload import THREADS, TWO
 
@@ -64,6 +74,7 @@ TARGETS = (
     _ratio(0.15, "cpu_us", SHIPPED, FLOWCEPT_STORED),
     _ratio(0.2, "cpu_us", SHIPPED, OTEL),
     _ratio(2.5, "cpu_us", JOURNAL, LIGHTWEIGHT),
+    _ratio(2.5, "cpu_us", PURE_JOURNAL, LIGHTWEIGHT),
     _growth("caller_us"),
     _growth("cpu_us"),
     Target(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+from provtel_model import compiled
 from provtel_model.components import Signal
 from provtel_model.otlp import check, decode
 from provtel_model.record import Record
@@ -63,6 +64,14 @@ class Journal(Capture):
         return _reference(value) if hasattr(value, "dtype") else value
 
 
+class PureJournal(Journal):
+    """The same without the compiled modules."""
+
+    def __init__(self) -> None:
+        """Leave them aside, before anything is loaded."""
+        os.environ[compiled.VARIABLE] = "1"
+
+
 class Lean(Journal):
     """Records in the journal, telemetry off."""
 
@@ -112,6 +121,15 @@ class Shipped(Journal):
         """Record another task as the next process: that ships what others left in the store."""
         self.wrap(_next)()
         self.stop()
+
+
+class PureShipped(Shipped):
+    """The same without the compiled modules."""
+
+    def __init__(self) -> None:
+        """Leave them aside, before anything is loaded."""
+        os.environ[compiled.VARIABLE] = "1"
+        super().__init__()
 
 
 def _next() -> None:
