@@ -14,6 +14,7 @@ from provtel_model.errors import UserError
 from provtel_collector.logs import set_up_logs
 from provtel_collector.service import Service
 from provtel_collector.service_manager import tell_ready, tell_reloading, tell_stopping
+from provtel_collector.spare_memory import give_back_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,7 @@ class _Running:
     def start(self) -> None:
         """Start it."""
         self.service.start()
+        give_back_memory()
 
     def reload(self, load: Callable[[], Configuration]) -> None:
         """Go on with another configuration, or with the one that runs where the other cannot be used.

@@ -28,7 +28,8 @@ _log = logging.getLogger(__name__)
 
 _KEY: Final = struct.Struct(">QI")
 _HOLD_SECONDS: Final = 5.0
-_MOST_IN_MEMORY: Final = 16 * 2**20
+# What waits because a destination is away is read again from the disk, so that a small machine stays small.
+_MOST_IN_MEMORY: Final = 4 * 2**20
 
 
 class PersistentQueue:
