@@ -9,7 +9,7 @@ from tests.instrumentation.programs import Stage
 PROGRAM = """
 import asyncio, os, pickle, threading
 from provtel import (
-    Activity, Agent, Output, agent, campaign, carry, current, file, loop, record, reference, task, workflow
+    Activity, Agent, Output, agent, campaign, carry, configure, current, file, loop, record, reference, task, workflow
 )
 
 @task(outputs="y", tags=["t"], subtype="s", attempt=1, agent="robot", telemetry=False, capture_values=False)
@@ -64,6 +64,7 @@ def main():
     assert len(loop([1, 2])) == 2
 
 if __name__ == "__main__":
+    configure(max_items=10)
     main()
     with workflow("block", used={"x": 1}) as run, task("inner", used={"f": file(__file__)}) as inner:
         assert isinstance(run, Activity)
