@@ -69,6 +69,7 @@ class Http1Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._request: Request | None = None
         self._head = 0
+        self._left = 0
         self._line: deque[Request] = deque()
         self._busy = False
         self._closing = False
@@ -102,6 +103,9 @@ class Http1Connection(asyncio.Protocol):
         """Take what came."""
         parser = self._parser
         while data and parser is not None and not self._closing:
+            if self._left:
+                data = self._take_left(data)
+                continue
             if self._request is None or not self._request.method:
                 self._head += len(data)
             try:
@@ -157,6 +161,8 @@ class Http1Connection(asyncio.Protocol):
         request.keep_alive = parser.should_keep_alive()
         request.refusal = self._handler.admit(request)
         length = request.headers.get("content-length")
+        if parser.should_upgrade():
+            self._left = int(length or 0)  # the parser takes the offer up, and leaves the body to us
         if request.refusal is None and length is not None and int(length) > self._handler.limit:
             request.refusal = self._handler.too_large(request)
         if request.refusal is not None:
@@ -184,6 +190,8 @@ class Http1Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Let the request be answered when it is its turn."""
+        if self._left:
+            return
         request = self._now
         self._request = None
         self._line.append(request)
@@ -191,11 +199,22 @@ class Http1Connection(asyncio.Protocol):
             self._pause()
         self._advance()
 
+    def _take_left(self, data: bytes) -> bytes:
+        """Take a body that the parser left to us, and return what follows it."""
+        part = data[: self._left]
+        self._left -= len(part)
+        self.on_body(part)
+        if not self._left:
+            self.on_message_complete()
+        return data[len(part) :]
+
     # The server's side
 
     def expire(self) -> None:
         """Tell a client that is too slow, and close."""
-        if self._request is not None and not self._request.answered:
+        if self._closing:
+            self.abort()
+        elif self._request is not None and not self._request.answered:
             self._end_with(_TOO_SLOW)
         else:
             self._end()

@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 _CONNECTIONS: Final = 4096
 _OTHER_DESCRIPTORS: Final = 128
 _HELD_BYTES: Final = 128 * 2**20
+_BACKLOG: Final = 4096
 _SWEEP_SECONDS: Final = 1.0
 _HANDSHAKE_SECONDS: Final = 10.0
 # Those who are told that there is no room; whoever comes beyond them is not told.
@@ -181,6 +182,7 @@ class Server:
                     sock=door.listener,
                     ssl=door.context,
                     ssl_handshake_timeout=handshake,
+                    backlog=_BACKLOG,
                 )
             )
 
