@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Named = tuple[tuple[str, ...], tuple[str, ...]]
 """What ``--config`` and what ``--set`` were given."""
 
-_EXTRA: Final = ("httptools", "pydantic", "uvicorn")
+_EXTRA: Final = ("httptools", "pydantic")
 _PRESET: Final = "preset:"
 
 
@@ -125,6 +125,24 @@ def print_config(
 
     document = printing.document(configuration, reveal=mode == "unredacted")
     click.echo(printing.as_yaml(document) if format_ == "yaml" else printing.as_json(document), nl=False)
+
+
+@collector.command()
+@_sourced
+@click.argument("exporters", nargs=-1)
+@options.json_option
+@click.pass_obj
+def replay(
+    before: Named, configs: tuple[str, ...], settings: tuple[str, ...], exporters: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Send again what EXPORTERS could not deliver and put aside; all of them where none is named.
+
+    What a destination refuses for good is put into a file of dead letters, with the reason. When the reason is gone,
+    this sends the letters again, also while the collector runs. What is refused again stays.
+    """
+    from provtel_cli.replaying import replay_dead_letters
+
+    replay_dead_letters(_load(_sources(before, configs, settings)), exporters, as_json=as_json)
 
 
 @collector.command()
