@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model import attributes as names
@@ -27,6 +28,8 @@ LOOP: Final = "loop"
 ITERATION: Final = "iteration"
 
 _numbers: Final = itertools.count()
+_all: Final[weakref.WeakSet[Definition]] = weakref.WeakSet()
+_measuring = True
 
 
 class Definition(Interned):
@@ -70,9 +73,10 @@ class Definition(Interned):
         self.has_own_run = kind == WORKFLOW or agent is not None
         self.outputs = Outputs(outputs)
         self.parameters = Parameters(function) if function is not None else _NO_PARAMETERS
-        self.telemetry = telemetry
+        self._wants_telemetry = telemetry
+        self._shares_thread = shares_thread
+        self.measure()
         self.captures_values = capture_values
-        self.meter = meter_for(telemetry=telemetry, shares_thread=shares_thread)
         self.arity = self.parameters.arity
         self.keeps_none = outputs is not None
         self.guarded: bool | None = None
@@ -84,7 +88,12 @@ class Definition(Interned):
         self._agent = agent
         marks = {names.WORKFLOW_TASK_SUBTYPE: subtype, names.WORKFLOW_TASK_ATTEMPT: attempt}
         self._attributes = {name: mark for name, mark in marks.items() if mark is not None}
-        self._shares_thread = shares_thread
+        _all.add(self)
+
+    def measure(self) -> None:
+        """Measure what activities cost, where that is wanted of these and of any."""
+        self.telemetry = self._wants_telemetry and _measuring
+        self.meter = meter_for(telemetry=self.telemetry, shares_thread=self._shares_thread)
 
     def is_guarded(self, redaction: Redaction) -> bool:
         """Find out what `guarded`, `is_plain` and `takes_plain` are."""
@@ -120,6 +129,15 @@ class Definition(Interned):
         if self._shares_thread and self.telemetry:
             facts["telemetry"] = PROCESS_SCOPE
         return pack([Kind.DEFINITION.value, self.number, self.parameters.roles, self.outputs.roles, facts])
+
+
+def measure_all(*, wanted: bool) -> None:
+    """Measure what activities cost, or of none, whatever is said of each."""
+    global _measuring  # noqa: PLW0603  # settings are known later than definitions
+    if wanted is not _measuring:
+        _measuring = wanted
+        for definition in [*_all]:
+            definition.measure()
 
 
 _NO_PARAMETERS: Final = Parameters(lambda: None)

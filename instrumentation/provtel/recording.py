@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from provtel import forking
+from provtel import definition, forking
 from provtel.accelerator import accelerator
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def _make() -> Recorder | None:
 def _set(new: Recorder | None) -> None:
     global _current  # noqa: PLW0603  # as above
     _current = new
+    if new is not None:
+        definition.measure_all(wanted=new.settings.telemetry)
     if accelerator is None:
         return
     if new is not None:

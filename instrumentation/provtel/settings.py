@@ -39,6 +39,7 @@ class Settings:
     """What the capture runs by; `TABLE` says what each means."""
 
     disabled: bool = False
+    telemetry: bool = True
     endpoint: str | None = None
     exit_timeout: float = Duration(5)
     max_journal_size: int = Size(10 * 10**9)
@@ -120,6 +121,7 @@ def _pattern(text: str) -> str:
 
 TABLE: Final = (
     Setting("disabled", "false", _switch, "Capture nothing; every call of provtel still works."),
+    Setting("telemetry", "true", _switch, "Measure what tasks cost, but those that say `telemetry=False`."),
     Setting(
         "endpoint",
         "none",

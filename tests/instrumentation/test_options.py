@@ -13,8 +13,40 @@ from provtel import task
 from provtel_model.record import Record
 from provtel_model.values import Reference
 
+from tests.instrumentation.programs import Stage
+
 Recorded = Callable[[], list[Record]]
 INT, TEXT = Reference("int"), Reference("str")
+
+
+def test_program_without_telemetry(stage: Stage) -> None:
+    """A setting leaves out what anything costs, also of what was decorated before the setting was read."""
+    program = """
+        import asyncio
+        from provtel import loop, task, workflow
+
+        @task
+        def function(): pass
+
+        @task
+        async def coroutine(): pass
+
+        @workflow
+        def main():
+            function()
+            asyncio.run(coroutine())
+            with task("block"): pass
+            for n in loop(1, name="n"): pass
+
+        main()
+        """
+    stage.run(program)
+    assert all("cpu.user" in record.telemetry for record in stage.records())
+    stage.environment["PROVTEL_TELEMETRY"] = "off"
+    stage.run(program)
+    records = stage.records()
+    assert len(records) == 6
+    assert not [record.telemetry for record in records if record.telemetry]
 
 
 def test_attempt(recorded: Recorded) -> None:
