@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.capture import runner
+from benchmarks.capture import report, runner
+from benchmarks.capture.losses import WAYS
 from benchmarks.capture.peers import JOURNAL
 from benchmarks.capture.peers.capture import Recorded, differences
 from benchmarks.capture.runner import Rounds
@@ -90,3 +91,18 @@ def test_ratio_is_taken_round_by_round() -> None:
 
 def _cpu(value: float) -> dict[str, Any]:
     return {"cpu_us": value}
+
+
+def test_victim_that_hung_is_shown() -> None:
+    """What a hung victim did not lose because it did nothing is no merit: the table says that it hung."""
+    sheet = next(
+        sheet
+        for sheet in report.sheets(
+            {"cases": {}, "many": {}, "start": {}, "targets": [], "losses": {JOURNAL: dict.fromkeys(WAYS, _HUNG)}}
+        )
+    )
+
+    assert sheet.rows == [("provtel, journal", *["200 of 200, 1 hung"] * len(WAYS))]
+
+
+_HUNG = {"finished": 200, "lost": 200, "twice": 0, "hung": 1}

@@ -34,6 +34,8 @@ _transcode: Final = compiled.load("provtel_model.journal._transcode")
 _FINISHED: Final = Status.FINISHED.value
 _SHORT: Final = 60
 _MAX_KEY: Final = 40
+_ONE_BYTE: Final = 100
+"""Below it the length of a message, and of all that is put around it here, is one byte."""
 _DOUBLE: Final = struct.Struct("<d").pack
 
 _ATTRIBUTE: Final = b"\x4a"
@@ -196,7 +198,10 @@ class _Roles:
         self.keys = tuple(wire.sized(1, role.encode()) for role in roles)
         self.usual = len(set(roles)) == len(roles)
         self._floats = [_frame(key, b"\x21", 8) for key in self.keys]
-        self._short = [len(key) <= _MAX_KEY for key in self.keys]
+        # By the length of the varint; a long key takes the long way.
+        self._ints = [
+            [_frame(key, b"\x18", size) for size in range(11)] if len(key) <= _MAX_KEY else None for key in self.keys
+        ]
         self._count = len(roles)
 
     def fill(self, values: list[AnyValue] | dict[str, AnyValue] | None) -> bytes:
@@ -207,7 +212,11 @@ class _Roles:
         """
         if not values:
             return b""
-        content = wire.sized(6, self._listed(values) if type(values) is list else _mapped(values))
+        content = self._listed(values) if type(values) is list else _mapped(values)
+        size = len(content)
+        if size < _ONE_BYTE:
+            return b"\x4a%c%b\x12%c\x32%c%b" % (size + len(self.key) + 4, self.key, size + 2, size, content)
+        content = wire.sized(6, content)
         return wire.sized(9, self.key + b"\x12" + wire.varint(len(content)) + content)
 
     def _listed(self, values: list[AnyValue]) -> bytes:
@@ -219,10 +228,10 @@ class _Roles:
             kind = type(value)
             if kind is float:
                 parts.append(self._floats[at] + _DOUBLE(value))
-            elif kind is int and self._short[at]:
+            elif kind is int and (frames := self._ints[at]):
                 number = wire.varint(value)  # type: ignore[arg-type]  # its type is int
-                parts.append(_frame(self.keys[at], b"\x18", len(number)) + number)
-            elif kind is str and self._short[at] and len(value) <= _SHORT and value.isascii():  # type: ignore[arg-type, union-attr]  # a str
+                parts.append(frames[len(number)] + number)
+            elif kind is str and self._ints[at] and len(value) <= _SHORT and value.isascii():  # type: ignore[arg-type, union-attr]  # a str
                 text = value.encode()  # type: ignore[union-attr]  # as above
                 parts.append(_frame(self.keys[at], b"\x0a%c" % len(text), len(text)) + text)
             else:
