@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 from provtel_collector_config.ids import ComponentId, Kind, PipelineId
 from provtel_model.components import Component, Consumer, Context, Signal
 
-from provtel_collector.delivery import Counted, fan_out
+from provtel_collector.delivery import Counted, Passing, fan_out
 from provtel_collector.delivery.delivered import Delivered
 from provtel_collector.located import located
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from provtel_collector.counters import Counters
 
 _RECEIVED: Final = ("receiver_accepted", "receiver_refused")
+_INCOMING: Final = "processor_incoming_items"
+_OUTGOING: Final = "processor_outgoing_items"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,15 @@ class _Building:
             head = fan_out([self.exit(id_, pipeline_id.signal) for id_ in _unique(pipeline.exporters)])
             for id_ in reversed(pipeline.processors):
                 # Each pipeline has a processor of its own, as it may keep what flows through it for a while.
-                head = cast("Consumer", self.make(Kind.PROCESSORS, id_, {pipeline_id.signal: head}).component)
+                head = self.processor(id_, pipeline_id.signal, head)
             self.heads[pipeline_id] = head
         return self.heads[pipeline_id]
+
+    def processor(self, id_: ComponentId, signal: Signal, following: Consumer) -> Consumer:
+        """Make a processor, and count what comes to it and what it gives on."""
+        report = self.report(Kind.PROCESSORS, id_)
+        node = self.make(Kind.PROCESSORS, id_, {signal: Passing(following, report, _OUTGOING)})
+        return Passing(cast("Consumer", node.component), report, _INCOMING)
 
     def exit(self, id_: ComponentId, signal: Signal) -> Consumer:
         """Return what a pipeline of a signal gives its data to under the name of an exporter."""

@@ -110,7 +110,7 @@ def take_items(signal: Signal, request: Any, wanted: Callable[[Any, Any, Any], b
     for group in resources(signal, request):
         new_group = None
         for part in scopes(signal, group):
-            chosen = [item for item in items(signal, part) if wanted(group, part, item)]
+            chosen = [index for index, item in enumerate(items(signal, part)) if wanted(group, part, item)]
             if not chosen:
                 continue
             if new_group is None:
@@ -118,9 +118,9 @@ def take_items(signal: Signal, request: Any, wanted: Callable[[Any, Any, Any], b
                 new_group.resource.CopyFrom(group.resource)
             new_part = scopes(signal, new_group).add(schema_url=part.schema_url)
             new_part.scope.CopyFrom(part.scope)
-            items(signal, new_part).extend(chosen)
-            if not copy:
-                drop(items(signal, part), lambda item, group=group, part=part: wanted(group, part, item))
+            items(signal, new_part).extend([items(signal, part)[index] for index in chosen])
+            for index in () if copy else reversed(chosen):
+                del items(signal, part)[index]
         if not copy:
             drop(scopes(signal, group), lambda part: not items(signal, part))
     if not copy:

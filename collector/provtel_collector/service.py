@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 from provtel_collector.counters import Counters
 from provtel_collector.graph import Node, build
 from provtel_collector.located import located
+from provtel_collector.telemetry import MetricsServers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,7 @@ class Service:
     def __init__(self, configuration: Configuration, counters: Counters | None = None) -> None:
         self.counters = Counters() if counters is None else counters
         self._nodes = build(configuration, self.counters)
+        self._metrics = MetricsServers(configuration.telemetry, self.counters)
 
     def __enter__(self) -> Self:
         self.start()
@@ -64,6 +66,7 @@ class Service:
             UserError: A component cannot run as it is configured.
         """
         try:
+            self._metrics.start()
             for node in self._nodes:
                 with located(node.path):
                     node.component.start()
@@ -83,6 +86,7 @@ class Service:
                 node.component.shutdown()
             except Exception:  # noqa: BLE001  # whatever it was, the others are still to be stopped
                 _log.exception("%s did not stop as it should", node.path)
+        self._metrics.shutdown()
 
     def addresses(self, id_: str) -> tuple[str, ...]:
         """Return where a component can be reached."""
@@ -97,6 +101,8 @@ class Service:
         for node in reversed(self._nodes):
             where = " ".join(_addresses(node))
             yield f"{node.id} on {where}" if where else str(node.id)
+        if self._metrics.addresses:
+            yield f"metrics on {' '.join(self._metrics.addresses)}"
 
 
 def _addresses(node: Node) -> tuple[str, ...]:

@@ -95,11 +95,11 @@ def test_without_the_extra(
 ) -> None:
     """On a plain install the command says what to install."""
     found = importlib.util.find_spec
-    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "uvicorn" else found(name))
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "httptools" else found(name))
 
     assert run(monkeypatch, *arguments) == 1
 
-    assert capsys.readouterr().err == 'provtel: a collector needs uvicorn; run: pip install "provtel[collector]"\n'
+    assert capsys.readouterr().err == 'provtel: a collector needs httptools; run: pip install "provtel[collector]"\n'
 
 
 def test_help_tells_how_to_begin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

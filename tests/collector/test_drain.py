@@ -124,7 +124,7 @@ import sys
 from pathlib import Path
 from provtel_collector.drain import drain
 records = drain(Path(sys.argv[1])).records
-print(records, {"pydantic", "uvicorn", "httptools", "yaml"} & sys.modules.keys())
+print(records, {"pydantic", "uvloop", "httptools", "yaml"} & sys.modules.keys())
 """
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path], env=os.environ, capture_output=True, text=True, check=True

@@ -61,6 +61,8 @@ def test_flow(workshop: Workshop) -> None:
     assert service.counters.sums() == {
         ("otelcol_receiver_accepted_spans", (("receiver", "part/r1"),)): 3,
         ("otelcol_receiver_accepted_log_records", (("receiver", "part/r1"),)): 2,
+        ("otelcol_processor_incoming_items", (("otel.signal", "traces"), ("processor", "part/p"))): 6,
+        ("otelcol_processor_outgoing_items", (("otel.signal", "traces"), ("processor", "part/p"))): 6,
         ("otelcol_exporter_sent_spans", (("exporter", "part/e1"),)): 6,
         ("otelcol_exporter_sent_spans", (("exporter", "part/e2"),)): 3,
         ("otelcol_exporter_sent_log_records", (("exporter", "part/e2"),)): 2,

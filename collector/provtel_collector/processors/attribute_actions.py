@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
@@ -18,10 +19,12 @@ from provtel_collector.requests import drop
 _PUTTING: Final = frozenset({"insert", "update", "upsert"})
 _NAMES: Final = (*sorted(_PUTTING), "delete", "hash", "extract", "convert")
 _CONVERTED: Final = ("string", "int", "double")
+_METADATA: Final = "metadata."
+_NO_METADATA: Final = ("auth.", "client.address")
 _INT_LIMIT: Final = 2**63
 
-Do = Callable[[Any], bool]
-"""Does an action on a list of attributes, and returns whether it may have changed it."""
+Do = Callable[[Any, Mapping[str, str]], bool]
+"""Does an action on a list of attributes, given the metadata of the request; returns whether it may have changed it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class ActionConfig:
         value: What it becomes.
         default_value: What it becomes where the source has nothing.
         from_attribute: The attribute whose value it becomes.
-        from_context: Metadata of the request; refused, because none come this far.
+        from_context: The metadata of the request, such as ``metadata.tenant``, that it becomes.
         pattern: A regular expression: of keys to delete or hash, or of the value to extract from.
         converted_type: What ``convert`` makes of it, ``int``, ``double`` or ``string``.
     """
@@ -58,8 +61,8 @@ class ActionConfig:
         name = self.action.lower()
         if name not in _NAMES:
             raise ValueError(f'unsupported action "{self.action}" (valid values: [{" ".join(_NAMES)}])')
-        if self.from_context:
-            raise ValueError('field "from_context" is not available: metadata of requests do not reach processors here')
+        if self.from_context.startswith(_NO_METADATA):
+            raise ValueError(f'from_context "{self.from_context}" is not available; metadata.KEY is')
         problem = _missing(self, name) or _superfluous(self, name)
         if problem:
             raise ValueError(f'error with key "{self.key}": {problem}')
@@ -81,7 +84,7 @@ def _missing(config: ActionConfig, name: str) -> str:
 
 
 def _superfluous(config: ActionConfig, name: str) -> str:
-    if name in _PUTTING and config.value is not None and config.from_attribute:
+    if name in _PUTTING and sum(_sources(config)) > 1:
         return "multiple value sources being set"
     if name not in _PUTTING and _has_source(config):
         return f'action "{name}" does not use "value" or "from_attribute" field. These must not be specified'
@@ -95,7 +98,11 @@ def _superfluous(config: ActionConfig, name: str) -> str:
 
 
 def _has_source(config: ActionConfig) -> bool:
-    return config.value is not None or bool(config.from_attribute)
+    return any(_sources(config))
+
+
+def _sources(config: ActionConfig) -> tuple[bool, ...]:
+    return config.value is not None, bool(config.from_attribute), bool(config.from_context)
 
 
 class Actions:
@@ -108,11 +115,11 @@ class Actions:
     def __init__(self, configs: Sequence[ActionConfig]) -> None:
         self._actions = tuple(map(make_action, configs))
 
-    def apply(self, attributes: Any) -> bool:
+    def apply(self, attributes: Any, metadata: Mapping[str, str] = MappingProxyType({})) -> bool:
         """Change a list of attributes in place; return whether anything may have changed."""
         changed = False
         for action in self._actions:
-            changed = action(attributes) or changed
+            changed = action(attributes, metadata) or changed
         return changed
 
 
@@ -137,8 +144,10 @@ def make_action(config: ActionConfig) -> Do:
 def _putting(config: ActionConfig, name: str) -> Do:
     given, default = _prepared(config.value), _prepared(config.default_value)
 
-    def do(attributes: Any) -> bool:
+    def do(attributes: Any, metadata: Mapping[str, str]) -> bool:
         source = given
+        if source is None and config.from_context:
+            source = _prepared(metadata.get(config.from_context.removeprefix(_METADATA).lower()))
         if source is None and config.from_attribute:
             source = get(attributes, config.from_attribute)
         if source is None:
@@ -165,7 +174,7 @@ def _prepared(raw: Any) -> AnyValue | None:
 def _deleting(config: ActionConfig) -> Do:
     pattern = compile_pattern(config.pattern) if config.pattern else None
 
-    def do(attributes: Any) -> bool:
+    def do(attributes: Any, _metadata: Mapping[str, str]) -> bool:
         changed = drop_key(attributes, config.key)
         return (pattern is not None and drop(attributes, lambda pair: bool(pattern.search(pair.key)))) or changed
 
@@ -175,7 +184,7 @@ def _deleting(config: ActionConfig) -> Do:
 def _hashing(config: ActionConfig) -> Do:
     pattern = compile_pattern(config.pattern) if config.pattern else None
 
-    def do(attributes: Any) -> bool:
+    def do(attributes: Any, _metadata: Mapping[str, str]) -> bool:
         found = get(attributes, config.key)
         hashed = [] if found is None else [found]
         if pattern is not None:
@@ -213,7 +222,7 @@ def _extracting(config: ActionConfig) -> Do:
     if len(names) < pattern.groups:
         raise ValueError('field "pattern" contains at least one unnamed matcher group')
 
-    def do(attributes: Any) -> bool:
+    def do(attributes: Any, _metadata: Mapping[str, str]) -> bool:
         source = get(attributes, config.key)
         if source is None or not source.HasField("string_value"):
             return False
@@ -230,7 +239,7 @@ def _extracting(config: ActionConfig) -> Do:
 def _converting(config: ActionConfig) -> Do:
     convert = {"string": _to_string, "int": _to_int, "double": _to_double}[config.converted_type]
 
-    def do(attributes: Any) -> bool:
+    def do(attributes: Any, _metadata: Mapping[str, str]) -> bool:
         value = get(attributes, config.key)
         if value is None:
             return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +12,12 @@ from provtel_model.components import Batch, Signal
 from provtel_collector.requests import count, parse, resources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from provtel_model.components import Consumer, Context
+
+Edit = Callable[[Batch, Any], bool]
+"""Changes the request of a batch in place, and returns whether it did."""
 
 
 class EditingProcessor:
@@ -20,20 +25,23 @@ class EditingProcessor:
 
     Args:
         context: Where it stands.
-        edit: Changes a request of a signal in place, and returns whether it did.
+        edit: Changes the request of a batch in place, and returns whether it did.
         dropped: Names of the metrics that count what the edit removed, by signal.
+        attributes: What these are told apart by.
     """
 
     def __init__(
         self,
         context: Context,
-        edit: Callable[[Signal, Any], bool],
+        edit: Edit,
         dropped: Mapping[Signal, str] = MappingProxyType({}),
+        attributes: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._next: Mapping[Signal, Consumer] = context.next
         self._report = context.report
         self._edit = edit
         self._dropped = dropped
+        self._attributes = attributes
 
     def start(self) -> None:
         """Need nothing."""
@@ -44,11 +52,11 @@ class EditingProcessor:
     def consume(self, batch: Batch) -> None:
         """Give on what the edit leaves."""
         request = parse(batch)
-        if self._edit(batch.signal, request):
+        if self._edit(batch, request):
             left = count(batch.signal, request)
             if batch.signal in self._dropped and left < batch.items:
-                self._report(self._dropped[batch.signal], batch.items - left, {})
+                self._report(self._dropped[batch.signal], batch.items - left, self._attributes)
             if not resources(batch.signal, request):
                 return
-            batch = Batch(batch.signal, request.SerializeToString(), left)
+            batch = replace(batch, payload=request.SerializeToString(), items=left)
         self._next[batch.signal].consume(batch)

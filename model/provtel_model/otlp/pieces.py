@@ -39,11 +39,16 @@ _MOST_FRAMING: Final = 11
 
 
 def merge(batches: Sequence[Batch]) -> Batch:
-    """Return one batch with the items of all, which must be of one signal, in their order."""
+    """Return one batch with the items of all, which must be of one signal, in their order.
+
+    It has their metadata where they have the same.
+    """
     if len(batches) == 1:
         return batches[0]
     payload = b"".join([batch.payload for batch in batches])
-    return Batch(batches[0].signal, payload, sum(batch.items for batch in batches))
+    first = batches[0]
+    metadata = first.metadata if all(batch.metadata == first.metadata for batch in batches) else {}
+    return Batch(first.signal, payload, sum(batch.items for batch in batches), metadata)
 
 
 def split(batch: Batch, most: int, measure: Measure = "items") -> list[Batch]:
@@ -64,7 +69,9 @@ def split(batch: Batch, most: int, measure: Measure = "items") -> list[Batch]:
     root, leaves = _leaves(batch)
     pieces = _by_items(leaves, most) if measure == "items" else _by_bytes(root, leaves, most)
     return [
-        Batch(batch.signal, root + _joined(piece, 0), sum(leaf.items for leaf in piece)) for piece in pieces if piece
+        Batch(batch.signal, root + _joined(piece, 0), sum(leaf.items for leaf in piece), batch.metadata)
+        for piece in pieces
+        if piece
     ]
 
 

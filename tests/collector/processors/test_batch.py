@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ def send(component: Any, *batches: Batch) -> list[Future[None]]:
     for number, one in enumerate(batches, 1):
         futures.append(pool.submit(component.consume, one))
         deadline = time.monotonic() + 5
-        while number < len(batches) and len(component._pending.get(one.signal, ())) < number:
+        while number < len(batches) and sum(map(len, component._pending.values())) < number:
             assert time.monotonic() < deadline
             time.sleep(0.001)
     pool.shutdown(wait=False)
@@ -164,12 +165,24 @@ def test_signals_are_kept_apart() -> None:
     assert sorted(one.signal for one in made.recorder.batches) == [Signal.LOGS, Signal.TRACES]
 
 
+def test_tenants_are_kept_apart() -> None:
+    """Only what has the same metadata is put together, where that is asked for, and it keeps them."""
+    made = Made("batch", {"send_batch_size": 4, "timeout": LONG, "metadata_keys": ["Tenant"]})
+    given = [replace(spans(number), metadata={"tenant": f"t{number % 2}"}) for number in range(1, 5)]
+    with made as component:
+        pool = ThreadPoolExecutor(4)
+        for future in [pool.submit(component.consume, one) for one in given]:
+            future.result(5)
+
+    assert sorted((one.metadata["tenant"], one.items) for one in made.recorder.batches) == [("t0", 2), ("t1", 2)]
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         ({"send_batch_max_size": 10}, "send_batch_max_size must be greater or equal to send_batch_size"),
         ({"send_batch_size": -1}, "must not be negative"),
-        ({"metadata_keys": ["tenant"]}, "metadata_keys is not available"),
+        ({"metadata_keys": ["Tenant", "tenant"]}, 'duplicate entry in metadata_keys: "tenant"'),
     ],
 )
 def test_refused_configuration(config: dict[str, Any], message: str) -> None:

@@ -28,7 +28,7 @@ def problems(type_: str, config: Any) -> list[str]:
         ({"action": "insert", "value": 1}, 'missing required field "key"'),
         ({"key": "a", "action": "upsert"}, 'field "value", "from_attribute"'),
         ({"key": "a", "action": "insert", "value": 1, "from_attribute": "b"}, "multiple value sources"),
-        ({"key": "a", "action": "insert", "from_context": "metadata.x"}, '"from_context" is not available'),
+        ({"key": "a", "action": "insert", "from_context": "auth.x"}, 'from_context "auth.x" is not available'),
         ({"action": "delete"}, 'at least one of "key" and "pattern"'),
         ({"key": "a", "action": "delete", "value": 1}, "does not use"),
         ({"key": "a", "action": "update", "value": 1, "pattern": "x"}, 'does not use the "pattern" field'),

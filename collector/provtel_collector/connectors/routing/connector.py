@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from provtel_model.components import Batch, Consumer, Signal
@@ -145,4 +145,4 @@ def _batch_of(batch: Batch, part: Any) -> Batch:
     items = count(batch.signal, part)
     if items == batch.items:
         return batch
-    return Batch(batch.signal, part.SerializeToString(), items)
+    return replace(batch, payload=part.SerializeToString(), items=items)

@@ -6,19 +6,17 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from provtel_collector.http.listening import address_of, listen
-from provtel_collector.http.server import HttpServer
+from provtel_collector.http.messages import Answer
+from provtel_collector.http.pages import page_server
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
     from provtel_model.components import Context
 
     from provtel_collector.extensions.health_check.config import HealthCheckConfig
-
-_DRAIN_SECONDS: Final = 1
+    from provtel_collector.http.serving import Server
 
 
 class HealthCheck:
@@ -33,7 +31,7 @@ class HealthCheck:
         self._config = config
         self._context = context
         self._ready_since: float | None = None
-        self._server: HttpServer | None = None
+        self._server: Server | None = None
         self.addresses: tuple[str, ...] = ()
 
     def start(self) -> None:
@@ -44,7 +42,7 @@ class HealthCheck:
         """
         listener = listen(self._config.endpoint, f"extensions::{self._context.id}::endpoint")
         self.addresses = (address_of(listener) + self._config.path,)
-        self._server = HttpServer(self._application, listener, _DRAIN_SECONDS)
+        self._server = page_server(listener, self._page, f"provtel-{self._context.id}")
         self._server.start()
 
     def shutdown(self) -> None:
@@ -60,16 +58,9 @@ class HealthCheck:
         """Answer from now on that no data is taken."""
         self._ready_since = None
 
-    async def _application(
-        self,
-        scope: Mapping[str, Any],
-        _receive: Callable[[], Awaitable[Any]],
-        send: Callable[[Mapping[str, Any]], Awaitable[None]],
-    ) -> None:
-        status, said = self._answer(scope["path"])
-        headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": status.value, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps(said).encode()})
+    def _page(self, path: str) -> Answer:
+        status, said = self._answer(path)
+        return Answer(status, json.dumps(said).encode(), "application/json")
 
     def _answer(self, path: str) -> tuple[HTTPStatus, dict[str, str]]:
         since = self._ready_since

@@ -13,7 +13,9 @@ from provtel_collector.processors.matching import Matches, skips
 from provtel_collector.requests import data_points, walk
 
 if TYPE_CHECKING:
-    from provtel_model.components import Context
+    from collections.abc import Iterator
+
+    from provtel_model.components import Batch, Context
 
     from provtel_collector.processors.attributes.config import AttributesConfig
 
@@ -30,17 +32,17 @@ def make_processor(config: AttributesConfig, context: Context) -> EditingProcess
         raise ConfigError(str(error), f"processors::{context.id}") from error
     actions = Actions(config.actions)
 
-    def edit(signal: Signal, request: Any) -> bool:
-        return edit_items(signal, request, skipped[signal], actions)
+    def edit(batch: Batch, request: Any) -> bool:
+        changed = False
+        for owner in _owners(batch.signal, request, skipped[batch.signal]):
+            changed = actions.apply(owner.attributes, batch.metadata) or changed
+        return changed
 
     return EditingProcessor(context, edit)
 
 
-def edit_items(signal: Signal, request: Any, skipped: Matches | None, actions: Actions) -> bool:
-    """Do actions to all items that are not skipped; return whether any may have changed."""
-    changed = False
+def _owners(signal: Signal, request: Any, skipped: Matches | None) -> Iterator[Any]:
+    """Yield what has attributes and is not skipped."""
     for group, part, item in walk(signal, request):
         if skipped is None or not skipped(group, part, item):
-            for owner in data_points(item) if signal is Signal.METRICS else (item,):
-                changed = actions.apply(owner.attributes) or changed
-    return changed
+            yield from data_points(item) if signal is Signal.METRICS else (item,)

@@ -15,7 +15,7 @@ class BatchConfig:
         timeout: After how long a batch is sent that is smaller than `send_batch_size`; 0 is at once.
         send_batch_size: From how many items on a batch is sent; 0 is at once.
         send_batch_max_size: The most items of a batch, larger ones are split; 0 is no limit.
-        metadata_keys: Keys of request metadata by which batches are kept apart: refused, because none come this far.
+        metadata_keys: Keys of request metadata; only what has the same under them is put together.
         metadata_cardinality_limit: Accepted, and of no effect.
     """
 
@@ -35,5 +35,6 @@ class BatchConfig:
             raise ValueError("sizes must not be negative")
         if 0 < self.send_batch_max_size < self.send_batch_size:
             raise ValueError("send_batch_max_size must be greater or equal to send_batch_size")
-        if self.metadata_keys:
-            raise ValueError("metadata_keys is not available: metadata of requests do not reach processors here")
+        lower = [key.lower() for key in self.metadata_keys]
+        if twice := [key for key in lower if lower.count(key) > 1]:
+            raise ValueError(f'duplicate entry in metadata_keys: "{twice[0]}" (case-insensitive)')

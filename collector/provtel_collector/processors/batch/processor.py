@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from provtel_collector.processors.batch.config import BatchConfig
 
+    _Key = tuple[Signal, tuple[str | None, ...]]
+
 
 class _Waiting:
     """A request whose sender waits.
@@ -50,7 +52,7 @@ class BatchProcessor:
         self._config = config
         self._context = context
         self._changed = threading.Condition()
-        self._pending: dict[Signal, list[_Waiting]] = {}
+        self._pending: dict[_Key, list[_Waiting]] = {}
         self._items = 0
         self._due: float | None = None
         self._stopping = False
@@ -85,7 +87,7 @@ class BatchProcessor:
     def _put(self, waiting: _Waiting) -> list[list[_Waiting]]:
         """Let a request wait; return what is to be sent now because there is enough."""
         with self._changed:
-            self._pending.setdefault(waiting.batch.signal, []).append(waiting)
+            self._pending.setdefault(self._key(waiting.batch), []).append(waiting)
             self._items += waiting.batch.items
             at_once = not (self._config.timeout and self._config.send_batch_size) or self._stopping
             if at_once or self._items >= self._config.send_batch_size:
@@ -95,6 +97,10 @@ class BatchProcessor:
                 self._due = time.monotonic() + self._config.timeout
                 self._changed.notify_all()
             return []
+
+    def _key(self, batch: Batch) -> _Key:
+        """Return what a batch must have in common with those that it is joined with."""
+        return batch.signal, tuple(batch.metadata.get(key.lower()) for key in self._config.metadata_keys)
 
     def _take(self) -> list[list[_Waiting]]:
         with self._changed:

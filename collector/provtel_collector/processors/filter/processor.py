@@ -16,7 +16,7 @@ from provtel_collector.processors.matching import Matches, attributes_match, ski
 from provtel_collector.requests import data_points, drop, items, resources, scopes
 
 if TYPE_CHECKING:
-    from provtel_model.components import Context
+    from provtel_model.components import Batch, Context
 
     from provtel_collector.processors.filter.config import (
         ErrorMode,
@@ -48,13 +48,13 @@ def make_processor(config: FilterConfig, context: Context) -> EditingProcessor:
     except ValueError as error:
         raise ConfigError(str(error), f"processors::{context.id}") from error
 
-    def edit(signal: Signal, request: Any) -> bool:
+    def edit(batch: Batch, request: Any) -> bool:
         changed = False
-        for one in filters[signal]:
-            changed = one.apply(signal, request) or changed
+        for one in filters[batch.signal]:
+            changed = one.apply(batch.signal, request) or changed
         return changed
 
-    return EditingProcessor(context, edit, _COUNTED)
+    return EditingProcessor(context, edit, _COUNTED, {"filter": context.id})
 
 
 def _filters(config: FilterConfig, signal: Signal) -> list[Filter]:

@@ -65,7 +65,8 @@ class ProvenanceProcessor:
         """Give a batch on, completed."""
         self._editing.consume(batch)
 
-    def _edit(self, signal: Signal, request: Any) -> bool:
+    def _edit(self, batch: Batch, request: Any) -> bool:
+        signal = batch.signal
         found = list(activities(signal, request))
         changed = False
         for activity in found:

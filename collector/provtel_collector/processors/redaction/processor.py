@@ -13,7 +13,7 @@ from provtel_collector.requests import data_points, resources, scopes, walk
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provtel_model.components import Context
+    from provtel_model.components import Batch, Context
 
     from provtel_collector.processors.redaction.config import RedactionConfig
 
@@ -22,12 +22,12 @@ def make_processor(config: RedactionConfig, context: Context) -> EditingProcesso
     """Return a processor that redacts resources, scopes, spans, events, log records with their bodies, data points."""
     rules = Rules(config)
 
-    def edit(signal: Signal, request: Any) -> bool:
+    def edit(batch: Batch, request: Any) -> bool:
         changed = False
-        for attributes in _lists(signal, request):
+        for attributes in _lists(batch.signal, request):
             changed = rules.redact(attributes) or changed
-        if signal is Signal.LOGS:
-            for _, _, log in walk(signal, request):
+        if batch.signal is Signal.LOGS:
+            for _, _, log in walk(batch.signal, request):
                 changed = rules.redact_body(log.body, log.attributes) or changed
         return changed
 

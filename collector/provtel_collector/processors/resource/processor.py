@@ -9,7 +9,7 @@ from provtel_collector.processors.editing import EditingProcessor
 from provtel_collector.requests import resources
 
 if TYPE_CHECKING:
-    from provtel_model.components import Context, Signal
+    from provtel_model.components import Batch, Context
 
     from provtel_collector.processors.resource.config import ResourceConfig
 
@@ -18,10 +18,10 @@ def make_processor(config: ResourceConfig, context: Context) -> EditingProcessor
     """Return a processor that does the actions to every resource."""
     actions = Actions(config.attributes)
 
-    def edit(signal: Signal, request: Any) -> bool:
+    def edit(batch: Batch, request: Any) -> bool:
         changed = False
-        for group in resources(signal, request):
-            changed = actions.apply(group.resource.attributes) or changed
+        for group in resources(batch.signal, request):
+            changed = actions.apply(group.resource.attributes, batch.metadata) or changed
         return changed
 
     return EditingProcessor(context, edit)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 from provtel_model.components import Authenticator, Signal
 from provtel_model.errors import ConfigError
 
+from provtel_collector.delivery import over
 from provtel_collector.http.http1 import Http1Connection
 from provtel_collector.http.http2 import Http2Connection
 from provtel_collector.http.listening import address_of, listen
 from provtel_collector.http.serving import Door, Limits, Server
 from provtel_collector.http.workers import Workers
 from provtel_collector.located import located
+from provtel_collector.receivers.otlp.config import HttpConfig
 from provtel_collector.receivers.otlp.cross_origin import CrossOrigin
 from provtel_collector.receivers.otlp.over_grpc import PATHS, OtlpOverGrpc
 from provtel_collector.receivers.otlp.over_http import OtlpOverHttp
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from provtel_model.components import Context
     from provtel_model.tls import ServerTls
 
-    from provtel_collector.receivers.otlp.config import AuthConfig, GrpcConfig, HttpConfig, OtlpConfig
+    from provtel_collector.receivers.otlp.config import AuthConfig, GrpcConfig, OtlpConfig
 
 _log = logging.getLogger(__name__)
 
@@ -124,9 +126,11 @@ class OtlpReceiver:
     ) -> dict[str, tuple[Route, Workers]]:
         authenticator = self._authenticator(config.auth, f"{path}::auth")
         limit, include = config.size_limit, config.include_metadata
+        transport = "http" if isinstance(config, HttpConfig) else "grpc"
+        following = {signal: over(consumer, transport) for signal, consumer in self._context.next.items()}
         return {
             paths[signal]: (Route(signal, consumer, limit, limit_name, authenticator, include), self._workers[signal])
-            for signal, consumer in self._context.next.items()
+            for signal, consumer in following.items()
         }
 
     def _authenticator(self, config: AuthConfig | None, path: str) -> Authenticator | None:

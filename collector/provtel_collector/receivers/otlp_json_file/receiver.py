@@ -15,6 +15,7 @@ from provtel_model.otlp import check
 from provtel_model.otlp.json_codec import from_json
 
 from provtel_collector.attribute_lists import put
+from provtel_collector.delivery import over
 from provtel_collector.receivers.otlp_json_file.following import Files
 from provtel_collector.requests import parse, walk
 
@@ -46,6 +47,7 @@ class OtlpJsonFileReceiver:
     def __init__(self, config: OtlpJsonFileConfig, context: Context) -> None:
         self._config = config
         self._context = context
+        self._next = {signal: over(consumer, "file") for signal, consumer in context.next.items()}
         self._files = Files(config)
         self._refused = ""
         self._stopping = threading.Event()
@@ -113,11 +115,11 @@ class OtlpJsonFileReceiver:
     def _take(self, followed: Followed, line: bytes) -> None:
         try:
             signal = _signal_of(line)
-            if signal not in self._context.next:
+            if signal not in self._next:
                 return
             batch = self._named(check(signal, from_json(signal, line)), followed.path)
             if batch.items:
-                self._context.next[signal].consume(batch)
+                self._next[signal].consume(batch)
         except (MalformedError, PermanentError) as error:
             self._pass_over(followed, str(error))
 
