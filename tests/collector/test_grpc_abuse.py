@@ -1,0 +1,521 @@
+"""Clients of gRPC that are slow, greedy, many or strange: each is answered or ended, and nobody else is disturbed."""
+
+from __future__ import annotations
+
+import gzip
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hpack import Decoder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from provtel_collector.http.serving import Limits
+from provtel_collector.receivers.otlp.config import GrpcConfig, KeepaliveConfig, KeepaliveServerConfig
+from provtel_collector.receivers.otlp.over_grpc import PATHS
+from provtel_collector.receivers.otlp.receiver import OtlpReceiver
+from provtel_exporters.otlp.packing import packer
+from provtel_model.components import Batch, Signal
+from provtel_model.http2 import (
+    DEFAULT_WINDOW,
+    HEADER_SIZE,
+    PREFACE,
+    Code,
+    Flag,
+    Kind,
+    Setting,
+    frame,
+    literal_headers,
+    reset,
+    window_update,
+)
+from provtel_model.http2 import (
+    settings as settings_frame,
+)
+from provtel_model.settings import Duration
+
+from tests.collector.otlp_receivers import receiving
+from tests.collector.parts import Recorder, batch, traces
+
+LIMIT = 4 * 2**20
+HEADERS = {
+    ":method": "POST",
+    ":scheme": "http",
+    ":path": PATHS[Signal.TRACES],
+    ":authority": "localhost",
+    "content-type": "application/grpc",
+    "te": "trailers",
+}
+
+
+def block(**changed: str) -> bytes:
+    """Return the header block of a call."""
+    headers = {**HEADERS, **{name.replace("_", "-"): value for name, value in changed.items()}}
+    return literal_headers([(name.encode(), value.encode()) for name, value in headers.items()])
+
+
+def message(content: bytes, *, packed: bool = False) -> bytes:
+    """Return a message as gRPC frames it."""
+    return bytes((packed,)) + len(content).to_bytes(4, "big") + content
+
+
+class Raw:
+    """A client that may do as it likes.
+
+    Args:
+        connection: Its connection; it has greeted the server.
+        greeting: What it told of itself.
+    """
+
+    def __init__(self, connection: socket.socket, greeting: Mapping[Setting, int]) -> None:
+        self.connection = connection
+        self.decoder = Decoder()
+        self.rest = b""
+        self.last = -1
+        self.send(PREFACE + settings_frame(dict(greeting)))
+
+    def send(self, data: bytes) -> None:
+        """Send bytes."""
+        self.connection.sendall(data)
+
+    def call(self, body: bytes, head: bytes | None = None) -> int:
+        """Send a call, and return the number of its stream."""
+        self.last += 2
+        self.send(frame(Kind.HEADERS, Flag.END_HEADERS, self.last, block() if head is None else head))
+        parts = [body[start : start + 16384] for start in range(0, len(body), 16384)] or [b""]
+        for part in parts[:-1]:
+            self.send(frame(Kind.DATA, 0, self.last, part))
+        self.send(frame(Kind.DATA, Flag.END_STREAM, self.last, parts[-1]))
+        return self.last
+
+    def frames(self) -> Iterator[tuple[int, int, int, bytes]]:
+        """Yield what the server sends, up to the end of the connection."""
+        while True:
+            while len(self.rest) >= HEADER_SIZE:
+                length = int.from_bytes(self.rest[:3], "big")
+                if len(self.rest) < HEADER_SIZE + length:
+                    break
+                head, self.rest = self.rest[: HEADER_SIZE + length], self.rest[HEADER_SIZE + length :]
+                yield head[3], head[4], int.from_bytes(head[5:9], "big"), head[HEADER_SIZE:]
+            try:
+                part = self.connection.recv(65536)
+            except ConnectionResetError:
+                return
+            if not part:
+                return
+            self.rest += part
+
+    def answer(self, stream: int) -> dict[str, str]:
+        """Return headers and trailers of the answer on a stream."""
+        told: dict[str, str] = {}
+        for kind, flags, number, payload in self.frames():
+            assert kind != Kind.GOAWAY, payload
+            if kind == Kind.HEADERS:
+                decoded = self.decoder.decode(payload)
+                if number == stream:
+                    told.update((str(name), str(value)) for name, value in decoded)
+                    if flags & Flag.END_STREAM:
+                        return told
+            if kind == Kind.RST_STREAM and number == stream:
+                return {"reset": Code(int.from_bytes(payload, "big")).name}
+        pytest.fail("the connection ended")
+
+    def goaway(self) -> tuple[Code, str]:
+        """Return why the server ends the connection, which it does."""
+        for kind, _, _, payload in self.frames():
+            if kind == Kind.GOAWAY:
+                found = Code(int.from_bytes(payload[4:8], "big")), payload[8:].decode()
+                assert all(kind != Kind.DATA for kind, *_ in self.frames())
+                return found
+        pytest.fail("the connection ended without a word")
+
+
+@contextmanager
+def connected(receiver: OtlpReceiver, greeting: Mapping[Setting, int] | None = None) -> Iterator[Raw]:
+    """Connect to a receiver."""
+    host, port = receiver.addresses[0].removeprefix("grpc://").split(":")
+    with closing(socket.create_connection((host, int(port)), timeout=10)) as connection:
+        yield Raw(connection, greeting or {})
+
+
+@contextmanager
+def grpc_receiver(recorder: Recorder | None = None, **keys: Any) -> Iterator[OtlpReceiver]:
+    """Run a receiver of gRPC that looks often at its connections."""
+    limits = keys.pop("limits", Limits(sweep=0.05))
+    with receiving(recorder or Recorder(), grpc=GrpcConfig("localhost:0", **keys), limits=limits) as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[OtlpReceiver]:
+    """Run one receiver for many clients."""
+    with grpc_receiver() as receiver:
+        yield receiver
+
+
+def works(receiver: OtlpReceiver) -> bool:
+    """Return whether somebody else's call is taken."""
+    with connected(receiver) as client:
+        return client.answer(client.call(message(traces())))["grpc-status"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("body", "head", "status", "text"),
+    [
+        (message(traces()), {}, "0", None),
+        (message(b""), {}, "0", None),
+        (message(gzip.compress(traces()), packed=True), {"grpc_encoding": "gzip"}, "0", None),
+        (message(traces()), {"grpc_encoding": "gzip"}, "0", None),
+        (b"", {}, "3", "a unary call has one message, of the length that it says"),
+        (b"\0\0\0\0\5abc", {}, "3", "a unary call has one message, of the length that it says"),
+        (message(traces()) * 2, {}, "3", "a unary call has one message, of the length that it says"),
+        (message(b"abc"), {}, "3", "these 3 bytes are no ExportTraceServiceRequest"),
+        (message(b"abc", packed=True), {"grpc_encoding": "gzip"}, "3", None),
+        (message(gzip.compress(traces())[:-1], packed=True), {"grpc_encoding": "gzip"}, "3", None),
+        (message(traces(), packed=True), {}, "13", "a packed message without grpc-encoding"),
+        (message(traces()), {"grpc_encoding": "br"}, "12", None),
+        (message(traces()), {":path": "/a.B/C"}, "12", "unknown service a.B or method C"),
+    ],
+)
+def test_calls(receiver: OtlpReceiver, body: bytes, head: dict[str, str], status: str, text: str | None) -> None:
+    """Each call has the status that it deserves, and the connection goes on."""
+    with connected(receiver) as client:
+        told = client.answer(client.call(body, block(**head)))
+        assert told[":status"] == "200"
+        assert told["grpc-status"] == status
+        assert text in {None, told.get("grpc-message")}
+        assert client.answer(client.call(message(traces())))["grpc-status"] == "0"
+
+
+@pytest.mark.parametrize("head", [{"content_type": "application/json"}, {":method": "GET"}])
+def test_requests_that_are_no_calls(receiver: OtlpReceiver, head: dict[str, str]) -> None:
+    """What is HTTP/2 but not gRPC is told so in HTTP's words."""
+    with connected(receiver) as client:
+        assert client.answer(client.call(b"", block(**head)))[":status"] == "415"
+        assert client.answer(client.call(message(traces())))["grpc-status"] == "0"
+
+
+@pytest.mark.parametrize("packing", ["none", "gzip", "zstd", "snappy"])
+def test_too_much(packing: str) -> None:
+    """A message that is, or unpacks to, more than allowed is refused, and never lies in memory."""
+    pack = packer(packing, 9, framed=True)
+    content = bytes(LIMIT + 1 if pack is None else 200 * 2**20)
+    body = message(content) if pack is None else message(pack(content), packed=True)
+    del content
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with grpc_receiver() as receiver, connected(receiver) as client:
+        told = client.answer(client.call(body, block(grpc_encoding="identity" if pack is None else packing)))
+        assert (told["grpc-status"], "max_recv_msg_size_mib" in told["grpc-message"]) == ("8", True)
+        assert client.answer(client.call(message(traces())))["grpc-status"] == "0"
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+def test_fields_of_the_table(receiver: OtlpReceiver) -> None:
+    """Headers that refer to what was sent before mean that, and no longer when the table has changed."""
+    with connected(receiver) as client:
+        first = block() + b"\x40\x01a\x01b"
+        assert client.answer(client.call(message(traces()), first))["grpc-status"] == "0"
+        method, scheme = b"\x83", b"\x86"
+        rest = literal_headers([(b":path", PATHS[Signal.TRACES].encode()), (b"content-type", b"application/grpc")])
+        for _ in range(2):
+            assert client.answer(client.call(message(traces()), method + scheme + rest + b"\xbe"))["grpc-status"] == "0"
+        assert client.answer(client.call(message(traces()), b"\x84\x82"))[":status"] == "415"
+        assert client.answer(client.call(message(traces()), b"\x84\x82"))[":status"] == "415"
+
+
+CLOSED: list[tuple[str, bytes, Code]] = [
+    ("no greeting", b"", Code.PROTOCOL_ERROR),
+    ("a frame that is too long", (2**24 - 1).to_bytes(3, "big") + bytes(6), Code.FRAME_SIZE_ERROR),
+    ("an even stream", frame(Kind.HEADERS, Flag.END_HEADERS, 2, block()), Code.PROTOCOL_ERROR),
+    ("stream 0", frame(Kind.HEADERS, Flag.END_HEADERS, 0, block()), Code.PROTOCOL_ERROR),
+    ("data of no call", frame(Kind.DATA, 0, 1, b"x"), Code.PROTOCOL_ERROR),
+    ("a continuation of nothing", frame(Kind.CONTINUATION, 4, 1, b"x"), Code.PROTOCOL_ERROR),
+    ("a block that is interrupted", frame(Kind.HEADERS, 0, 1, block()) + frame(Kind.PING, 0, 0, bytes(8)), Code(1)),
+    ("headers that are none", frame(Kind.HEADERS, Flag.END_HEADERS, 1, b"\xff" * 20), Code.COMPRESSION_ERROR),
+    ("index 0", frame(Kind.HEADERS, Flag.END_HEADERS, 1, b"\x80"), Code.COMPRESSION_ERROR),
+    ("padding only", frame(Kind.HEADERS, Flag.END_HEADERS | Flag.PADDED, 1, b"\xff"), Code.PROTOCOL_ERROR),
+    ("a short ping", frame(Kind.PING, 0, 0, b"x"), Code.FRAME_SIZE_ERROR),
+    ("short settings", frame(Kind.SETTINGS, 0, 0, b"x"), Code.FRAME_SIZE_ERROR),
+    ("a short window", frame(Kind.WINDOW_UPDATE, 0, 0, b"x"), Code.FRAME_SIZE_ERROR),
+    ("a promise", frame(Kind.PUSH_PROMISE, 0, 1, b"x"), Code.PROTOCOL_ERROR),
+    ("too large a window", window_update(0, 2**31 - 1) * 2, Code.FLOW_CONTROL_ERROR),
+    ("too large an initial window", settings_frame({Setting.INITIAL_WINDOW_SIZE: 2**32 - 1}), Code.FLOW_CONTROL_ERROR),
+    ("pings without end", frame(Kind.PING, 0, 0, bytes(8)) * 2000, Code.ENHANCE_YOUR_CALM),
+    ("settings without end", settings_frame({}) * 2000, Code.ENHANCE_YOUR_CALM),
+    ("unknown frames without end", frame(99, 0, 0, b"") * 2000, Code.ENHANCE_YOUR_CALM),
+    (
+        "continuations without end",
+        frame(Kind.HEADERS, 0, 1, b"") + frame(Kind.CONTINUATION, 0, 1, b"") * 2000,
+        Code.ENHANCE_YOUR_CALM,
+    ),
+    (
+        "headers without end",
+        frame(Kind.HEADERS, 0, 1, b"") + frame(Kind.CONTINUATION, 0, 1, bytes(16384)) * 10,
+        Code.ENHANCE_YOUR_CALM,
+    ),
+    (
+        "empty data without end",
+        frame(Kind.HEADERS, Flag.END_HEADERS, 1, block()) + frame(Kind.DATA, 0, 1) * 3000 + frame(99, 0, 0),
+        Code.ENHANCE_YOUR_CALM,
+    ),
+    (
+        "a call that goes on after its end",
+        b"".join(frame(Kind.HEADERS, Flag.END_HEADERS | Flag.END_STREAM, 1, block()) for _ in range(2)),
+        Code.STREAM_CLOSED,
+    ),
+    (
+        "a bomb of headers",
+        frame(
+            Kind.HEADERS,
+            Flag.END_HEADERS,
+            1,
+            b"\x40\x01a" + b"\x7f\xf1\x1e" + b"x" * 4080 + b"\xbe" * 8000,
+        ),
+        Code.COMPRESSION_ERROR,
+    ),
+]
+
+
+@pytest.mark.parametrize(("data", "code"), [case[1:] for case in CLOSED], ids=[case[0] for case in CLOSED])
+def test_connection_that_is_ended(receiver: OtlpReceiver, data: bytes, code: Code) -> None:
+    """A client that breaks the rules, or costs more than it sends, is told why and let go, and no other with it."""
+    with connected(receiver) as client:
+        if not data:
+            client.connection.close()
+            host, port = receiver.addresses[0].removeprefix("grpc://").split(":")
+            client.connection = socket.create_connection((host, int(port)), timeout=10)
+            data = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+        client.send(data)
+        assert client.goaway()[0] is code
+        client.connection.close()
+    assert works(receiver)
+
+
+def test_calls_that_are_taken_back(receiver: OtlpReceiver) -> None:
+    """A client that takes back call after call is let go."""
+    with connected(receiver) as client:
+        calls = [
+            frame(Kind.HEADERS, Flag.END_HEADERS, number, block()) + reset(number, Code.CANCEL)
+            for number in range(1, 1001, 2)
+        ]
+        client.send(b"".join(calls))
+        assert client.goaway() == (Code.ENHANCE_YOUR_CALM, "too many requests that were taken back")
+    assert works(receiver)
+
+
+def test_too_many_calls_at_once() -> None:
+    """Calls beyond the limit of a connection are refused so that they may be sent again; the others are answered."""
+    goes_on = threading.Event()
+
+    def wait(_batch: Batch) -> None:
+        assert goes_on.wait(10)
+
+    with grpc_receiver(Recorder(wait), max_concurrent_streams=3) as receiver, connected(receiver) as client:
+        first = [client.call(message(traces())) for _ in range(3)]
+        assert client.answer(client.call(message(traces()))) == {"reset": "REFUSED_STREAM"}
+        goes_on.set()
+        statuses = sorted(client.answer(number)["grpc-status"] for number in first[-1:])
+        assert statuses == ["0"]
+        assert client.answer(client.call(message(traces())))["grpc-status"] == "0"
+
+
+def test_call_that_is_taken_back_while_it_is_taken() -> None:
+    """A call that is taken back while a worker has it is taken all the same, and the connection goes on."""
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def wait(_batch: Batch) -> None:
+        begun.set()
+        assert goes_on.wait(10)
+
+    recorder = Recorder(wait)
+    with grpc_receiver(recorder) as receiver, connected(receiver) as client:
+        client.send(reset(client.call(message(traces())), Code.CANCEL))
+        assert begun.wait(10)
+        time.sleep(0.05)
+        goes_on.set()
+        assert client.answer(client.call(message(traces())))["grpc-status"] == "0"
+    assert recorder.batches == [batch()] * 2
+
+
+def test_client_without_room_for_the_answer() -> None:
+    """An answer waits until its client has room for it."""
+    with grpc_receiver() as receiver, connected(receiver, {Setting.INITIAL_WINDOW_SIZE: 0}) as client:
+        number = client.call(message(traces()))
+        time.sleep(0.1)
+        client.send(frame(Kind.PING, 0, 0, b"is there") + window_update(number, 5))
+        seen = []
+        for kind, flags, stream, _ in client.frames():
+            seen.append((kind, stream))
+            if stream == number and flags & Flag.END_STREAM:
+                break
+        assert seen.index((Kind.PING, 0)) < seen.index((Kind.HEADERS, number))
+        assert (Kind.DATA, number) in seen
+
+
+def test_window_of_the_connection_runs_out() -> None:
+    """After as many answers as the connection has room for, the next one waits for room."""
+    count = DEFAULT_WINDOW // 5 + 10
+    with grpc_receiver(max_concurrent_streams=1_000_000) as receiver, connected(receiver) as client:
+
+        def read() -> int:
+            ended = 0
+            for kind, flags, _, _ in client.frames():
+                ended += kind == Kind.HEADERS and bool(flags & Flag.END_STREAM)
+                if ended == DEFAULT_WINDOW // 5:
+                    client.send(window_update(0, 10_000))
+                if ended == count:
+                    break
+            return ended
+
+        found: list[int] = []
+        reader = threading.Thread(target=lambda: found.append(read()))
+        reader.start()
+        body = message(b"")
+        for start in range(0, count, 100):
+            numbers = range(start, min(start + 100, count))
+            client.send(
+                b"".join(
+                    frame(Kind.HEADERS, Flag.END_HEADERS, 2 * number + 1, block())
+                    + frame(Kind.DATA, Flag.END_STREAM, 2 * number + 1, body)
+                    for number in numbers
+                )
+            )
+            time.sleep(0.005)
+        reader.join(20)
+        assert found == [count]
+
+
+@pytest.mark.parametrize("begun", ["connection", "headers", "body"])
+def test_slow_client_is_ended(begun: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that does not greet, or does not bring its call in time, is let go."""
+    monkeypatch.setattr("provtel_collector.http.http2._START_SECONDS", 0.2)
+    keeping = replace(GrpcConfig().keeping, body=0.2)
+    monkeypatch.setattr(GrpcConfig, "keeping", keeping)
+    with grpc_receiver() as receiver:
+        host, port = receiver.addresses[0].removeprefix("grpc://").split(":")
+        with closing(socket.create_connection((host, int(port)), timeout=10)) as connection:
+            data = b"" if begun == "connection" else PREFACE + settings_frame({})
+            data += frame(Kind.HEADERS, Flag.END_HEADERS, 1, block()) if begun != "connection" else b""
+            connection.sendall(data + (frame(Kind.DATA, 0, 1, b"\0\0") if begun == "body" else b""))
+            started = time.monotonic()
+            try:
+                while connection.recv(65536):
+                    pass
+            except ConnectionResetError:
+                pass
+            assert time.monotonic() - started < 5
+        assert works(receiver)
+
+
+def test_keepalive() -> None:
+    """A silent client is asked whether it is there, and is let go when it does not answer."""
+    kept = KeepaliveConfig(KeepaliveServerConfig(time=Duration(0.1), timeout=Duration(0.3)))
+    with grpc_receiver(keepalive=kept) as receiver:
+        with connected(receiver) as client:
+            pings = [payload for kind, _, _, payload in client.frames() if kind == Kind.PING]
+            assert len(pings) == 1
+        with connected(receiver) as client:
+            seen = 0
+            for kind, _, _, payload in client.frames():
+                if kind == Kind.PING:
+                    seen += 1
+                    client.send(frame(Kind.PING, Flag.ACK, 0, payload))
+                if seen == 3:
+                    break
+            assert client.answer(client.call(message(traces())))["grpc-status"] == "0"
+
+
+@pytest.mark.parametrize("keys", [{"max_connection_idle": Duration(0.2)}, {"max_connection_age": Duration(0.2)}])
+def test_connections_come_to_an_end(keys: dict[str, Duration]) -> None:
+    """A connection that nobody uses, or that is old, is ended in good order."""
+    with (
+        grpc_receiver(keepalive=KeepaliveConfig(KeepaliveServerConfig(**keys))) as receiver,
+        connected(receiver) as client,
+    ):
+        assert client.answer(client.call(message(traces())))["grpc-status"] == "0"
+        assert client.goaway() == (Code.NO_ERROR, "")
+
+
+def test_too_many_connections() -> None:
+    """Beyond the limit a client is told that there are too many."""
+    with (
+        grpc_receiver(limits=Limits(connections=2)) as receiver,
+        connected(receiver) as one,
+        connected(receiver) as two,
+    ):
+        for client in (one, two):
+            assert client.answer(client.call(message(traces())))["grpc-status"] == "0"
+        with connected(receiver) as three:
+            assert three.goaway()[0] is Code.ENHANCE_YOUR_CALM
+
+
+def test_shutdown_answers_what_was_asked() -> None:
+    """A call that is being taken when the receiver stops is answered, and the client is told to go."""
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def wait(_batch: Batch) -> None:
+        begun.set()
+        assert goes_on.wait(10)
+
+    with grpc_receiver(Recorder(wait)) as receiver, connected(receiver) as client:
+        number = client.call(message(traces()))
+        assert begun.wait(10)
+        stopping = threading.Thread(target=receiver.shutdown)
+        stopping.start()
+        kinds = []
+        for kind, flags, stream, _ in client.frames():
+            kinds.append(kind)
+            if kind == Kind.GOAWAY:
+                goes_on.set()
+            if stream == number and flags & Flag.END_STREAM:
+                break
+        stopping.join(10)
+        assert Kind.GOAWAY in kinds
+        assert not stopping.is_alive()
+
+
+FRAMES = st.builds(
+    frame,
+    st.integers(0, 11),
+    st.integers(0, 255),
+    st.integers(0, 9),
+    st.binary(max_size=40) | st.just(block()) | st.just(message(traces())) | st.just(bytes(4)) | st.just(bytes(8)),
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(FRAMES | st.binary(max_size=30), max_size=12))
+def test_anything_on_the_line(receiver: OtlpReceiver, pieces: list[bytes]) -> None:
+    """Whatever is sent, no call ends with a failure of ours, and the next client is served."""
+    with connected(receiver) as client:
+        client.send(b"".join(pieces))
+        client.connection.shutdown(socket.SHUT_WR)
+        for kind, _, _, payload in client.frames():
+            if kind == Kind.HEADERS:
+                told = {str(name): str(value) for name, value in client.decoder.decode(payload)}
+                assert told.get("grpc-status") not in {"2", "13"} or "packed" in told["grpc-message"]
+    assert works(receiver)
+
+
+@settings(max_examples=200)
+@given(
+    body=st.binary(max_size=300) | st.binary(max_size=30).map(lambda noise: traces(2)[:-5] + noise),
+    packing=st.sampled_from(["", "gzip", "zstd", "snappy", "deflate"]),
+    whole=st.booleans(),
+)
+def test_any_message(receiver: OtlpReceiver, body: bytes, packing: str, *, whole: bool) -> None:
+    """Whatever a call carries, it is taken or malformed."""
+    pack = packer(packing, framed=True)
+    content = pack(body) if pack is not None and whole else body
+    with connected(receiver) as client:
+        head = block(grpc_encoding=packing or "identity")
+        told = client.answer(client.call(message(content, packed=bool(packing)), head))
+
+    assert told["grpc-status"] in {"0", "3"}
