@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Named = tuple[tuple[str, ...], tuple[str, ...]]
 """What ``--config`` and what ``--set`` were given."""
 
-_EXTRA: Final = ("httptools", "pydantic")
+_EXTRA: Final = ("hpack", "httptools", "pydantic")
 _PRESET: Final = "preset:"
 
 
