@@ -63,7 +63,7 @@ class Spans:
         self._activities = activities
         self._templates: dict[tuple[int, int], _Template] = {}
         self._shared: dict[tuple[int, int], Shared] = {}
-        self._written = bytearray()
+        self._written: list[bytes] = []
 
     @property
     def usual(self) -> Any:
@@ -76,14 +76,14 @@ class Spans:
             span = self.build(ended)
         except NOT_UNDERSTOOD:
             return
-        self._written += wire.sized(_SPAN, span)
+        self._written.append(wire.sized(_SPAN, span))
         self.items += 1
 
     def batches(self) -> Iterator[Batch]:
         """Yield what was built, as one request where it is not too large, and begin anew."""
         origin = self._activities.origin
-        batch = traces(origin.get("resource", {}), origin.get("scope", {}), bytes(self._written), self.items)
-        self._written, self.items = bytearray(), 0
+        batch = traces(origin.get("resource", {}), origin.get("scope", {}), self._written, self.items)
+        self._written, self.items = [], 0
         return _small_enough(batch)
 
     def build(self, ended: Ended) -> bytes:
@@ -116,7 +116,7 @@ class Spans:
         stopped, items, last_time, spans = _transcode.take(  # type: ignore[union-attr]  # without it nobody calls this
             buffer, at, given - offset + at, activities.open, self._shared
         )
-        self._written += spans
+        self._written.append(spans)
         self.items += items
         activities.last_time = max(activities.last_time, last_time)
         return int(stopped)

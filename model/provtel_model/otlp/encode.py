@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from provtel_model import attributes as names
@@ -68,26 +69,29 @@ class _Request:
     def batch(self) -> Batch:
         contents: dict[bytes, Any] = {canonical: content for content, canonical in self._headers.values()}
         groups = (
-            _group(contents[resource], contents[scope], wire.join(2, items))
+            _group(contents[resource], contents[scope], [wire.join(2, items)])
             for (resource, scope), items in self._groups.items()
         )
-        return Batch(self._signal, wire.join(1, groups), self._items)
+        return Batch(self._signal, b"".join(chain.from_iterable(groups)), self._items)
 
 
 _NOTHING: Final[dict[str, AnyValue]] = {}
 _NO_SCOPE: Final[PlainScope] = {}
 
 
-def traces(resource: dict[str, AnyValue], scope: PlainScope, spans: bytes, items: int) -> Batch:
-    """Return a request of spans that have resource and scope in common; their repeated field is encoded already."""
-    return Batch(Signal.TRACES, wire.sized(1, _group(resource, scope, spans)), items)
+def traces(resource: dict[str, AnyValue], scope: PlainScope, spans: list[bytes], items: int) -> Batch:
+    """Return a request of spans that have resource and scope in common; pieces of their field are encoded already."""
+    return Batch(Signal.TRACES, b"".join(_group(resource, scope, spans)), items)
 
 
-def _group(resource: dict[str, AnyValue], scope: PlainScope, items: bytes) -> bytes:
+def _group(resource: dict[str, AnyValue], scope: PlainScope, items: list[bytes]) -> list[bytes]:
+    """Return the pieces of a resource group; they are large, and joined once."""
     header = wire.text(1, scope.get("name", "")) + wire.text(2, scope.get("version", ""))
     header += wire.key_values(3, scope.get("attributes", {}))
-    scoped = wire.sized(1, header) + items + wire.text(3, scope.get("schema_url", ""))
-    return wire.sized(1, wire.key_values(1, resource)) + wire.sized(2, scoped)
+    scoped = [wire.sized(1, header), *items, wire.text(3, scope.get("schema_url", ""))]
+    size = sum(map(len, scoped))
+    before = wire.sized(1, wire.key_values(1, resource)) + wire.head(2, size)
+    return [wire.head(1, len(before) + size), before, *scoped]
 
 
 def _item(plain: PlainRecord) -> tuple[Signal, bytes]:

@@ -53,6 +53,11 @@ def sized(field: int, content: bytes) -> bytes:
     return _tag(field, _SIZED) + varint(len(content)) + content
 
 
+def head(field: int, size: int) -> bytes:
+    """Return what stands before the content of such a field."""
+    return _tag(field, _SIZED) + varint(size)
+
+
 def text(field: int, content: str) -> bytes:
     """Return a field of text; nothing where it is empty."""
     return sized(field, content.encode()) if content else b""
