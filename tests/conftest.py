@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.services import torch
 from tests.services.found import Found, MissingServiceError
 from tests.services.kafka import server as kafka_server
 from tests.services.otelcol import server as otelcol_server
@@ -93,6 +94,12 @@ def found_kafka(request: pytest.FixtureRequest) -> Found:
 def kafka(found_kafka: Found, _shared_kafka: Callable[[Found], kafka_server.Kafka]) -> kafka_server.Kafka:
     """Run Kafka itself, one for all tests: each takes topics and groups of its own."""
     return _shared_kafka(found_kafka)
+
+
+@pytest.fixture
+def torch_python(request: pytest.FixtureRequest) -> Found:
+    """Find a Python that has PyTorch."""
+    return _required(request, "torch", torch.find)
 
 
 @pytest.fixture

@@ -40,6 +40,12 @@ _LEAVES: Final = frozenset(map(id, LEAF_TYPES))
 _MAX_KINDS: Final = 1000
 _SHOWN: Final = 4
 _CPU: Final = "cpu"
+_BITS: Final = {
+    "torch.bfloat16": "int16",
+    "torch.float8_e4m3fn": "uint8",
+    "torch.float8_e5m2": "uint8",
+}
+"""Element types that NumPy lacks, and those of whole numbers of the same size."""
 _KEPT: Final = "biufcmM"
 """Kinds of elements that are numbers or times; texts might be secrets."""
 
@@ -166,32 +172,52 @@ def _of_tensor(value: Any, budget: HashBudget, content: Content | None) -> Refer
     torch: Any = sys.modules["torch"]
     # A subclass may change what its attributes say, by code of its own.
     with torch._C.DisableTorchFunction():  # noqa: SLF001  # there is no public name for it in all versions
-        device = str(value.device)
+        device, dtype = str(value.device), str(value.dtype)
         array = _tensor_as_array(value, torch) if device == _CPU else None
-        known = None if array is None else _array_hash(array, budget)
+        known = uri = None
+        if array is not None:
+            known = _array_hash(array, budget)
+            uri = _keep(known, array, content)
+        elif device == _CPU:
+            known = _hash_of_bits(value, dtype, torch, budget)
         return Reference(
             class_name(type(value)),
             hash=known,
             shape=tuple(int(length) for length in value.shape),
-            dtype=str(value.dtype).rpartition(".")[2],
+            dtype=dtype.rpartition(".")[2],
             nbytes=int(value.element_size() * value.nelement()),
             preview=device if array is None else _array_preview(array),
-            uri=None if array is None else _keep(known, array, content),
+            uri=uri,
         )
 
 
-def _tensor_as_array(value: Any, torch: Any) -> Any:
-    """Return the array that shares a tensor's memory; ``None`` where there is none that could be read without waiting.
-
-    Bytes of another device would have to be waited for; a sparse tensor has none, nor has one that is being traced.
-    """
+def _has_content(value: Any, torch: Any) -> bool:
+    """Say whether a tensor has bytes that may be read: a sparse one has none, nor has one that is being traced."""
     kind = type(value)
-    if (kind is not torch.Tensor and kind is not torch.nn.Parameter) or value.layout is not torch.strided:
+    return (kind is torch.Tensor or kind is torch.nn.Parameter) and value.layout is torch.strided
+
+
+def _tensor_as_array(value: Any, torch: Any) -> Any:
+    """Return the array that shares a tensor's memory, where there is one.
+
+    What is on another device is never asked: its bytes would have to be waited for.
+    """
+    if not _has_content(value, torch):
         return None
     try:
         return value.detach().numpy()
     except (TypeError, RuntimeError):  # of an element type that NumPy lacks, or kept as the conjugate of what it is
         return None
+
+
+def _hash_of_bits(value: Any, dtype: str, torch: Any, budget: HashBudget) -> str | None:
+    """Return the hash of a tensor of an element type that NumPy lacks: of its bits, under the type's own name."""
+    nbytes = int(value.element_size() * value.nelement())
+    if not _has_content(value, torch) or dtype not in _BITS or not budget.take(nbytes):
+        return None
+    bits = value.detach().contiguous().view(getattr(torch, _BITS[dtype])).numpy()
+    shape = canonical_bytes([int(length) for length in value.shape])
+    return hash_bytes(b"a%d:" % len(dtype), dtype.encode(), shape, b"%d:" % nbytes, bits.tobytes())
 
 
 def _of_frame(value: Any, budget: HashBudget, content: Content | None) -> Reference:  # noqa: ARG001  # arrays are kept

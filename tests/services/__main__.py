@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from tests.services import redis
+from tests.services import redis, torch
 from tests.services.found import MissingServiceError
 from tests.services.kafka import server as kafka
 from tests.services.otelcol import server as otelcol
 
-FINDERS = {"kafka": kafka.find, "otelcol": otelcol.find, "redis": redis.install}
+FINDERS = {"kafka": kafka.find, "otelcol": otelcol.find, "redis": redis.install, "torch": torch.install}
 
 
 def main() -> int:
