@@ -10,6 +10,7 @@ from provtel_model.components import Component, Consumer, Context, Signal
 
 from provtel_collector.delivery import Counted, Passing, fan_out
 from provtel_collector.delivery.delivered import Delivered
+from provtel_collector.delivery.journeys import Journeyed, Journeys
 from provtel_collector.located import located
 
 if TYPE_CHECKING:
@@ -44,23 +45,33 @@ class Node:
         return f"{self.kind}::{self.id}"
 
 
-def build(configuration: Configuration, counters: Counters) -> list[Node]:
+AllJourneys = dict[tuple[str, str], Journeys]
+"""How long batches take, by receiver and signal."""
+
+
+def build(configuration: Configuration, counters: Counters, journeys: AllJourneys | None = None) -> list[Node]:
     """Return the components that a configuration uses, in the order in which they start.
 
     Extensions come first, then everything before what feeds it, so that receivers come last.
 
+    Args:
+        configuration: What is wanted.
+        counters: Where components count.
+        journeys: Where it is written down how long batches take.
+
     Raises:
         UserError: A component cannot be made as it is configured.
     """
-    return _Building(configuration, counters).nodes()
+    return _Building(configuration, counters, {} if journeys is None else journeys).nodes()
 
 
 class _Building:
     """One pass over a configuration, from what is last in the flow to what is first."""
 
-    def __init__(self, configuration: Configuration, counters: Counters) -> None:
+    def __init__(self, configuration: Configuration, counters: Counters, journeys: AllJourneys) -> None:
         self.configuration = configuration
         self.counters = counters
+        self.journeys = journeys
         self.pipelines = configuration.pipelines
         self.connectors = configuration.components[Kind.CONNECTORS]
         self.extensions: dict[str, Component] = {}
@@ -122,8 +133,16 @@ class _Building:
         for name in self.fed_by(id_):
             fed.setdefault(name.signal, []).append(self.heads[name])
         report = self.report(Kind.RECEIVERS, id_)
-        following = {signal: Counted(fan_out(consumers), report, _RECEIVED) for signal, consumers in fed.items()}
+        following = {
+            signal: Counted(self.journey(id_, signal, fan_out(consumers)), report, _RECEIVED)
+            for signal, consumers in fed.items()
+        }
         self.make(Kind.RECEIVERS, id_, following)
+
+    def journey(self, id_: ComponentId, signal: Signal, consumer: Consumer) -> Consumer:
+        """Return a consumer that measures how long a batch of a receiver takes until it is durable."""
+        journeys = self.journeys.setdefault((str(id_), signal.value), Journeys())
+        return Journeyed(consumer, journeys)
 
     def fed_by(self, id_: ComponentId) -> list[PipelineId]:
         """Return the pipelines that name a receiver or a connector as where their data comes from."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from provtel_collector.counters import Counters
 from provtel_collector.graph import Node, build
 from provtel_collector.located import located
 from provtel_collector.telemetry import MetricsServers
+from provtel_collector.view import Onlooker, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from provtel_collector_config.configuration import Configuration
+
+    from provtel_collector.delivery.journeys import Journeys
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +53,9 @@ class Service:
 
     def __init__(self, configuration: Configuration, counters: Counters | None = None) -> None:
         self.counters = Counters() if counters is None else counters
-        self._nodes = build(configuration, self.counters)
+        self._configuration = configuration
+        self._journeys: dict[tuple[str, str], Journeys] = {}
+        self._nodes = build(configuration, self.counters, self._journeys)
         self._metrics = MetricsServers(configuration.telemetry, self.counters)
 
     def __enter__(self) -> Self:
@@ -73,6 +79,12 @@ class Service:
         except BaseException:
             self.shutdown()
             raise
+        view = View(
+            self._configuration, time.time(), {one.path: _addresses(one) for one in self._nodes}, self._journeys
+        )
+        for node in self._nodes:
+            if isinstance(node.component, Onlooker):
+                node.component.look_at(view)
         for watcher in self._watchers():
             watcher.ready()
         _log.info("ready: %s", ", ".join(self._told()))
