@@ -32,7 +32,7 @@ _REJECTED: Final = {
 }
 
 
-def note_partial_success(batch: Batch, body: bytes, context: Context) -> None:
+def note_partial_success(batch: Batch, body: bytes, where: str, context: Context) -> None:
     """Count and tell what a server took only in part; that is not sent again, as the protocol demands.
 
     Raises:
@@ -43,12 +43,12 @@ def note_partial_success(batch: Batch, body: bytes, context: Context) -> None:
     try:
         response: Any = _RESPONSES[batch.signal].FromString(body)
     except DecodeError:
-        raise PermanentError(f"the server answered {len(body)} bytes that are no answer of OTLP") from None
+        raise PermanentError(f"{where} answered {len(body)} bytes that are no answer of OTLP") from None
     partial = response.partial_success
     _note(batch, getattr(partial, _REJECTED[batch.signal][0]), partial.error_message, context)
 
 
-def note_partial_success_in_json(batch: Batch, content: Any, context: Context) -> None:
+def note_partial_success_in_json(batch: Batch, content: Any, where: str, context: Context) -> None:
     """Count and tell what a server took only in part, where it answers in JSON.
 
     Raises:
@@ -58,7 +58,7 @@ def note_partial_success_in_json(batch: Batch, content: Any, context: Context) -
         partial = content.get("partialSuccess") or {}
         rejected, message = int(partial.get(_REJECTED[batch.signal][1]) or 0), str(partial.get("errorMessage") or "")
     except (AttributeError, TypeError, ValueError):
-        raise PermanentError("the server answered JSON that is no answer of OTLP") from None
+        raise PermanentError(f"{where} answered JSON that is no answer of OTLP") from None
     _note(batch, rejected, message, context)
 
 

@@ -138,7 +138,7 @@ class OtlpGrpcExporter:
     def _judge(self, batch: Batch, answer: GrpcAnswer, where: str) -> None:
         code = _code(answer)
         if code is Code.OK:
-            answers.note_partial_success(batch, _message(answer), self._context)
+            answers.note_partial_success(batch, _message(answer), where, self._context)
             return
         text = unquote(answer.headers.get("grpc-message", ""))[:_MESSAGE_LIMIT]
         message = f"{where} answered {code.name}{f': {text}' if text else ''}"

@@ -91,21 +91,21 @@ class OtlpHttpExporter:
 
     def _judge(self, batch: Batch, answer: HttpAnswer, where: str) -> None:
         if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            self._note(batch, answer)
+            self._note(batch, answer, where)
             return
         message = f"{where} answered {answer.status}{_reason(answer)}"
         if answer.status in _RETRYABLE:
             raise RetryableError(message, answers.retry_after(answer.headers.get("retry-after")))
         raise PermanentError(message)
 
-    def _note(self, batch: Batch, answer: HttpAnswer) -> None:
+    def _note(self, batch: Batch, answer: HttpAnswer, where: str) -> None:
         if answer.form == _FORMS["proto"]:
-            answers.note_partial_success(batch, answer.body, self._context)
+            answers.note_partial_success(batch, answer.body, where, self._context)
         elif answer.form == _FORMS["json"] and answer.body:
             content: object = None
             with contextlib.suppress(ValueError):
                 content = json.loads(answer.body)
-            answers.note_partial_success_in_json(batch, content, self._context)
+            answers.note_partial_success_in_json(batch, content, where, self._context)
 
 
 def _reason(answer: HttpAnswer) -> str:
