@@ -17,6 +17,7 @@ _PROGRAM_IN_WORKER: Final = "__mp_main__"
 _PYTHON_BUILTINS: Final = "builtins"
 _RECORD_MARKS: Final = frozenset({"__dataclass_fields__", "__attrs_attrs__", "__pydantic_fields__", "model_fields"})
 _RECORD_TYPES: Final = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
+_DICTIONARIES: Final = frozenset({types.GetSetDescriptorType, types.MemberDescriptorType})
 _MAX_KINDS: Final = 1000
 
 
@@ -28,6 +29,7 @@ class Kind:
         cls: The class.
         name: Its qualified name; of a built-in one without its module.
         slots: Its slots, by name.
+        dictionary: Gives the dictionary of an instance; ``None`` where there is none, or a property in its place.
         is_record: Its fields are all there is: a dataclass, an attrs class, a pydantic model.
         is_all_python: An instance can have no state but its fields: no base but ``object`` is written in C.
     """
@@ -35,6 +37,7 @@ class Kind:
     cls: type
     name: str
     slots: tuple[tuple[str, types.MemberDescriptorType], ...]
+    dictionary: types.GetSetDescriptorType | types.MemberDescriptorType | None
     is_record: bool
     is_all_python: bool
 
@@ -63,7 +66,10 @@ def _find_out(kind: type) -> Kind:
     name = _name(kind)
     marked = any(mark in _of_type(base, "__dict__") for base in bases(kind) for mark in _RECORD_MARKS)
     is_all_python = all(_of_type(base, "__flags__") & _HEAP_TYPE for base in bases(kind)[:-1])
-    return Kind(kind, name, (*slots.items(),), marked or name in _RECORD_TYPES, is_all_python)
+    dictionary = class_attribute(kind, "__dict__")
+    if type(dictionary) not in _DICTIONARIES:
+        dictionary = None
+    return Kind(kind, name, (*slots.items(),), dictionary, marked or name in _RECORD_TYPES, is_all_python)
 
 
 def bases(kind: type) -> tuple[type, ...]:
@@ -103,9 +109,10 @@ def class_attribute(kind: type, name: str) -> Any:
 def fields(value: object) -> dict[str, object]:
     """Return the fields that an instance has, in its dictionary and its slots; names of dunder form are left out."""
     found: dict[str, object] = {}
-    for name, member in kind_of(type(value)).slots:
+    kind = kind_of(type(value))
+    for name, member in kind.slots:
         _put_slot(found, name, member, value)
-    own = _dictionary(value)
+    own = _dictionary(kind, value)
     found.update((name, item) for name, item in list(own.items()) if type(name) is str)
     return {name: item for name, item in found.items() if not name.startswith("__")}
 
@@ -117,9 +124,9 @@ def _put_slot(found: dict[str, object], name: str, member: types.MemberDescripto
         return  # a slot that was never filled
 
 
-def _dictionary(value: object) -> dict[str, object]:
+def _dictionary(kind: Kind, value: object) -> dict[str, object]:
     try:
-        found = object.__getattribute__(value, "__dict__")
+        found = kind.dictionary.__get__(value) if kind.dictionary is not None else None
     except AttributeError:
         return {}
     return found if type(found) is dict else {}

@@ -106,7 +106,22 @@ def _wrap_generator(function: Wrapped, definition: Definition) -> Wrapped:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         generator = function(*args, **kwargs)
         activity = begin(definition, args, kwargs)
-        return (yield from generator if activity is None else Steps(generator, activity))
+        if activity is None:
+            return (yield from generator)
+        steps = Steps(generator, activity)
+        sent = thrown = None
+        # By hand: `yield from` does not pass on the exception that closes a generator, and so not what comes of it.
+        while True:
+            try:
+                value = [steps.step(sent, thrown)]
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                sent = thrown = None
+            try:
+                sent = yield value.pop()
+            except BaseException as error:  # noqa: BLE001  # whatever it is, it is the generator's
+                thrown = error
 
     return call
 
@@ -115,21 +130,18 @@ def _wrap_async_generator(function: Wrapped, definition: Definition) -> Wrapped:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         generator = function(*args, **kwargs)
         activity = begin(definition, args, kwargs)
-        steps = generator if activity is None else AsyncSteps(generator, activity)
-        # What `yield from` would do, which asynchronous generators lack.
-        try:
-            value = await steps.asend(None)
-            while True:
-                try:
-                    sent = yield value
-                except GeneratorExit:
-                    await steps.aclose()
-                    raise
-                except BaseException as error:  # noqa: BLE001  # whatever it is, it is the generator's
-                    value = await steps.athrow(error)
-                else:
-                    value = await steps.asend(sent)
-        except StopAsyncIteration:
-            return
+        steps = AsyncSteps(generator, activity)
+        sent = thrown = None
+        while True:
+            try:
+                value = [await steps.step(sent, thrown)]
+            except StopAsyncIteration:
+                return
+            finally:
+                sent = thrown = None
+            try:
+                sent = yield value.pop()
+            except BaseException as error:  # noqa: BLE001  # as above
+                thrown = error
 
     return call

@@ -38,17 +38,21 @@ def status_of(error: BaseException) -> Status:
 
 
 def describe(error: BaseException, redaction: Redaction) -> PlainError:
-    """Return what a record says of an exception; never raises."""
+    """Return what a record says of an exception; raises nothing but an interrupt from the keyboard."""
     described: PlainError = {"type": class_name(type(error))}
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001  # its own code failed
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  # its own code failed
         message = ""
     if message:
         described["message"] = text_of(message, redaction, LONGEST_MESSAGE)
     try:
         trace = "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
-    except Exception:  # noqa: BLE001  # as above
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  # as above
         return described
     # The end of a trace says most.
     described["stacktrace"] = text_of(trace[-_LONGEST_TRACE:], redaction, _LONGEST_TRACE)

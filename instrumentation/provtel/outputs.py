@@ -28,8 +28,10 @@ class Outputs:
             return result if kind is dict and all(type(key) is str for key in result) else [result]
         if len(self.roles) == 1:
             return [result]
-        if issubclass(kind, tuple | list) and len(result) == len(self.roles):
-            return [*result]
+        base = next((base for base in (tuple, list) if issubclass(kind, base)), None)
+        # Its own class may have other ways to go over it, or fail to.
+        if base is not None and base.__len__(result) == len(self.roles):
+            return [*base.__iter__(result)]
         if kind is dict and all(role in result for role in self.roles):
             return [result[role] for role in self.roles]
         return {RESULT: result}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from ormsgpack import packb
 from provtel_model.journal.layout import Status
@@ -12,7 +12,7 @@ from provtel import notices
 from provtel.outputs import RESULT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from collections.abc import AsyncGenerator, Generator
 
     from provtel_model.anyvalue import AnyValue
 
@@ -49,8 +49,16 @@ class _Yielded:
         if self._left < 0 or self._count > self._activity.recorder.snapshots.max_items:
             self._forms = None
 
-    def outputs(self, result: object) -> dict[str, AnyValue]:
-        """Return what is recorded at the end."""
+    def finish(self, result: object = None) -> None:
+        """Write the end, with what was yielded and returned; never raises."""
+        try:
+            outputs = self._outputs(result)
+        except Exception as error:  # noqa: BLE001  # as above
+            notices.capture_failed("what a generator returned", error)
+            outputs = None
+        self._activity.finish(Status.FINISHED.value, outputs)
+
+    def _outputs(self, result: object) -> dict[str, AnyValue]:
         yielded: AnyValue = self._forms
         if yielded is None:
             yielded = Reference("generator", shape=(self._count,)).to_value()
@@ -59,7 +67,7 @@ class _Yielded:
 
 
 class Steps:
-    """Runs a generator step by step inside an activity; to be delegated to by ``yield from``.
+    """Runs a generator step by step inside an activity.
 
     Args:
         generator: The generator that the user wrote.
@@ -72,39 +80,21 @@ class Steps:
         self._activity = activity
         self._yielded = _Yielded(activity)
 
-    def __iter__(self) -> Self:
-        return self
+    def step(self, sent: Any, thrown: BaseException | None) -> Any:
+        """Step on with a value or an exception; return and raise what the generator does.
 
-    def __next__(self) -> Any:
-        return self._step(self._generator.__next__)
-
-    def send(self, value: Any) -> Any:
-        """Step on with a value."""
-        return self._step(self._generator.send, value)
-
-    def throw(self, *error: Any) -> Any:
-        """Step on with an exception."""
-        return self._step(self._generator.throw, *error)
-
-    def close(self) -> None:
-        """End it early, as ``break`` in the loop over it does; that is no failure."""
+        That it is closed early, as by ``break`` in the loop over it, is no failure.
+        """
         self._activity.enter()
         try:
-            self._generator.close()
-        except BaseException as error:
-            self._activity.leave()
-            self._activity.fail(error)
-            raise
-        self._activity.leave()
-        self._finish(None)
-
-    def _step(self, step: Callable[..., Any], *args: Any) -> Any:
-        self._activity.enter()
-        try:
-            value = step(*args)
+            value = self._generator.send(sent) if thrown is None else self._generator.throw(thrown)
         except StopIteration as stop:
             self._activity.leave()
-            self._finish(stop.value)
+            self._yielded.finish(stop.value)
+            raise
+        except GeneratorExit:
+            self._activity.leave()
+            self._yielded.finish()
             raise
         except BaseException as error:
             self._activity.leave()
@@ -113,60 +103,42 @@ class Steps:
         self._activity.leave()
         self._yielded.add(value)
         return value
-
-    def _finish(self, result: object) -> None:
-        self._activity.finish(Status.FINISHED.value, self._yielded.outputs(result))
 
 
 class AsyncSteps:
-    """Runs an asynchronous generator step by step inside an activity; has a generator's own methods.
+    """Runs an asynchronous generator step by step inside an activity.
 
     Args:
         generator: The generator that the user wrote.
-        activity: Started, and not entered.
+        activity: Started, and not entered; ``None`` where nothing is recorded.
     """
 
-    def __init__(self, generator: AsyncGenerator[Any, Any], activity: Activity) -> None:
+    def __init__(self, generator: AsyncGenerator[Any, Any], activity: Activity | None) -> None:
         """Begin before the first step."""
         self._generator = generator
         self._activity = activity
-        self._yielded = _Yielded(activity)
+        self._yielded = _Yielded(activity) if activity is not None else None
 
-    async def asend(self, value: Any) -> Any:
-        """Step on with a value."""
-        return await self._step(self._generator.asend(value))
+    async def step(self, sent: Any, thrown: BaseException | None) -> Any:
+        """Step on with a value or an exception; return and raise what the generator does.
 
-    async def athrow(self, error: BaseException) -> Any:
-        """Step on with an exception."""
-        return await self._step(self._generator.athrow(error))
-
-    async def aclose(self) -> None:
-        """End it early; that is no failure."""
-        self._activity.enter()
-        try:
-            await self._generator.aclose()
-        except BaseException as error:
-            self._activity.leave()
-            self._activity.fail(error)
-            raise
-        self._activity.leave()
-        self._finish()
-
-    async def _step(self, step: Awaitable[Any]) -> Any:
-        self._activity.enter()
+        That it is closed early is no failure.
+        """
+        step = self._generator.asend(sent) if thrown is None else self._generator.athrow(thrown)
+        activity, yielded = self._activity, self._yielded
+        if activity is None or yielded is None:
+            return await step
+        activity.enter()
         try:
             value = await step
-        except StopAsyncIteration:
-            self._activity.leave()
-            self._finish()
+        except (StopAsyncIteration, GeneratorExit):
+            activity.leave()
+            yielded.finish()
             raise
         except BaseException as error:
-            self._activity.leave()
-            self._activity.fail(error)
+            activity.leave()
+            activity.fail(error)
             raise
-        self._activity.leave()
-        self._yielded.add(value)
+        activity.leave()
+        yielded.add(value)
         return value
-
-    def _finish(self) -> None:
-        self._activity.finish(Status.FINISHED.value, self._yielded.outputs(None))
