@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "provtel.toml"
 PROJECT_FILE: Final = "pyproject.toml"
 PREFIX: Final = "PROVTEL_"
+_DEEPEST: Final = 12
+"""A map with keys that are no text takes seven messages of protobuf, whose parsers take a hundred in each other."""
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _ALL: Final = 100
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
@@ -102,6 +104,14 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
+def _depth(text: str) -> int:
+    number = _whole_number(text)
+    if number > _DEEPEST:
+        msg = f"write {_DEEPEST} or less, because readers of OTLP refuse what is nested deeper"
+        raise ValueError(msg)
+    return number
+
+
 def _share(text: str) -> float:
     number = text.strip().removesuffix("%")
     if not number.replace(".", "", 1).isdecimal() or not text.strip().endswith("%") or float(number) > _ALL:
@@ -138,7 +148,7 @@ TABLE: Final = (
         Size.parse,
         "Records beyond this size of the store's journals, or beyond 10 % of the free space, are dropped and counted.",
     ),
-    Setting("max_depth", "8", _whole_number, "Containers nested deeper are kept as a reference."),
+    Setting("max_depth", "8", _depth, "Containers nested deeper are kept as a reference."),
     Setting("max_items", "1000", _whole_number, "Containers with more items are kept as a reference."),
     Setting("max_text", "4KiB", Size.parse, "Longer text and bytes are kept as a reference."),
     Setting("max_value", "64KiB", Size.parse, "A value that is larger in all is kept as a reference."),

@@ -73,6 +73,7 @@ def test_values(name: str, text: str, value: object) -> None:
         ("exit_timeout", "5", "200ms, 5s"),
         ("max_journal_size", "much", "10GB"),
         ("max_items", "-1", "whole number"),
+        ("max_depth", "13", "12 or less"),
         ("redact", "(", "no regular expression"),
         ("hashing_share", "0.5", "2% or 100%"),
         ("hashing_share", "101%", "2% or 100%"),
@@ -90,6 +91,26 @@ def test_bad_value_is_said_and_the_default_holds(
     assert f"the variable {variable} is ignored: {text!r}" in said
     assert hint in said
     assert "default" in said
+
+
+def test_deepest_value_can_be_read(stage: Stage) -> None:
+    """Every reader of OTLP takes what is nested as deep as the setting goes at most, whatever the containers are."""
+    stage.environment["PROVTEL_MAX_DEPTH"] = "12"
+    stage.run(
+        """
+        from provtel import task
+        value = 1
+        for _ in range(12):
+            value = {(1, 2): value}
+        with task("deep", used={"x": value}): pass
+        """
+    )
+
+    (record,) = stage.records()
+    value = record.used["x"]
+    for _ in range(11):
+        ((_key, value),) = value.items()
+    assert value
 
 
 def test_unknown_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
