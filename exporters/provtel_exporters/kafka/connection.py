@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from kafka import KafkaProducer
@@ -13,7 +14,8 @@ from provtel_model.kafka import connected
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CLOSE_SECONDS: Final = 10
+_FLUSH_SECONDS: Final = 10
+_END_SECONDS: Final = 1
 
 
 class Connection:
@@ -55,16 +57,26 @@ class Connection:
             raise RetryableError(f"no broker can be reached at {brokers}: {error}") from error
 
     def give_up(self, producer: KafkaProducer) -> None:
-        """Never return a producer again: it has failed for good."""
+        """Never return a producer again: it has failed for good, and so does all that waits in it."""
         with self._lock:
             if self._producer is not producer:
                 return
             self._producer = None
-        producer.close(timeout=0)
+        _end(producer)
 
     def close(self) -> None:
         """Send what waits, and release everything; safe to call twice."""
         with self._lock:
             producer, self._producer = self._producer, None
-        if producer is not None:
-            producer.close(timeout=_CLOSE_SECONDS)
+        if producer is None:
+            return
+        with suppress(KafkaError):
+            producer.flush(_FLUSH_SECONDS)
+        _end(producer)
+
+
+def _end(producer: KafkaProducer) -> None:
+    # close() alone would wait for what waits, raise where that does not end, and leave its thread running.
+    producer._sender.force_close()  # noqa: SLF001
+    with suppress(KafkaError):
+        producer.close(timeout=_END_SECONDS)

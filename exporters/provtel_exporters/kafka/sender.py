@@ -105,7 +105,7 @@ class Sender:
         try:
             future = producer.send(parcel.topic, parcel.content(), key=parcel.key, headers=self._headers)
         except Exception as error:
-            raise _failure(error, connection, producer) from error
+            raise _failure(error) from error
         return parcel, connection, producer, future
 
     def _is_kept(self, promise: Promise, deadline: float) -> bool:
@@ -118,16 +118,17 @@ class Sender:
                 connection.give_up(producer)
             return False
         except Exception as error:
-            raise _failure(error, connection, producer) from error
+            # kafka-python tries a record again until its time is over; a producer that lost one may never send another.
+            if not isinstance(error, TopicAuthorizationFailedError):
+                connection.give_up(producer)
+            raise _failure(error) from error
         return True
 
 
-def _failure(error: Exception, connection: Connection, producer: Any) -> DeliveryError:
-    """Return what to raise for an error, and give up a producer that cannot go on."""
+def _failure(error: Exception) -> DeliveryError:
+    """Return what to raise for an error."""
     if isinstance(error, _PERMANENT):
         return PermanentError(str(error))
     if not isinstance(error, KafkaError):
         raise error
-    if not error.retriable and not isinstance(error, TopicAuthorizationFailedError):
-        connection.give_up(producer)
     return RetryableError(str(error))
