@@ -6,7 +6,7 @@ the collector: it sends one batch at a time and knows nothing of queues.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from provtel_model.settings import Duration
@@ -49,6 +49,27 @@ class RetryOnFailure:
 
 
 @dataclass(frozen=True)
+class QueuePartition:
+    """What is not put together.
+
+    Args:
+        metadata_keys: Keys of request metadata; only what has the same under them is put together.
+    """
+
+    metadata_keys: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a key that is named twice.
+
+        Raises:
+            ValueError: One is.
+        """
+        lower = [key.lower() for key in self.metadata_keys]
+        for key in lower:
+            _require(lower.count(key) == 1, f'duplicate entry in metadata_keys: "{key}" (case-insensitive)')
+
+
+@dataclass(frozen=True)
 class QueueBatch:
     """How waiting requests are put together before they are sent.
 
@@ -57,12 +78,14 @@ class QueueBatch:
         min_size: From which size on a batch is sent at once.
         max_size: The largest batch; larger requests are split. 0 is no limit.
         sizer: What the sizes count, ``items`` or ``bytes``; by default what the queue's sizer counts, else items.
+        partition: What is not put together.
     """
 
     flush_timeout: Duration = Duration(0.2)
     min_size: int = 8192
     max_size: int = 0
     sizer: Sizer | None = None
+    partition: QueuePartition = field(default_factory=QueuePartition)
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense.
@@ -76,6 +99,11 @@ class QueueBatch:
         _require(self.max_size >= 0, f"`max_size` must be non-negative, found {self.max_size}")
         larger = not self.max_size or self.max_size >= self.min_size
         _require(larger, f"`max_size` ({self.max_size}) must be greater or equal to `min_size` ({self.min_size})")
+
+    @property
+    def measure(self) -> Literal["items", "bytes"]:
+        """What the sizes count."""
+        return "bytes" if self.sizer == "bytes" else "items"
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
+
 import pytest
 from provtel_collector.counters import Counters
 from provtel_collector.delivery import Announced, Counted, fan_out
-from provtel_model.components import Signal
+from provtel_model.components import Batch, Signal
 from provtel_model.errors import DeliveryError, PermanentError, RetryableError
 
 from tests.collector.parts import Recorder, batch, raising
@@ -100,3 +103,37 @@ def test_refusals_are_announced_once(caplog: pytest.LogCaptureFixture) -> None:
         "exporters::lmdb refuses data, and whoever sent it is told: the disk is full",
         "exporters::lmdb takes data again",
     ]
+
+
+def test_refusals_that_come_and_go_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Where refusals and acceptances alternate quickly they are not told each time."""
+    caplog.set_level("INFO")
+    recorder = Recorder()
+    announced = Announced(recorder, "exporters::out")
+
+    for number in range(20):
+        recorder.doing = raising(RetryableError("busy")) if number % 2 else lambda _: None
+        with suppress(RetryableError):
+            announced.consume(batch())
+
+    assert len(caplog.records) == 2
+
+
+def test_none_waits_for_another() -> None:
+    """A consumer that hangs keeps a batch from no other, whatever their order."""
+    release = threading.Event()
+    taken = threading.Semaphore(0)
+
+    def hang(_batch: Batch) -> None:
+        release.wait(10)
+
+    others = [Recorder(lambda _: taken.release()) for _ in range(2)]
+    fan = fan_out([others[0], Recorder(hang), others[1]])
+    thread = threading.Thread(target=fan.consume, args=[batch()])
+    thread.start()
+
+    assert taken.acquire(timeout=5)
+    assert taken.acquire(timeout=5)
+    assert thread.is_alive()
+    release.set()
+    thread.join()

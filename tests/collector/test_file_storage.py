@@ -233,3 +233,18 @@ def test_settings_that_make_no_sense(settings: dict[str, object], said: str) -> 
     """Numbers out of range are refused in the OpenTelemetry Collector's words."""
     with pytest.raises(ValueError, match=said):
         FileStorageConfig(**settings)  # type: ignore[arg-type]  # what is tested is which are allowed
+
+
+def test_what_nobody_asks_for_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What waits for a component that there is no more is not forgotten silently."""
+    with storing(tmp_path) as storage:
+        storage.shelf("exporter/old/traces").put(b"a", b"v")
+        storage.shelf("exporter/empty/traces")
+        storage.shelf("exporter/new/traces").put(b"a", b"v")
+
+    with storing(tmp_path) as storage:
+        storage.shelf("exporter/new/traces")
+        storage.ready()
+
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("exporter/old/traces: 1 requests wait in ")

@@ -6,17 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from provtel_collector.counters import Counters
 from provtel_collector.delivery import memory_queue, persistent_queue
 from provtel_collector.delivery.delivered import Delivered
+from provtel_collector.delivery.sending import Sending
 from provtel_collector.extensions.file_storage.config import FileStorageConfig
 from provtel_collector.extensions.file_storage.extension import FileStorage
 from provtel_model.components import Batch, Component, Context, Signal
-from provtel_model.delivery import QueueBatch, RetryOnFailure, SendingQueue
+from provtel_model.delivery import QueueBatch, QueuePartition, RetryOnFailure, SendingQueue
 from provtel_model.errors import ConfigError, PermanentError, RetryableError
 from provtel_model.otlp import decode
 from provtel_model.settings import Duration
@@ -369,6 +370,78 @@ def test_without_a_queue_the_sender_s_thread_sends(stage: Stage) -> None:
         delivered.consume(batch(3))
 
     assert threads == [threading.current_thread()]
+
+
+def test_metadata_are_kept_on_the_disk(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The metadata of a request wait with it."""
+    monkeypatch.setattr(persistent_queue, "_MOST_IN_MEMORY", 0)
+    sent = [replace(batch_of(1), metadata={"tenant": "a", "x": "é"}), batch_of(2)]
+
+    with stage.delivering(Config(SendingQueue(storage="file_storage", num_consumers=1))) as delivered:
+        for one in sent:
+            delivered.consume(one)
+        wait_for(lambda: stage.gauge("size") == 0)
+
+    assert stage.destination.batches == sent
+
+
+def test_partitions_are_not_put_together(stage: Stage) -> None:
+    """Requests with different metadata under some keys are different batches."""
+    settings = QueueBatch(flush_timeout=Duration(30), min_size=4, partition=QueuePartition(("Tenant",)))
+
+    with stage.delivering(Config(SendingQueue(storage="file_storage", batch=settings))) as delivered:
+        for number, tenant in enumerate("abab"):
+            delivered.consume(replace(batch_of(number), metadata={"tenant": tenant, "n": str(number)}))
+        wait_for(lambda: stage.gauge("size") == 0)
+
+    assert [(one.items, one.metadata) for one in stage.destination.batches] == [
+        (2, {"tenant": "a"}),
+        (2, {"tenant": "b"}),
+    ]
+
+
+def test_request_does_not_wait_for_one_that_hangs(stage: Stage) -> None:
+    """While a request hangs another is sent, as long as there are consumers, however quickly it follows."""
+    release = threading.Event()
+
+    def hang(one: Batch) -> None:
+        if one.items == 1:
+            release.wait(SECONDS)
+
+    stage.destination.doing = hang
+    with stage.delivering(Config(SendingQueue(storage="file_storage", num_consumers=2))) as delivered:
+        for _ in range(20):
+            delivered.consume(batch(3))
+        wait_for(lambda: stage.gauge("size") == 0)
+        delivered.consume(batch(1))
+        delivered.consume(batch(5))
+        wait_for(lambda: any(one.items == 5 for one in stage.destination.batches))
+        release.set()
+
+
+def test_sizes_of_batches_are_measured(stage: Stage) -> None:
+    """How large the batches are that are sent is counted."""
+    with stage.delivering(Config()) as delivered:
+        delivered.consume(batch(3))
+
+    (sizes,) = [sizes for (name, _), sizes in stage.counters.sizes().items() if name.endswith("send_size")]
+    assert sizes.total == 3
+
+
+def test_defect_of_the_delivery_loses_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be sent for whatever reason stays on the disk, and is sent when the reason is gone."""
+    monkeypatch.setattr(persistent_queue, "_HOLD_SECONDS", 0.01)
+    send = Sending.send
+    monkeypatch.setattr(Sending, "send", None)
+
+    with stage.delivering(Config(ON_DISK)) as delivered:
+        delivered.consume(batch(3))
+        time.sleep(0.05)
+        assert stage.gauge("size") == 1
+        monkeypatch.setattr(Sending, "send", send)
+        wait_for(lambda: stage.gauge("size") == 0)
+
+    assert [one.items for one in stage.destination.batches] == [3]
 
 
 @pytest.mark.parametrize("storage", ["file_storage", "health_check"])

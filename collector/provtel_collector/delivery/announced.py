@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from provtel_model.errors import DeliveryError
+from provtel_model.errors import DeliveryError, RetryableError
 
 from provtel_collector.delivery.defects import defect
 
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SLOW_SECONDS: Final = 1.0
+_QUIET_SECONDS: Final = 10.0
 
 
 class Announced:
-    """Tells the log when a consumer begins to refuse and when it takes again, and nothing in between.
+    """Tells the log when a consumer begins to refuse what it may take later, and when it takes again.
 
-    A failure that is no `DeliveryError` is the consumer's defect: it is logged, and the batch may be sent again.
+    Between the two it tells nothing, and where they alternate quickly not each of them. A failure that is no
+    `DeliveryError` is the consumer's defect: it is logged, and the batch may be sent again.
 
     Args:
         consumer: The consumer.
@@ -36,6 +38,8 @@ class Announced:
         self._fate = fate
         self._lock = threading.Lock()
         self._refusing = False
+        self._told = False
+        self._quiet_until = float("-inf")
         self._running = 0
         self._moved = time.monotonic()
 
@@ -66,10 +70,15 @@ class Announced:
 
     def _end(self, error: DeliveryError | None) -> None:
         with self._lock:
+            now = time.monotonic()
             self._running -= 1
-            self._moved = time.monotonic()
-            changed, self._refusing = self._refusing is not (error is not None), error is not None
-        if changed and error is not None:
+            self._moved = now
+            self._refusing = isinstance(error, RetryableError)
+            telling = self._refusing is not self._told and (self._told or now >= self._quiet_until)
+            if telling:
+                self._told = self._refusing
+                self._quiet_until = now + _QUIET_SECONDS
+        if telling and self._refusing:
             _log.warning("%s refuses data, and %s: %s", self._name, self._fate, error)
-        elif changed:
+        elif telling:
             _log.info("%s takes data again", self._name)

@@ -31,8 +31,8 @@ class Consumers:
         self._threads: list[threading.Thread] = []
 
     def wake(self) -> None:
-        """Have a thread for what was added to the line, if there may be one more and none is idle."""
-        if self._line.idle or len(self._threads) >= self._most:
+        """Have one thread more for what was added to the line, if there may be one and too few are idle."""
+        if len(self._threads) >= self._most or not self._line.short_of_hands:
             return
         with self._lock:
             if len(self._threads) < self._most:

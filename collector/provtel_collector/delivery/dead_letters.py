@@ -44,7 +44,7 @@ class Letter:
 
     def as_line(self) -> bytes:
         """Return it as a line of JSON."""
-        said = {
+        said: dict[str, Any] = {
             "time": self.time.isoformat(timespec="milliseconds"),
             "exporter": self.exporter,
             "signal": self.batch.signal,
@@ -52,6 +52,8 @@ class Letter:
             "reason": self.reason,
             "payload": base64.b64encode(self.batch.payload).decode(),
         }
+        if self.batch.metadata:
+            said["metadata"] = dict(self.batch.metadata)
         return json.dumps(said, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
     @classmethod
@@ -64,7 +66,7 @@ class Letter:
         try:
             said: dict[str, Any] = json.loads(line)
             payload = base64.b64decode(said["payload"], validate=True)
-            batch = Batch(Signal(said["signal"]), payload, int(said["items"]))
+            batch = Batch(Signal(said["signal"]), payload, int(said["items"]), dict(said.get("metadata", {})))
             return cls(datetime.fromisoformat(said["time"]), str(said["exporter"]), str(said["reason"]), batch)
         except (KeyError, TypeError, ValueError) as error:
             raise MalformedError(f"no dead letter: {error!r}") from error

@@ -87,6 +87,14 @@ class Delivered:
             queue.shutdown(max(0, deadline - time.monotonic()))
         self._exporter.shutdown()
 
+    def ready(self) -> None:
+        """Tell the exporter, if it wants to know, that data flows."""
+        getattr(self._exporter, "ready", _do_nothing)()
+
+    def not_ready(self) -> None:
+        """Tell the exporter, if it wants to know, that the components are about to stop."""
+        getattr(self._exporter, "not_ready", _do_nothing)()
+
     @property
     def addresses(self) -> tuple[str, ...]:
         """Where the exporter can be reached, where it can."""
@@ -134,7 +142,7 @@ class Delivered:
 
     def _make_queue(self, signal: Signal, settings: SendingQueue) -> MemoryQueue | PersistentQueue:
         name = f"{self._context.id}-{signal}"
-        sending = Sending(self._way, settings.batch)
+        sending = Sending(self._way, settings.batch, self._context.report)
         if self._storage is None:
             return MemoryQueue(name, settings, sending, self._announced, self._refused)
         open_shelf = partial(self._storage.shelf, f"exporter/{self._context.id}/{signal}")
@@ -150,6 +158,10 @@ def dead_letters_folder(config: Any, context: Context) -> Path:
     name = settings.storage if settings is not None and settings.enabled else None
     storage: object = context.extensions.get(name) if name is not None else None
     return storage.folder / FOLDER_NAME if isinstance(storage, Storage) else default_folder()
+
+
+def _do_nothing() -> None:
+    """Stand for what an exporter does not do."""
 
 
 def _field(config: Any, name: str, kind: type[_T]) -> _T | None:

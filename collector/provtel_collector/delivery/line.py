@@ -76,9 +76,14 @@ class Line:
         self._room = threading.Condition(self._lock)
         self._gathering = False
         self._closed = False
-        self.idle = 0
+        self._idle = 0
         self.size = 0
         self.bytes_waiting = 0
+
+    @property
+    def short_of_hands(self) -> bool:
+        """Whether more entries wait to be taken than there are threads that wait to take one."""
+        return len(self._entries) > self._idle
 
     def fits(self, entry: Entry) -> bool:
         """Return whether an entry could be in the line if nothing else was."""
@@ -149,9 +154,9 @@ class Line:
                 while not self._entries or self._gathering:
                     if self._closed and not self._entries:
                         return []
-                    self.idle += 1
+                    self._idle += 1
                     self._arrived.wait()
-                    self.idle -= 1
+                    self._idle -= 1
                 taken = self._gather(self._batch) if self._batch else [self._pop()]
                 if taken:  # those that one began to gather may have been withdrawn
                     return taken

@@ -7,6 +7,7 @@ import logging
 import struct
 from typing import TYPE_CHECKING, Final
 
+import ormsgpack
 from provtel_model.components import Batch
 from provtel_model.errors import DeliveryError, RetryableError
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_KEY: Final = struct.Struct(">QI")
+# Number, items, and whether metadata stand before the payload.
+_KEY: Final = struct.Struct(">QI?")
+_LENGTH: Final = struct.Struct(">I")
 _HOLD_SECONDS: Final = 5.0
 # What waits because a destination is away is read again from the disk, so that a small machine stays small.
 _MOST_IN_MEMORY: Final = 4 * 2**20
@@ -119,10 +122,11 @@ class PersistentQueue:
         """Put a batch on the disk, with room for it in the line."""
         if not self._open:
             raise RetryableError(f"{self._name} does not run")
-        entry = Entry(_KEY.pack(next(self._numbers), batch.items), batch.items, len(batch.payload), batch)
+        key = _KEY.pack(next(self._numbers), batch.items, bool(batch.metadata))
+        entry = Entry(key, batch.items, len(batch.payload), batch)
         reserve(self.line, entry, self._wait_seconds)
         try:
-            self._kept().put(entry.key, batch.payload)
+            self._kept().put(entry.key, _packed(batch))
         except BaseException:
             self.line.done([entry])
             raise
@@ -135,8 +139,8 @@ class PersistentQueue:
             self._sending.send([self._batch(entry) for entry in entries])
         except StoppingError:
             return self._leave(entries)
-        except DeliveryError as error:
-            _log.error("%s: %d requests stay in the queue: %s", self._name, len(entries), error)
+        except Exception as error:  # noqa: BLE001  # whatever it was, what is on the disk is not given up
+            _log.error("%s: %d requests stay in the queue: %r", self._name, len(entries), error)
             stopping = self._stopping.wait(_HOLD_SECONDS)
             self.line.put_back(entries)
             return not stopping
@@ -153,12 +157,24 @@ class PersistentQueue:
     def _batch(self, entry: Entry) -> Batch:
         if entry.batch is not None:
             return entry.batch
-        payload = self._kept().get(entry.key)
-        if payload is None:
+        value = self._kept().get(entry.key)
+        if value is None:
             raise RetryableError(f"{self._name}: a request of {entry.length} bytes is not on the disk any more")
-        return Batch(self._signal, payload, entry.items)
+        _, items, has_metadata = _KEY.unpack(entry.key)
+        if not has_metadata:
+            return Batch(self._signal, value, items)
+        end = _LENGTH.size + _LENGTH.unpack_from(value)[0]
+        return Batch(self._signal, value[end:], items, ormsgpack.unpackb(value[_LENGTH.size : end]))
 
     def _kept(self) -> Shelf:
         if self._shelf is None:
             raise RetryableError(f"{self._name} does not run")
         return self._shelf
+
+
+def _packed(batch: Batch) -> bytes:
+    """Return what is kept of a batch besides its key."""
+    if not batch.metadata:
+        return batch.payload
+    metadata = ormsgpack.packb(dict(batch.metadata))
+    return b"".join([_LENGTH.pack(len(metadata)), metadata, batch.payload])

@@ -118,6 +118,18 @@ class Environment:
         with self._map, self._lmdb.begin(db=self._handles[name], buffers=True) as transaction:
             return [(bytes(key), len(value)) for key, value in transaction.cursor()]
 
+    def forgotten(self) -> dict[str, int]:
+        """Return the shelves that have something on them and that nobody asked for, with how much it is."""
+        with self._map, self._lmdb.begin() as transaction:
+            names = [bytes(key) for key, _ in transaction.cursor() if key not in self._handles]
+        found = {}
+        for name in names:
+            with self._map:
+                handle = self._lmdb.open_db(name, create=False)
+                with self._lmdb.begin() as transaction:
+                    found[name.decode()] = transaction.stat(handle)["entries"]
+        return {name: entries for name, entries in found.items() if entries}
+
     def used(self) -> int:
         """Return how many bytes of the file are in use."""
         with self._map, self._lmdb.begin() as transaction:

@@ -75,6 +75,14 @@ class FileStorage:
         except lmdb.Error as error:
             raise StoreError(f"the storage {self.folder} cannot be read: {error}") from error
 
+    def ready(self) -> None:
+        """Warn of what waits for components that there are no more."""
+        for name, entries in (self._environment.forgotten() if self._environment else {}).items():
+            _log.warning("%s: %d requests wait in %s for a component that does not run", name, entries, self.folder)
+
+    def not_ready(self) -> None:
+        """Go on."""
+
     def shutdown(self) -> None:
         """Close the file."""
         if self._environment is not None:
