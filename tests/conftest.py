@@ -11,9 +11,13 @@ import pytest
 from hypothesis import settings
 
 from tests.services import torch
+from tests.services.compose import reader as compose_reader_service
 from tests.services.found import Found, MissingServiceError
 from tests.services.kafka import server as kafka_server
 from tests.services.otelcol import server as otelcol_server
+from tests.services.slurm import cluster as slurm_cluster
+from tests.services.systemd import find as find_systemd_analyze
+from tests.services.sdks import programs as sdks
 
 # No deadline: on a shared machine a slow example is no failure. In CI the examples are the same in every run.
 settings.register_profile("default", deadline=None)
@@ -69,6 +73,13 @@ def found_otelcol(request: pytest.FixtureRequest) -> Found:
     return _required(request, "otelcol", otelcol_server.find)
 
 
+@pytest.fixture
+def found_sdk(request: pytest.FixtureRequest) -> Callable[[str], Found]:
+    """Find a program that sends by OpenTelemetry's SDK of a language."""
+    finders = {"go_sdk": sdks.find_go, "java_sdk": sdks.find_java}
+    return lambda name: _required(request, name, finders[name])
+
+
 @pytest.fixture(scope="session")
 def _shared_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Found], kafka_server.Kafka]]:
     """Start Kafka for the first test that asks, and keep it for the others: it takes seconds."""
@@ -106,3 +117,21 @@ def torch_python(request: pytest.FixtureRequest) -> Found:
 def otelcol_binary(request: pytest.FixtureRequest) -> Path:
     """Return the OpenTelemetry Collector itself, which can check a configuration without running it."""
     return _required(request, "otelcol", otelcol_server.find).binary
+
+
+@pytest.fixture
+def compose_reader(request: pytest.FixtureRequest) -> Path:
+    """Return a program that reads compose files as Docker's own command does."""
+    return _required(request, "compose", compose_reader_service.find).binary
+
+
+@pytest.fixture
+def slurm(request: pytest.FixtureRequest) -> None:
+    """See that there is Slurm, which `tests.services.slurm.cluster` runs."""
+    _required(request, "slurm", slurm_cluster.find)
+
+
+@pytest.fixture
+def systemd_analyze(request: pytest.FixtureRequest) -> Path:
+    """Return systemd's own check of units."""
+    return _required(request, "systemd-analyze", find_systemd_analyze).binary

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import sys
 
-from tests.services import redis, torch
+from tests.services import redis, systemd, torch
+from tests.services.compose import reader as compose
 from tests.services.found import MissingServiceError
 from tests.services.kafka import server as kafka
 from tests.services.otelcol import server as otelcol
+from tests.services.slurm import cluster as slurm
+from tests.services.sdks import programs as sdks
 
-FINDERS = {"kafka": kafka.find, "otelcol": otelcol.find, "redis": redis.install, "torch": torch.install}
+FINDERS = {
+    "go_sdk": sdks.find_go,
+    "java_sdk": sdks.find_java,
+    "kafka": kafka.find,
+    "otelcol": otelcol.find,
+    "redis": redis.install,
+    "torch": torch.install,
+}
 
 
 def main() -> int:
