@@ -47,6 +47,20 @@ def write_journal(
         pack([Kind.DEFINITION.value, 0, ["x"], ["y"], {"name": "step", "kind": "task"}]),
         pack([Kind.CONTEXT.value, 0, {}]),
     ]
+    payloads += _activities(first, ended, unended)
+    (journal / segment_name(1)).write_bytes(pack_segment_header(1) + _frames(payloads))
+    (journal / LOCK_FILE).touch()
+    return journal
+
+
+def add_to_journal(journal: Path, first: int, ended: int = 1) -> None:
+    """Write more activities that have ended to a journal of `write_journal`."""
+    with (journal / segment_name(1)).open("ab") as segment:
+        segment.write(_frames(_activities(first, ended, 0)))
+
+
+def _activities(first: int, ended: int, unended: int) -> list[bytes]:
+    payloads = []
     for span in range(first, first + ended + unended):
         start: list[Any] = [Kind.START.value, 0, 0, b"t" * 16, span, None, BEGINNING + span, [span]]
         payloads.append(pack(start))
@@ -54,10 +68,11 @@ def write_journal(
             payloads.append(
                 pack([Kind.END.value, span, BEGINNING + span + 1, Status.FINISHED.value, [span], None, None])
             )
-    frames = [FRAME_HEADER.pack(len(payload), zlib.crc32(payload)) + payload for payload in payloads]
-    (journal / segment_name(1)).write_bytes(pack_segment_header(1) + b"".join(frames))
-    (journal / LOCK_FILE).touch()
-    return journal
+    return payloads
+
+
+def _frames(payloads: list[bytes]) -> bytes:
+    return b"".join(FRAME_HEADER.pack(len(payload), zlib.crc32(payload)) + payload for payload in payloads)
 
 
 @contextmanager

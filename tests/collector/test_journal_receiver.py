@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,9 +42,9 @@ class Taken:
 
 
 @contextmanager
-def receiving(store: Path, taken: Taken, *, registered: bool = False) -> Iterator[None]:
+def receiving(store: Path, taken: Taken, **settings: bool) -> Iterator[None]:
     """Run a receiver that looks often."""
-    config = JournalConfig(str(store), registered, Duration(0.02))
+    config = JournalConfig(str(store), poll_interval=Duration(0.02), **settings)
     context = Context("journal", {Signal.TRACES: taken.traces, Signal.LOGS: taken.logs}, lambda *_: None)
     receiver = factory.create(config, context)
     receiver.start()
@@ -133,6 +134,63 @@ def test_registered_journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, re
     assert taken.spans() == (["1"] if registered else [])
 
 
+def test_following(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that could ship by itself is followed while it lives, where that is asked for."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    journal = write_journal(tmp_path / "elsewhere", goal="http://127.0.0.1:4318", ended=2, unended=1)
+    register(journal)
+    taken = Taken()
+
+    with living(journal), receiving(tmp_path / "here", taken, registered=True, follow=True):
+        wait_for(lambda: len(taken.spans()) == 2 and taken.states())
+        assert journal.exists()
+    with receiving(tmp_path / "here", taken, registered=True, follow=True):
+        wait_for(lambda: not journal.exists())
+
+    assert taken.spans() == ["1", "2"]
+    assert taken.states() == [("3", "running"), ("3", "lost")]
+
+
+@pytest.mark.parametrize("other_stores", [True, False])
+def test_registered_journals_of_other_stores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other_stores: bool
+) -> None:
+    """What is meant for other stores is left to them, unless the user wants it here."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    journal = write_journal(tmp_path / "elsewhere", goal=tmp_path / "elsewhere")
+    register(journal)
+    taken = Taken()
+
+    with receiving(tmp_path / "here", taken, registered=True, other_stores=other_stores):
+        if other_stores:
+            wait_for(lambda: not journal.exists())
+        else:
+            time.sleep(0.1)
+
+    assert taken.spans() == (["1"] if other_stores else [])
+
+
+def test_stop_while_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receiver whose batch is not answered stops all the same, and the journal keeps what it had."""
+    monkeypatch.setattr("provtel_collector.receivers.journal.receiver._STOP_SECONDS", 0.1)
+    journal = write_journal(tmp_path, goal=tmp_path)
+    asked, answer = threading.Event(), threading.Event()
+
+    def hang(_batch: Batch) -> None:
+        asked.set()
+        answer.wait(SECONDS)
+        raise RetryableError("at last")
+
+    with receiving(tmp_path, Taken(Recorder(hang))):
+        assert asked.wait(SECONDS)
+    answer.set()
+    taken = Taken()
+    with receiving(tmp_path, taken):
+        wait_for(lambda: not journal.exists())
+
+    assert taken.spans() == ["1"]
+
+
 @pytest.mark.parametrize("error", [RetryableError("full"), PermanentError("wrong")])
 def test_what_is_not_taken_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture, error: DeliveryError) -> None:
     """A journal whose records are refused stays, is tried again, and the refusal is told once; others go on."""
@@ -194,7 +252,9 @@ def test_both_signals_must_have_a_way_on(tmp_path: Path) -> None:
     )
 
 
-def test_interval_must_be_positive() -> None:
-    """Looking without a pause is refused."""
+def test_refused_configuration() -> None:
+    """Looking without a pause, and what is of no effect, is refused."""
     with pytest.raises(ValueError, match="poll_interval must be positive"):
         JournalConfig(poll_interval=Duration(0))
+    with pytest.raises(ValueError, match="other_stores is of no effect"):
+        JournalConfig(other_stores=True)

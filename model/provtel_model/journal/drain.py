@@ -114,6 +114,7 @@ class JournalDrainer:
         """Begin at the journal's cursor."""
         self.journal = journal
         self._reading: tuple[JournalReader, Spans] | None = None
+        self._left_at: Cursor | None = None
         self._announced: dict[str, int] = {}
 
     def drain(self, sink: Sink, *, remove: bool = True, heartbeat: float = 0.0, exiting: bool = False) -> DrainOutcome:
@@ -147,10 +148,14 @@ class JournalDrainer:
             return DrainOutcome(0, finished=True)
         # Judged before anything is read: a writer found dead has written its last frame.
         life = liveness(self.journal, read_process(self.journal))
+        if self._left_at != read_cursor(self.journal):
+            # Another drainer went on since: what this one read is behind, and would be given twice.
+            self._reading = None
         (reader, spans), self._reading = self._reading or self._begin_to_read(), None
         records = self._give_ended(reader, spans, sink, alive=life is not Liveness.DEAD, remove=remove)
         # Kept only now: what a sink refused has to be read again.
         self._reading = reader, spans
+        self._left_at = read_cursor(self.journal)
         status, seen_at = _state_of_open(life, exiting=exiting)
         still_open = reader.activities.records(status, seen_at)
         records += self._give_open(still_open, sink, heartbeat if status is State.RUNNING else 0.0)

@@ -21,13 +21,16 @@ _log = logging.getLogger(__name__)
 
 # An activity that runs on is told of again this often, so that a store knows that its process lived.
 _HEARTBEAT_SECONDS: Final = 30.0
+# Less than the time in which the process is to stop.
+_STOP_SECONDS: Final = 10.0
 
 
 class JournalReceiver:
     """Drains the journals whose records are for this collector's store, or whose writers died before they shipped.
 
     A journal is drained while its writer lives if its records are for the store; one that ships to an endpoint is left
-    to its writer until that is dead. What the pipelines do not take stays in the journal.
+    to its writer until that is dead, unless it is to be followed. What the pipelines do not take stays in the journal.
+    Other drainers may be at work on the same journals: each record comes to one of them.
 
     Args:
         config: What the user wrote.
@@ -53,13 +56,14 @@ class JournalReceiver:
         if missing:
             message = f"is in no pipeline of {missing.pop()}; journals hold traces and logs, name it in both"
             raise ConfigError(message, f"receivers::{self._context.id}")
+        self._context.observe("journal_receiver_journals", lambda: len(self._drainers), {})
         self._thread.start()
 
     def shutdown(self) -> None:
-        """Stop after the batch that is being given on."""
+        """Stop after the batch that is being given on, or after a while: what was not taken stays in its journal."""
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_STOP_SECONDS)
 
     def _poll(self) -> None:
         while True:
@@ -68,7 +72,11 @@ class JournalReceiver:
                 return
 
     def _drain_all(self) -> None:
-        journals = self._journals()
+        try:
+            journals = self._journals()
+        except OSError as error:
+            _log.warning("%s: journals cannot be looked for: %s", self._context.id, error)
+            return
         self._drainers = {journal: self._drainers.get(journal) or JournalDrainer(journal) for journal in journals}
         self._told = {journal: text for journal, text in self._told.items() if journal.exists()}
         for journal, drainer in self._drainers.items():
@@ -82,7 +90,7 @@ class JournalReceiver:
                 _log.exception("%s: %s cannot be drained", self._context.id, journal)
             else:
                 # Somebody who reads the store may be draining it at this moment.
-                self._tell(journal, outcome.skipped or "", logging.INFO)
+                self._tell(journal, outcome.skipped or "", logging.DEBUG)
 
     def _journals(self) -> list[Path]:
         """Return the journals that are this receiver's business, each once."""
@@ -97,8 +105,8 @@ class JournalReceiver:
             self._tell(journal, str(error) if journal.exists() else "")
             return False
         if goal.store is not None:
-            return goal.store.resolve() == self._store.resolve()
-        return is_dead(journal)
+            return self._config.other_stores or goal.store.resolve() == self._store.resolve()
+        return self._config.follow or is_dead(journal)
 
     def _take(self, batch: Batch) -> None:
         if self._stopping.is_set():

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _KEYS: Final = {"resourceSpans": Signal.TRACES, "resourceLogs": Signal.LOGS, "resourceMetrics": Signal.METRICS}
+# Less than the time in which the process is to stop.
+_STOP_SECONDS: Final = 10.0
 _BEGINNING: Final = re.compile(rb'\s*\{\s*"(resourceSpans|resourceLogs|resourceMetrics)"')
 
 
@@ -68,11 +70,12 @@ class OtlpJsonFileReceiver:
         self._thread.start()
 
     def shutdown(self) -> None:
-        """Stop after the line that is being given on."""
+        """Stop after the line that is being given on, or after a while: it comes again then."""
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join()
-        self._files.close()
+            self._thread.join(_STOP_SECONDS)
+        if not self._thread.is_alive():
+            self._files.close()
 
     def _poll(self) -> None:
         while True:
