@@ -6,6 +6,7 @@ metaclass, and a class as a key the ``__hash__`` of one. These functions read wh
 
 from __future__ import annotations
 
+import struct
 import types
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +19,7 @@ _PYTHON_BUILTINS: Final = "builtins"
 _RECORD_MARKS: Final = frozenset({"__dataclass_fields__", "__attrs_attrs__", "__pydantic_fields__", "model_fields"})
 _RECORD_TYPES: Final = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
 _DICTIONARIES: Final = frozenset({types.GetSetDescriptorType, types.MemberDescriptorType})
+_POINTER: Final = struct.calcsize("P")
 _MAX_KINDS: Final = 1000
 
 
@@ -31,7 +33,7 @@ class Kind:
         slots: Its slots, by name.
         dictionary: Gives the dictionary of an instance; ``None`` where there is none, or a property in its place.
         is_record: Its fields are all there is: a dataclass, an attrs class, a pydantic model.
-        is_all_python: An instance can have no state but its fields: no base but ``object`` is written in C.
+        is_all_python: An instance can have no state but its fields; what is written in C may have any.
     """
 
     cls: type
@@ -65,11 +67,24 @@ def _find_out(kind: type) -> Kind:
     }
     name = _name(kind)
     marked = any(mark in _of_type(base, "__dict__") for base in bases(kind) for mark in _RECORD_MARKS)
-    is_all_python = all(_of_type(base, "__flags__") & _HEAP_TYPE for base in bases(kind)[:-1])
     dictionary = class_attribute(kind, "__dict__")
     if type(dictionary) not in _DICTIONARIES:
         dictionary = None
-    return Kind(kind, name, (*slots.items(),), dictionary, marked or name in _RECORD_TYPES, is_all_python)
+    return Kind(kind, name, (*slots.items(),), dictionary, marked or name in _RECORD_TYPES, _is_all_python(kind))
+
+
+def _is_all_python(kind: type) -> bool:
+    """Say whether an instance has no more memory than its fields take, so that it can have no other state."""
+    if not all(_of_type(base, "__flags__") & _HEAP_TYPE for base in bases(kind)[:-1]):
+        return False
+    slots = sum(
+        type(member) is types.MemberDescriptorType
+        for base in bases(kind)[:-1]
+        for member in _of_type(base, "__dict__").values()
+    )
+    # A dictionary and the list of weak references are a pointer each, where they do not lie in front of the instance.
+    pointers = slots + sum(_of_type(kind, offset) > 0 for offset in ("__dictoffset__", "__weakrefoffset__"))
+    return bool(_of_type(kind, "__basicsize__") == object.__basicsize__ + _POINTER * pointers)
 
 
 def bases(kind: type) -> tuple[type, ...]:
