@@ -333,10 +333,14 @@ class MoreSlots(Slots):
     """A class with slots of its own, and a dictionary."""
 
     __slots__ = ("__dict__", "c")
+    c: int
+    d: int
 
 
 class Locked(threading.local):
     """A class with state that is not in its fields."""
+
+    x: int
 
 
 def test_state_that_is_not_in_fields() -> None:
@@ -344,7 +348,7 @@ def test_state_that_is_not_in_fields() -> None:
     more = MoreSlots(1, 2)
     more.c, more.d = 3, 4
     local = Locked()
-    local.x = 1  # type: ignore[attr-defined]  # as any attribute
+    local.x = 1
 
     assert _python(Holder(1)).hash is not None
     assert _python(Slots(1, 2)).hash is not None
