@@ -19,7 +19,7 @@ class CompactionConfig:
     Args:
         on_start: At each start.
         on_rebound: While it runs, when a file that had grown is almost empty again.
-        directory: Where the compact copy is made; on the same file system as the file it is the quickest.
+        directory: Where the compact copy is made, on the file system of the file; by default beside it.
         rebound_needed_threshold_mib: From which size on a file counts as grown.
         rebound_trigger_threshold_mib: Below how much in use it counts as almost empty.
         max_transaction_size: Has no effect: LMDB copies in one go.
