@@ -82,7 +82,7 @@ def _kill(field: Field, peer: Peer, way: str, calls: int) -> tuple[list[int], li
         told = [int(line) for line in oracle.read_bytes().split(b"\n")[:-1]]
         collected = place.run("victim", peer.name, str(oracle), "collect")
         if collected.returncode:
-            raise VictimError(f"what is left cannot be read: {collected.stderr[-2000:]}")
+            raise VictimError(f"what is left cannot be read: {(collected.stderr.strip().splitlines() or [''])[-1]}")
         return told, json.loads(collected.stdout.splitlines()[-1]), hung
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from provtel.writer import JournalWriter
 
 _INTERVAL: Final = 1.0
+_LOADED_LATE: Final = ("provtel_model.journal.spans", "encodings.idna")
+"""The codec, with protobuf, for which the first activity does not wait; and what a connection loads."""
 _HEARTBEAT: Final = 30.0
 _SIBLINGS_INTERVAL: Final = 5.0
 _FIRST_WAIT: Final = 0.25
@@ -105,8 +107,8 @@ class Shipper:
 
     def _run(self) -> None:
         with forking.guard:
-            # The codec loads protobuf, for which the first activity does not wait.
-            import_module("provtel_model.otlp")
+            for name in _LOADED_LATE:
+                import_module(name)
         while not self._ending.wait(_INTERVAL):
             wait = self._try_round()
             if wait:

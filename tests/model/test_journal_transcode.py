@@ -27,6 +27,7 @@ from provtel_model.journal.layout import (
 )
 from provtel_model.journal.records import Ended
 from provtel_model.otlp import decode
+from provtel_model.otlp.encode import MAX_BYTES
 
 from tests.model.strategies import ANY_VALUES, TEXT
 
@@ -258,3 +259,23 @@ def test_place_outside_of_the_buffer_is_an_error() -> None:
         with pytest.raises(ValueError, match="outside"):
             transcode.take(b"", at, 0, {}, {})
     assert transcode.take(b"", 0, 0, {}, {}) == (0, 0, 0, b"")
+
+
+def test_request_that_is_too_large_is_cut(folder: Path) -> None:
+    """Small frames may make large spans, by what their definition says: receivers take requests of some MiB."""
+    definition = [1, ["x"], ["o"], {"kind": "task", "name": "n" * 100_000}]
+    facts = [PROCESS, pack([Kind.DEFINITION.value, *definition]), pack([Kind.CONTEXT.value, 1, {}])]
+    tasks = [
+        part
+        for span in range(1, 101)
+        for part in (
+            pack([Kind.START.value, 1, 1, TRACE, span, None, 5, [span]]),
+            pack([Kind.END.value, span, 9, 0, None, None, None]),
+        )
+    ]
+
+    batches = _drained(folder, b"".join(map(_frame, [*facts, *tasks])), 0)
+
+    assert all(len(batch.payload) <= MAX_BYTES for batch in batches)
+    assert [int(plain["span_id"], 16) for batch in batches for plain in decode(batch)] == list(range(1, 101))
+    assert sum(batch.items for batch in batches) == 100

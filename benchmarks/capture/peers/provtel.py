@@ -96,8 +96,8 @@ class Shipped(Journal):
 
     def start(self) -> None:
         """Load what its thread loads, so that none of that counts as a task's."""
-        importlib.import_module("provtel.shipper")
-        importlib.import_module("provtel_model.otlp")
+        for name in ("provtel.shipper", "provtel_model.journal.spans", "encodings.idna"):
+            importlib.import_module(name)
 
     def stop(self) -> None:
         """Do what the end of the process does: wait until everything is acknowledged."""

@@ -21,6 +21,7 @@ from provtel_model.journal.records import Ended, Started, record_of
 from provtel_model.otlp import wire
 from provtel_model.otlp.encode import MAX_BYTES, encode_span, traces
 from provtel_model.otlp.mapping import to_attributes
+from provtel_model.otlp.regroup import halve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,14 +124,12 @@ class Spans:
 
 
 def _small_enough(batch: Batch) -> Iterator[Batch]:
-    if len(batch.payload) > MAX_BYTES:
-        from provtel_model.otlp.regroup import halve
-
-        if halves := halve(batch):
-            for half in halves:
-                yield from _small_enough(half)
-            return
-    yield batch
+    halves = halve(batch) if len(batch.payload) > MAX_BYTES else None
+    if halves is None:
+        yield batch
+    else:
+        for half in halves:
+            yield from _small_enough(half)
 
 
 _START_ITEMS: Final = 7
