@@ -55,7 +55,7 @@ def describe(error: BaseException, redaction: Redaction) -> PlainError:
     except BaseException:  # noqa: BLE001  # as above
         return described
     # The end of a trace says most.
-    described["stacktrace"] = text_of(trace[-_LONGEST_TRACE:], redaction, _LONGEST_TRACE)
+    described["stacktrace"] = _utf8(redaction.text(trace[-2 * _LONGEST_TRACE :])[-_LONGEST_TRACE:])
     return described
 
 
@@ -69,4 +69,9 @@ def _users_part(trace: TracebackType | None) -> TracebackType | None:
 
 def text_of(text: str, redaction: Redaction, longest: int) -> str:
     """Return a text that may be kept: without secrets, of bounded length, valid UTF-8."""
-    return redaction.text(text[:longest]).encode("utf-8", "replace").decode()
+    # More is searched than is kept: of a secret on the edge no part may stay.
+    return _utf8(redaction.text(text[: 2 * longest])[:longest])
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

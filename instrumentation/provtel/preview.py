@@ -50,7 +50,7 @@ def of_scalar(value: object, redaction: Redaction) -> str:
     if kind in _SCALARS:
         return cut(repr(value)) if kind is not int or abs(value) < 10**30 else "int"  # type: ignore[arg-type]  # an int
     if kind is str:
-        return repr(_shorten(redaction.text(value)))  # type: ignore[arg-type]  # exactly a str
+        return repr(_shorten(redaction.text(value[: 4 * LONGEST])))  # type: ignore[index]  # exactly a str
     return class_name(kind)
 
 

@@ -79,10 +79,10 @@ class Redaction:
 
     def binary(self, data: bytes) -> bytes:
         """Return bytes without what `text` leaves out of a text."""
+        for secret in self.secrets:
+            data = data.replace(os.fsencode(secret), REDACTED.encode())
         # Latin-1 has a character for each byte, so whatever is not a secret stays what it is.
-        if _ADDRESS.encode() in data or any(secret.encode("utf-8", "replace") in data for secret in self.secrets):
-            return self.text(data.decode("latin-1")).encode("latin-1")
-        return data
+        return self.text(data.decode("latin-1")).encode("latin-1") if _ADDRESS.encode() in data else data
 
     def arguments(self, arguments: Iterable[str]) -> list[str]:
         """Return the arguments of a command without secrets: ``--password x``, ``--api-key=x``, ``TOKEN=x``."""

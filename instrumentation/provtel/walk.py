@@ -10,6 +10,7 @@ import collections
 import datetime as dt
 import enum
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.hashing import SHA256_PREFIX, content_hash
@@ -223,6 +224,12 @@ class Walk:
         name, content = (object.__getattribute__(value, key) for key in ("_name_", "_value_"))
         return encode_object(anatomy.class_name(kind), {"name": self.form(name), "value": self.form(content)})
 
+    def given(self, reference: Reference) -> AnyValue:
+        """Return the form of a reference that the program itself passes around."""
+        self.spend(_REFERENCE_COST)
+        uri = reference.uri
+        return self.refer(reference if uri is None else replace(reference, uri=self.limits.redaction.text(uri)))
+
     def moment(self, value: dt.datetime) -> AnyValue:
         """Return the form of a moment, of a class of a library's own."""
         if anatomy.class_name(type(value)).endswith(_NOT_A_TIME):
@@ -360,6 +367,7 @@ _TAKERS: Final[dict[int, Callable[[Walk, Any], AnyValue]]] = {
     id(str): lambda walk, value: walk.text(value),
     id(bytes): lambda walk, value: walk.binary(value),
     id(bytearray): lambda walk, value: walk.binary(value),
+    id(Reference): lambda walk, value: walk.given(value),
     **{id(base): functools.partial(Walk.container, base=base) for base in (*_BUILDERS, dict)},
 }
 _SUBCLASS_TAKERS: Final[dict[type, Callable[[Walk, Any], AnyValue]]] = {

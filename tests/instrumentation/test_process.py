@@ -7,11 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from provtel.errors import describe
 from provtel.redaction import REDACTED, Redaction
+from provtel.settings import Settings
+from provtel.snapshot import Snapshots
 from provtel_model import attributes as names
 
 from tests.instrumentation.programs import Stage
 
+SNAPSHOTS = Snapshots(Settings())
 PROGRAM = "from provtel import task\nwith task('t'): pass\n"
 
 
@@ -109,6 +113,28 @@ def test_attributes_of_the_user(stage: Stage) -> None:
 def test_secrets_in_commands(given: list[str], kept: list[str]) -> None:
     """What follows a telling name in a command is hidden, behind an equals sign or as the next argument."""
     assert Redaction().arguments(given) == kept
+
+
+def test_secrets_on_the_edge() -> None:
+    """Where a text is cut, no part of a secret stays."""
+    for length in range(180, 210):
+        message = "x" * length + " ftp://me:" + "hunter2" * 5 + "@host/"
+        error = describe(ValueError(message * 30), Redaction())
+        assert "hunter2" not in str(error)
+        assert "hunter2" not in str(SNAPSHOTS.of([message * 40] * 2000))
+        assert "hunter2" not in str(SNAPSHOTS.of(message * 40))
+        assert "hunter2" not in str(SNAPSHOTS.of((message * 40).encode()))
+
+
+def test_secrets_of_the_environment_that_are_no_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are found in text and in bytes."""
+    monkeypatch.setenv("MY_TOKEN", "geheim-ü-geheim")
+    redaction = Redaction()
+
+    assert redaction.text("a geheim-ü-geheim b") == f"a {REDACTED} b"
+    assert redaction.binary("a geheim-ü-geheim b\xff".encode("latin-1") + "geheim-ü-geheim".encode()) == (
+        "a geheim-ü-geheim b\xff".encode("latin-1") + REDACTED.encode()
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from provtel import reference
 from provtel.redaction import REDACTED
 from provtel.settings import Settings
 from provtel.snapshot import Snapshots
@@ -439,6 +440,7 @@ def test_secret_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert snapshots.of(["a", "Bearer 0123456789abcdef"]) == ["a", f"Bearer {REDACTED}"]
     assert snapshots.of({"Bearer 0123456789abcdef": 1}) == {f"Bearer {REDACTED}": 1}
     assert snapshots.of("mailto:me@example.org") == "mailto:me@example.org"
+    assert decode(snapshots.of(reference("http://h/?api_key=abc&x=1"))).uri == f"http://h/?api_key={REDACTED}&x=1"
     assert snapshots.of("/home/me/folder/file") == "/home/me/folder/file"
 
 
