@@ -16,7 +16,7 @@ from kafka import KafkaProducer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from provtel_collector.counters import Counters
 from provtel_collector.receivers.kafka import factory
-from provtel_collector.receivers.kafka.config import KafkaConfig, MessageMarking, SignalTopics
+from provtel_collector.receivers.kafka.config import HeaderExtraction, KafkaConfig, MessageMarking, SignalTopics
 from provtel_collector.receivers.kafka.subscription import Subscription
 from provtel_model.components import Batch, Context, Signal
 from provtel_model.delivery import RetryOnFailure
@@ -115,7 +115,7 @@ def test_records_arrive_in_order_and_are_committed(kafka: Kafka) -> None:
         wait(lambda: len(recorder.batches) == 50, "50 batches")
 
     assert span_ids(recorder.batches) == list(range(1, 51))
-    assert recorder.batches[0] == batch()
+    assert recorder.batches[0].payload == batch().payload
     assert committed(kafka, config.group_id, topic) == {0: 50}
 
 
@@ -269,7 +269,7 @@ def test_json_is_read(kafka: Kafka) -> None:
     with receiving(config_for(kafka, topic, traces=SignalTopics((topic,), encoding="otlp_json")), recorder):
         wait(lambda: len(recorder.batches) == 1, "the batch")
 
-    assert recorder.batches == [batch(3)]
+    assert [one.payload for one in recorder.batches] == [batch(3).payload]
 
 
 @pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
@@ -284,7 +284,26 @@ def test_every_compression_is_read(kafka: Kafka, compression: str) -> None:
     with receiving(config_for(kafka, topic), recorder):
         wait(lambda: len(recorder.batches) == 1, "the batch")
 
-    assert recorder.batches == [batch(100)]
+    assert [(one.payload, one.items) for one in recorder.batches] == [(batch(100).payload, 100)]
+
+
+def test_metadata_and_headers(kafka: Kafka) -> None:
+    """Where a record comes from and its headers are metadata; on request headers are attributes too."""
+    topic = make_topic(kafka)
+    with producing(kafka) as producer:
+        headers = [("Site", b"juelich"), ("other", b"x")]
+        producer.send(topic, traces(1), headers=headers).get(SECONDS)
+    recorder = Recorder()
+    extraction = HeaderExtraction(extract_headers=True, headers=("Site", "missing"))
+
+    with receiving(config_for(kafka, topic, header_extraction=extraction), recorder):
+        wait(lambda: len(recorder.batches) == 1, "the batch")
+
+    (one,) = recorder.batches
+    place = {"kafka.topic": topic, "kafka.partition": "0", "kafka.offset": "0"}
+    assert one.metadata == {"site": "juelich", "other": "x"} | place
+    (group,) = ExportTraceServiceRequest.FromString(one.payload).resource_spans
+    assert {pair.key: pair.value.string_value for pair in group.resource.attributes} == {"kafka.header.Site": "juelich"}
 
 
 def test_topics_by_expression(kafka: Kafka) -> None:

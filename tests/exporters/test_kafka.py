@@ -27,6 +27,7 @@ from provtel_exporters.kafka.config import (
 )
 from provtel_exporters.kafka.exporter import KafkaExporter
 from provtel_model.components import Batch, Component, Context, Signal
+from provtel_model.delivery import QueueBatch, SendingQueue
 from provtel_model.errors import ConfigError, PermanentError, RetryableError
 from provtel_model.kafka import Auth, PlainText, Sasl
 from provtel_model.otlp import check, from_json
@@ -178,6 +179,22 @@ def test_json_and_headers(kafka: Kafka) -> None:
     assert from_json(Signal.TRACES, record.value) == sent.payload
     assert "resourceSpans" in json.loads(record.value)
     assert record.headers == [("site", b"juelich")]
+
+
+def test_metadata_says_topic_key_and_headers(kafka: Kafka) -> None:
+    """Metadata of a request may name the topic and the key, and travel as headers."""
+    default, named = make_topic(kafka), make_topic(kafka)
+    goal = SignalTopic(default, topic_from_metadata_key="X-Topic", message_key_from_metadata_key="X-Key")
+    config = config_for(kafka, default, traces=goal, include_metadata_keys=("X-User", "X-Missing"))
+    told = {"x-topic": named, "x-key": "k", "x-user": "me"}
+    with exporting(config) as exporter:
+        exporter.consume(replace(spans(1), metadata=told))
+        exporter.consume(spans(1))
+
+    (with_metadata,) = records(kafka, named)
+    assert (with_metadata.key, with_metadata.headers) == (b"k", [("X-User", b"me")])
+    (without,) = records(kafka, default)
+    assert (without.key, without.headers) == (None, [])
 
 
 def test_round_robin_takes_turns(kafka: Kafka) -> None:
@@ -361,6 +378,14 @@ def test_shutdown_twice_and_without_start() -> None:
         (
             {"partition_logs_by_trace_id": True, "partition_logs_by_resource_attributes": True},
             "cannot both be enabled",
+        ),
+        (
+            {"partition_traces_by_id": True, "traces": SignalTopic(message_key_from_metadata_key="a")},
+            "traces::message_key_from_metadata_key cannot be combined with partition_traces_by_id",
+        ),
+        (
+            {"include_metadata_keys": ("A",), "sending_queue": SendingQueue(batch=QueueBatch())},
+            '"A" must be present in sending_queue::batch::partition::metadata_keys',
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from provtel_model.components import Batch, Signal
 from provtel_model.otlp import check
-from provtel_model.otlp.regroup import by_resource, by_trace, halve
+from provtel_model.otlp.regroup import by_resource, by_trace, halve, with_resource_attributes
 
 NAMES: dict[Signal, tuple[Any, str, str, str]] = {
     Signal.TRACES: (ExportTraceServiceRequest, "resource_spans", "scope_spans", "spans"),
@@ -85,7 +86,7 @@ def flat(batch: Batch) -> Counter[tuple[bytes, ...]]:
 @given(sizes=SIZES)
 def test_halves_are_the_whole(signal: Signal, sizes: list[list[int]]) -> None:
     """Two halves have every item once, with all that is around it, and differ by one item at most."""
-    whole = request_of(signal, sizes)
+    whole = replace(request_of(signal, sizes), metadata={"user": "me"})
 
     halves = halve(whole)
 
@@ -95,7 +96,7 @@ def test_halves_are_the_whole(signal: Signal, sizes: list[list[int]]) -> None:
     assert halves is not None
     assert abs(halves[0].items - halves[1].items) <= 1
     assert flat(halves[0]) + flat(halves[1]) == flat(whole)
-    assert all(check(signal, half.payload) == half for half in halves)
+    assert all(replace(check(signal, half.payload), metadata=whole.metadata) == half for half in halves)
 
 
 @pytest.mark.parametrize("signal", [Signal.TRACES, Signal.LOGS])
@@ -133,3 +134,19 @@ def test_each_resource_comes_once(signal: Signal, sizes: list[list[int]]) -> Non
     for resource, part in parts:
         (group,) = getattr(NAMES[signal][0].FromString(part.payload), NAMES[signal][1])
         assert group.resource == resource
+
+
+@pytest.mark.parametrize("signal", list(Signal))
+def test_resources_get_attributes(signal: Signal) -> None:
+    """Each resource gets the attributes, in place of what it had under their names; nothing else changes."""
+    whole = request_of(signal, [[1], [2, 1]])
+
+    changed = with_resource_attributes(whole, {"host": "b", "site": "c"})
+
+    kind, groups, *_ = NAMES[signal]
+    before, after = (getattr(kind.FromString(one.payload), groups) for one in (whole, changed))
+    for old, new in zip(before, after, strict=True):
+        assert {pair.key: pair.value.string_value for pair in new.resource.attributes} == {"host": "b", "site": "c"}
+        new.resource.CopyFrom(old.resource)
+        assert new == old
+    assert changed.items == whole.items

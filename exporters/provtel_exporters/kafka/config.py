@@ -5,7 +5,7 @@ Two defaults are stricter: every replica in sync acknowledges, and nothing waits
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from provtel_model.components import Signal
@@ -74,10 +74,14 @@ class SignalTopic:
     Args:
         topic: The topic; if empty, ``otlp_spans``, ``otlp_metrics`` or ``otlp_logs``.
         encoding: What a record holds: the request as protobuf, which is not touched, or as OTLP's JSON.
+        topic_from_metadata_key: Name of the request metadata that says the topic; where it is missing, `topic`.
+        message_key_from_metadata_key: Name of the request metadata that is the record's key.
     """
 
     topic: str = ""
     encoding: Encoding = "otlp_proto"
+    topic_from_metadata_key: str = ""
+    message_key_from_metadata_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ class KafkaConfig(KafkaClient):
         metrics: Where metrics go.
         logs: Where log records go.
         producer: How records are sent.
+        include_metadata_keys: Names of request metadata that become headers of the record.
         record_headers: Headers of every record.
         record_partitioner: To which partition a record goes.
         partition_traces_by_id: Send each trace as a record of its own, with the trace id as key.
@@ -160,6 +165,7 @@ class KafkaConfig(KafkaClient):
     metrics: SignalTopic = SignalTopic()
     logs: SignalTopic = SignalTopic()
     producer: Producer = Producer()
+    include_metadata_keys: tuple[str, ...] = ()
     record_headers: tuple[RecordHeader, ...] = ()
     record_partitioner: RecordPartitioner = RecordPartitioner()
     partition_traces_by_id: bool = False
@@ -172,18 +178,40 @@ class KafkaConfig(KafkaClient):
     sending_queue: SendingQueue = field(default_factory=SendingQueue)
 
     def __post_init__(self) -> None:
-        """Refuse two keys for one record.
+        """Refuse two keys for one record, and metadata that is lost when requests are put together.
 
         Raises:
-            ValueError: Both keys of logs are asked for.
+            ValueError: One of them is asked for.
         """
         super().__post_init__()
         if self.partition_logs_by_resource_attributes and self.partition_logs_by_trace_id:
             raise ValueError(
                 "partition_logs_by_resource_attributes and partition_logs_by_trace_id cannot both be enabled"
             )
+        for name, chosen, keys in (
+            ("traces", self.traces, ("partition_traces_by_id",)),
+            ("metrics", self.metrics, ("partition_metrics_by_resource_attributes",)),
+            ("logs", self.logs, ("partition_logs_by_resource_attributes", "partition_logs_by_trace_id")),
+        ):
+            if chosen.message_key_from_metadata_key and any(getattr(self, key) for key in keys):
+                raise ValueError(f"{name}::message_key_from_metadata_key cannot be combined with {' or '.join(keys)}")
+        self._check_batching()
+
+    def _check_batching(self) -> None:
+        if self.sending_queue.batch is None:
+            return
+        kept = {key.lower() for key in self.sending_queue.batch.partition.metadata_keys}
+        used = [*self.include_metadata_keys]
+        for chosen in (self.traces, self.metrics, self.logs):
+            used += filter(None, (chosen.topic_from_metadata_key, chosen.message_key_from_metadata_key))
+        for key in used:
+            if key.lower() not in kept:
+                raise ValueError(
+                    f'"{key}" must be present in sending_queue::batch::partition::metadata_keys, because batching is '
+                    "enabled"
+                )
 
     def goal(self, signal: Signal) -> SignalTopic:
         """Return where a signal goes, with its topic."""
         chosen = {Signal.TRACES: self.traces, Signal.METRICS: self.metrics, Signal.LOGS: self.logs}[signal]
-        return SignalTopic(chosen.topic or DEFAULT_TOPICS[signal], chosen.encoding)
+        return replace(chosen, topic=chosen.topic or DEFAULT_TOPICS[signal])

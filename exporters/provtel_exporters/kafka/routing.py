@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provtel_model.components import Batch, Signal
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-    from provtel_exporters.kafka.config import KafkaConfig
+    from provtel_exporters.kafka.config import KafkaConfig, SignalTopic
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,14 @@ class Parcel:
         key: By what its partition is chosen.
         batch: What it carries.
         encoding: In which form.
+        headers: What the record carries beside it.
     """
 
     topic: str
     key: bytes | None
     batch: Batch
     encoding: Encoding
+    headers: Sequence[tuple[str, bytes]] = ()
 
     def content(self) -> bytes:
         """Return the record's content; protobuf is the payload itself."""
@@ -46,24 +49,29 @@ class Parcel:
         halves = halve(self.batch)
         if halves is None:
             return None
-        first, second = (Parcel(self.topic, self.key, half, self.encoding) for half in halves)
+        first, second = (replace(self, batch=half) for half in halves)
         return first, second
 
 
 def parcels(config: KafkaConfig, batch: Batch) -> Iterator[Parcel]:
     """Yield the parcels of a batch; one, with the payload as it came, where nothing asks for more."""
     goal = config.goal(batch.signal)
-    for topic, part in _topics(config, batch, goal.topic):
+    told = batch.metadata
+    headers = [(key, told[key.lower()].encode()) for key in config.include_metadata_keys if key.lower() in told]
+    own_key = told.get(goal.message_key_from_metadata_key.lower(), "").encode() or None
+    for topic, part in _topics(config, goal, batch):
         for key, keyed in _keyed(config, part):
-            yield Parcel(topic, key, keyed, goal.encoding)
+            yield Parcel(topic, key or own_key, keyed, goal.encoding, headers)
 
 
-def _topics(config: KafkaConfig, batch: Batch, default: str) -> Iterator[tuple[str, Batch]]:
-    if not config.topic_from_attribute:
-        yield default, batch
-        return
-    for resource, part in by_resource(batch):
-        yield _attribute(resource, config.topic_from_attribute) or default, part
+def _topics(config: KafkaConfig, goal: SignalTopic, batch: Batch) -> Iterator[tuple[str, Batch]]:
+    if told := batch.metadata.get(goal.topic_from_metadata_key.lower()):
+        yield told, batch
+    elif config.topic_from_attribute:
+        for resource, part in by_resource(batch):
+            yield _attribute(resource, config.topic_from_attribute) or goal.topic, part
+    else:
+        yield goal.topic, batch
 
 
 def _keyed(config: KafkaConfig, batch: Batch) -> Iterator[tuple[bytes | None, Batch]]:

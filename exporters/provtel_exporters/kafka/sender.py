@@ -53,7 +53,7 @@ class Sender:
         # fails with the same error. Only a plain one can say of each record whether it was the one.
         self._plain = Connection({**arguments, "enable_idempotence": False}, timeout)
         self._headers = list(headers)
-        self._reserved = _OVERHEAD + sum(len(name.encode()) + len(value) + _HEADER_OVERHEAD for name, value in headers)
+        self._reserved = _OVERHEAD + _length(headers)
         self._limit = limit
         self._limits: dict[str, int] = {}
 
@@ -94,7 +94,7 @@ class Sender:
         return fitting
 
     def _size(self, parcel: Parcel) -> int:
-        return len(parcel.content()) + len(parcel.key or b"") + self._reserved
+        return len(parcel.content()) + len(parcel.key or b"") + _length(parcel.headers) + self._reserved
 
     def _learn(self, parcel: Parcel) -> None:
         """Remember that a topic takes no record of a parcel's size."""
@@ -103,7 +103,8 @@ class Sender:
     def _send(self, parcel: Parcel, connection: Connection) -> Promise:
         producer = connection.producer()
         try:
-            future = producer.send(parcel.topic, parcel.content(), key=parcel.key, headers=self._headers)
+            headers = [*self._headers, *parcel.headers]
+            future = producer.send(parcel.topic, parcel.content(), key=parcel.key, headers=headers)
         except Exception as error:
             raise _failure(error) from error
         return parcel, connection, producer, future
@@ -123,6 +124,10 @@ class Sender:
                 connection.give_up(producer)
             raise _failure(error) from error
         return True
+
+
+def _length(headers: Iterable[tuple[str, bytes]]) -> int:
+    return sum(len(name.encode()) + len(value) + _HEADER_OVERHEAD for name, value in headers)
 
 
 def _failure(error: Exception) -> DeliveryError:

@@ -1,13 +1,13 @@
 """One OTLP request to several: halves of one that is too large, and one for each trace or each resource.
 
-Every item keeps its resource, its scope and both schema addresses. What is regrouped is written anew; requests that
-need none of this never come here.
+Every item keeps its resource, its scope and both schema addresses, and every part the metadata of the whole. What is
+regrouped is written anew; requests that need none of this never come here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from provtel_model.components import Batch, Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable, Iterator, Mapping
 
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
@@ -60,7 +60,7 @@ def halve(batch: Batch) -> tuple[Batch, Batch] | None:
     if len(items) < 2:  # noqa: PLR2004  # a half has at least one
         return None
     middle = len(items) // 2
-    return _batch(batch.signal, names, items[:middle]), _batch(batch.signal, names, items[middle:])
+    return _batch(batch, names, items[:middle]), _batch(batch, names, items[middle:])
 
 
 def by_trace(batch: Batch) -> list[tuple[bytes, Batch]]:
@@ -77,7 +77,21 @@ def by_resource(batch: Batch) -> list[tuple[Resource, Batch]]:
     groups: dict[int, list[_Item]] = {}
     for item in items:
         groups.setdefault(item.path[0], []).append(item)
-    return [(some[0].around[0].resource, _batch(batch.signal, names, some)) for some in groups.values()]
+    return [(some[0].around[0].resource, _batch(batch, names, some)) for some in groups.values()]
+
+
+def with_resource_attributes(batch: Batch, attributes: Mapping[str, str]) -> Batch:
+    """Return a batch each of whose resources has some attributes too; one of the same name is replaced."""
+    names = _NAMES[batch.signal]
+    request = names.request()
+    request.MergeFromString(batch.payload)
+    for group in getattr(request, names.groups):
+        kept = [pair for pair in group.resource.attributes if pair.key not in attributes]
+        del group.resource.attributes[:]
+        group.resource.attributes.extend(kept)
+        for key, value in attributes.items():
+            group.resource.attributes.add(key=key).value.string_value = value
+    return replace(batch, payload=request.SerializeToString())
 
 
 def _grouped(batch: Batch, key: Callable[[_Item], Any]) -> list[tuple[Any, Batch]]:
@@ -85,7 +99,7 @@ def _grouped(batch: Batch, key: Callable[[_Item], Any]) -> list[tuple[Any, Batch
     groups: dict[Hashable, list[_Item]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
-    return [(found, _batch(batch.signal, names, some)) for found, some in groups.items()]
+    return [(found, _batch(batch, names, some)) for found, some in groups.items()]
 
 
 def _items(batch: Batch) -> tuple[_Names, list[_Item]]:
@@ -107,8 +121,8 @@ def _walk(names: _Names, request: Any) -> Iterator[_Item]:
                     yield from (_Item((*place, number), around, point) for point in getattr(item, kind).data_points)
 
 
-def _batch(signal: Signal, names: _Names, items: list[_Item]) -> Batch:
-    """Return a batch of items that are in the order in which they came."""
+def _batch(whole: Batch, names: _Names, items: list[_Item]) -> Batch:
+    """Return a batch of some items of another, which are in the order in which they came."""
     request = names.request()
     made: dict[tuple[int, ...], Any] = {}
     for item in items:
@@ -121,7 +135,7 @@ def _batch(signal: Signal, names: _Names, items: list[_Item]) -> Batch:
             scope = made[item.path[:2]] = getattr(group, names.scopes).add()
             _copy_shell(item.around[1], scope, "scope")
         _list_for(item, scope, names, made).append(item.item)
-    return Batch(signal, request.SerializeToString(), len(items))
+    return replace(whole, payload=request.SerializeToString(), items=len(items))
 
 
 def _list_for(item: _Item, scope: Any, names: _Names, made: dict[tuple[int, ...], Any]) -> Any:

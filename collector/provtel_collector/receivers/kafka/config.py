@@ -84,24 +84,15 @@ class MessageMarking:
 
 @dataclass(frozen=True)
 class HeaderExtraction:
-    """Headers of records as metadata, which a batch does not have here.
+    """Headers of records as attributes of the resources in them; they are request metadata anyway.
 
     Args:
-        extract_headers: Must be false.
+        extract_headers: Make attributes of them, ``kafka.header.`` before the name.
         headers: Which.
     """
 
     extract_headers: bool = False
     headers: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse what is not here.
-
-        Raises:
-            ValueError: Headers are to be extracted.
-        """
-        if self.extract_headers:
-            raise ValueError("extract_headers is not available: batches have no metadata in this collector")
 
 
 @dataclass(frozen=True)
@@ -126,7 +117,7 @@ class KafkaConfig(KafkaClient):
         autocommit: How often offsets are committed.
         message_marking: When a record counts as done.
         error_backoff: How what the pipelines refused for now is tried again.
-        header_extraction: Must not be asked for.
+        header_extraction: Which headers become attributes.
     """
 
     traces: SignalTopics = SignalTopics()
@@ -172,6 +163,11 @@ class KafkaConfig(KafkaClient):
         """How partitions are shared."""
         older = (self.group_rebalance_strategy,) if self.group_rebalance_strategy else ()
         return self.group_rebalance_strategies or older or ("cooperative-sticky",)
+
+    @property
+    def extracted(self) -> frozenset[str]:
+        """Which headers become attributes."""
+        return frozenset(self.header_extraction.headers if self.header_extraction.extract_headers else ())
 
     def source(self, signal: Signal) -> SignalTopics:
         """Return where a signal comes from, with its topics."""

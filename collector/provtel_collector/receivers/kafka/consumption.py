@@ -165,7 +165,8 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
         """Begin with partitions; called in kafka-python's thread, within `poll`."""
         for place in assigned:
             signal = self._subscription.signal(place.topic)
-            source = Source(place.topic, place.partition, signal, self._subscription.is_json(signal))
+            is_json = self._subscription.is_json(signal)
+            source = Source(place.topic, place.partition, signal, is_json, self._config.extracted)
             partition = Partition(source, self._config, self._context, self._start_work)
             self._partitions[place] = partition
             self._committed.pop(place, None)

@@ -7,12 +7,13 @@ import random
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.components import Batch, Context, Signal
 from provtel_model.errors import DeliveryError, MalformedError, PermanentError, RetryableError
 from provtel_model.otlp import check, from_json
+from provtel_model.otlp.regroup import with_resource_attributes
 
 from provtel_collector.counters import ITEMS
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_HEADER: Final = "kafka.header."
 _MALFORMED: Final = "kafka_receiver_unmarshal_failed_"
 
 
@@ -35,12 +37,14 @@ class Source:
         number: Its number.
         signal: What the records hold.
         is_json: They hold it as OTLP's JSON.
+        headers: Which headers of a record become attributes of its resources.
     """
 
     topic: str
     number: int
     signal: Signal
     is_json: bool
+    headers: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.number}"
@@ -51,13 +55,19 @@ class Source:
         return {"topic": self.topic, "partition": str(self.number)}
 
     def batch(self, record: Any) -> Batch:
-        """Return what a record holds.
+        """Return what a record holds, with where it comes from and its headers as metadata.
 
         Raises:
             MalformedError: It is no request of the signal.
         """
         value = record.value or b""
-        return check(self.signal, from_json(self.signal, value) if self.is_json else value)
+        batch = check(self.signal, from_json(self.signal, value) if self.is_json else value)
+        headers = {name: (content or b"").decode(errors="replace") for name, content in record.headers or ()}
+        if chosen := {f"{_HEADER}{name}": text for name, text in headers.items() if name in self.headers}:
+            batch = with_resource_attributes(batch, chosen)
+        told = {name.lower(): text for name, text in headers.items()}
+        place = {"kafka.topic": self.topic, "kafka.partition": str(self.number), "kafka.offset": str(record.offset)}
+        return replace(batch, metadata=told | place)
 
 
 class Partition:
