@@ -19,6 +19,8 @@ _PYTHON_BUILTINS: Final = "builtins"
 _RECORD_MARKS: Final = frozenset({"__dataclass_fields__", "__attrs_attrs__", "__pydantic_fields__", "model_fields"})
 _RECORD_TYPES: Final = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
 _DICTIONARIES: Final = frozenset({types.GetSetDescriptorType, types.MemberDescriptorType})
+_MARKS_OF_C: Final = ("__dictoffset__", "__weaklistoffset__", "__vectorcalloffset__")
+"""What the class statement never makes."""
 _POINTER: Final = struct.calcsize("P")
 _MAX_KINDS: Final = 1000
 
@@ -77,11 +79,10 @@ def _is_all_python(kind: type) -> bool:
     """Say whether an instance has no more memory than its fields take, so that it can have no other state."""
     if not all(_of_type(base, "__flags__") & _HEAP_TYPE for base in bases(kind)[:-1]):
         return False
-    slots = sum(
-        type(member) is types.MemberDescriptorType
-        for base in bases(kind)[:-1]
-        for member in _of_type(base, "__dict__").values()
-    )
+    spaces = [_of_type(base, "__dict__") for base in bases(kind)[:-1]]
+    if any(mark in space for space in spaces for mark in _MARKS_OF_C):
+        return False
+    slots = sum(type(member) is types.MemberDescriptorType for space in spaces for member in space.values())
     # A dictionary and the list of weak references are a pointer each, where they do not lie in front of the instance.
     pointers = slots + sum(_of_type(kind, offset) > 0 for offset in ("__dictoffset__", "__weakrefoffset__"))
     return bool(_of_type(kind, "__basicsize__") == object.__basicsize__ + _POINTER * pointers)
