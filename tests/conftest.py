@@ -15,9 +15,9 @@ from tests.services.compose import reader as compose_reader_service
 from tests.services.found import Found, MissingServiceError
 from tests.services.kafka import server as kafka_server
 from tests.services.otelcol import server as otelcol_server
+from tests.services.sdks import programs as sdks
 from tests.services.slurm import cluster as slurm_cluster
 from tests.services.systemd import find as find_systemd_analyze
-from tests.services.sdks import programs as sdks
 
 # No deadline: on a shared machine a slow example is no failure. In CI the examples are the same in every run.
 settings.register_profile("default", deadline=None)

@@ -9,15 +9,18 @@ from tests.services.compose import reader as compose
 from tests.services.found import MissingServiceError
 from tests.services.kafka import server as kafka
 from tests.services.otelcol import server as otelcol
-from tests.services.slurm import cluster as slurm
 from tests.services.sdks import programs as sdks
+from tests.services.slurm import cluster as slurm
 
 FINDERS = {
+    "compose": compose.find,
     "go_sdk": sdks.find_go,
     "java_sdk": sdks.find_java,
     "kafka": kafka.find,
     "otelcol": otelcol.find,
     "redis": redis.install,
+    "slurm": slurm.install,
+    "systemd-analyze": systemd.find,
     "torch": torch.install,
 }
 

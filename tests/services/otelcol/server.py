@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 import os
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.services.found import Found, MissingServiceError, cache_folder
+from tests.services import go_program
+from tests.services.found import Found, MissingServiceError
 
 RECIPE = Path(__file__).parent
-SOURCES = ("go.mod", "go.sum", "main.go")
 START_SECONDS = 30
 STOP_SECONDS = 15
 
@@ -38,37 +36,7 @@ def find() -> Found:
         return Found("otelcol", Path(named), "named by PROVTEL_TEST_OTELCOL")
     if on_path := shutil.which("otelcol") or shutil.which("otelcol-contrib"):
         return Found("otelcol", Path(on_path), "on PATH")
-    return _built()
-
-
-def _built() -> Found:
-    binary = cache_folder() / f"otelcol-{_recipe_hash()}"
-    if binary.exists():
-        return Found("otelcol", binary, "built before from tests/services/otelcol")
-    if not shutil.which("go"):
-        message = "no otelcol on PATH and no go to build one: install either, or set PROVTEL_TEST_OTELCOL"
-        raise MissingServiceError(message)
-    _build(binary)
-    return Found("otelcol", binary, "built from tests/services/otelcol")
-
-
-def _recipe_hash() -> str:
-    digest = hashlib.sha256()
-    for name in SOURCES:
-        digest.update((RECIPE / name).read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _build(binary: Path) -> None:
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=binary.parent) as folder:
-        fresh = Path(folder) / "otelcol"
-        command = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(fresh), "."]
-        done = subprocess.run(command, cwd=RECIPE, capture_output=True, text=True, check=False)
-        if done.returncode:
-            message = f"otelcol cannot be built: {' '.join(command)} in {RECIPE} says:\n{done.stderr[-2000:]}"
-            raise MissingServiceError(message)
-        fresh.replace(binary)  # in one step, because two test runs may build at once
+    return go_program.built("otelcol", RECIPE)
 
 
 @dataclass(frozen=True)
