@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provtel_cli import options
+from provtel_cli.ledger import DEFAULT_ADDRESS, Ledger, read_samples
 from provtel_cli.output import console, note, print_json
 
 if TYPE_CHECKING:
@@ -18,13 +19,23 @@ if TYPE_CHECKING:
 @click.command()
 @options.json_option
 @options.store_option
-def status(*, as_json: bool, store: str | None) -> None:
+@click.option(
+    "--collector",
+    metavar="ADDRESS",
+    is_flag=False,
+    flag_value=DEFAULT_ADDRESS,
+    help=f"Show in its place what a collector took and what became of it; without an address, {DEFAULT_ADDRESS}.",
+)
+def status(*, as_json: bool, store: str | None, collector: str | None) -> None:
     """Show what a store holds, and what waits in journals to be brought in. Nothing is brought in by this.
 
     Of each process whose journal is still there: how many activities started, ended and are open, how many of them a
     store or endpoint has acknowledged and how many wait, and how many were dropped because they could not be written.
     What was acknowledged long ago is no longer counted: its journal is gone, or the front part of it.
     """
+    if collector is not None:
+        _show_ledger(collector, as_json=as_json)
+        return
     from provtel_query import connect
 
     with connect(store, drain=False) as opened:
@@ -39,6 +50,15 @@ def status(*, as_json: bool, store: str | None) -> None:
         if journal.get("dropped"):
             activities = f"{journal['dropped']} activities of process {journal['pid']}"
             note(f"{activities} were dropped: {journal['dropped_because']}")
+
+
+def _show_ledger(address: str, *, as_json: bool) -> None:
+    ledger = Ledger(read_samples(address))
+    if as_json:
+        print_json([ledger.as_json()])
+        return
+    for table in ledger.tables():
+        console().print(table)
 
 
 def _status(store: Store) -> dict[str, Any]:

@@ -78,6 +78,7 @@ class Delivered:
             PermanentError: It is not and never will be.
         """
         self._queues.get(batch.signal, self._way).consume(batch)
+        self._context.report(f"exporter_received_{ITEMS[batch.signal]}", batch.items, {})
 
     def shutdown(self) -> None:
         """Send what can be sent within some seconds, keep the rest on the disk, and stop the exporter."""
@@ -136,7 +137,7 @@ class Delivered:
         queues = {signal: self._make_queue(signal, settings) for signal in signals}
         for signal, queue in queues.items():
             attributes = {"data_type": str(signal)}
-            for name in ("size", "capacity"):
+            for name in ("size", "capacity", "items", "restored_items"):
                 self._context.observe(f"exporter_queue_{name}", partial(getattr, queue.line, name), attributes)
         return queues
 

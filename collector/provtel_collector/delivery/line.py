@@ -78,6 +78,8 @@ class Line:
         self._closed = False
         self._idle = 0
         self.size = 0
+        self.items = 0
+        self.restored_items = 0
         self.bytes_waiting = 0
 
     @property
@@ -98,6 +100,7 @@ class Line:
             ):
                 return False
             self.size += size
+            self.items += entry.items
             return True
 
     def add(self, entry: Entry) -> None:
@@ -112,6 +115,8 @@ class Line:
         """Put an entry at the end, whether there is room for it or not."""
         with self._lock:
             self.size += self._measure(entry)
+            self.items += entry.items
+            self.restored_items += entry.items
         self.add(entry)
 
     def put_back(self, entries: list[Entry]) -> None:
@@ -137,6 +142,7 @@ class Line:
         """Give back the room of entries that were taken."""
         with self._lock:
             self.size -= sum(map(self._measure, entries))
+            self.items -= sum(entry.items for entry in entries)
             self._room.notify_all()
 
     def close(self) -> list[Entry]:
