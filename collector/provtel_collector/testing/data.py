@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from provtel_model import attributes as names
 from provtel_model.components import Batch, Signal
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _logs(ids: Sequence[int]) -> ExportLogsServiceRequest:
 
 
 def _name(resource: Any) -> None:
-    resource.attributes.add(key="service.name").value.string_value = "contract"
+    resource.attributes.add(key=names.SERVICE_NAME).value.string_value = "contract"
 
 
 def _ids_of_traces(payload: bytes) -> Iterator[int]:
