@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from provtel_model.filters import TIME_FIELDS, check_field, values_at, with_computed
+from provtel_model.fields import TIME_FIELDS, check_field, values_at, with_computed
 from provtel_model.record import State, instant
 from provtel_query.text import cut, duration_text, short_id, value_text, values_text
 from rich import box

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.errors import FilterError
-from provtel_model.filters import FIELDS, TIME_FIELDS
+from provtel_model.fields import FIELDS, TIME_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

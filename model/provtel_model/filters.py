@@ -12,32 +12,37 @@ nanoseconds; datetimes and ISO 8601 texts are taken for them. Regular expression
 from __future__ import annotations
 
 import datetime as dt
-import math
 import operator
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, Final, TypeAlias
 
 from provtel_model.anyvalue import TYPE_KEY, AnyValue
 from provtel_model.errors import FilterError
+from provtel_model.fields import (
+    MISSING,
+    TIME_FIELDS,
+    by_length,
+    check_field,
+    elements,
+    is_nan,
+    is_number,
+    order_at,
+    with_computed,
+)
 from provtel_model.hashing import canonical_bytes
-from provtel_model.record import PlainRecord, as_any_value, key_of, nanoseconds_of, run_of
+from provtel_model.paging import Place, project
+from provtel_model.record import PlainRecord, key_of, nanoseconds_of
 from provtel_model.values import encode
 
 Predicate: TypeAlias = Callable[[dict[str, AnyValue]], bool]
 
-TIME_FIELDS: Final = frozenset({"started_at", "ended_at", "last_seen_at"})
-COMPUTED_FIELDS: Final = frozenset({"id", "run", "duration"})
-FIELDS: Final = frozenset(PlainRecord.__annotations__) | COMPUTED_FIELDS
 OPERATORS: Final = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$regex", "$not")
 COMBINATORS: Final = ("$and", "$or")
+NEWEST_FIRST: Final = (("started_at", -1),)
 
 _MAX_DEPTH: Final = 20
-_INDEX: Final = re.compile("[0-9]{1,9}")
-_MISSING: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +53,27 @@ class Query:
         where: A filter document.
         sort: ``(field, 1 or -1)`` in order of weight; by default the start, newest first.
         limit: At most so many records; ``None`` for all.
+        after: What `cursor` returned for the last record of the page before: what comes after it in the same order.
+            Records that are written meanwhile shift nothing.
+        fields: The fields that are wanted, dotted paths included; ``None`` for whole records. What every record has is
+            always there.
+
+    Attributes:
+        matches: Says whether a record matches the filter.
+        selects: Says whether it does, and comes after the cursor.
 
     Raises:
-        FilterError: A field or operator is unknown, an operand has the wrong type, the limit is not positive.
+        FilterError: A field or operator is unknown, an operand has the wrong type, the limit is not positive, the
+            cursor is none of this order.
     """
 
     where: Mapping[str, Any] = field(default_factory=dict)
-    sort: Sequence[tuple[str, int]] = (("started_at", -1),)
+    sort: Sequence[tuple[str, int]] = NEWEST_FIRST
     limit: int | None = None
+    after: str | None = None
+    fields: Sequence[str] | None = None
     matches: Callable[[PlainRecord], bool] = field(init=False, repr=False, compare=False)
+    selects: Callable[[PlainRecord], bool] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check everything at once, so that a wrong query never reaches a backend."""
@@ -70,68 +87,28 @@ class Query:
         if self.limit is not None and self.limit < 1:
             msg = f"limit is {self.limit}; use a positive number, or none for all"
             raise FilterError(msg)
+        for name in self.fields or ():
+            check_field(name)
+        place = None if self.after is None else Place.parse(self.after, len(self.sort))
+        selects = (
+            self.matches if place is None else lambda plain: self.matches(plain) and place.precedes(plain, self.sort)
+        )
+        object.__setattr__(self, "selects", selects)
+
+    def cursor(self, plain: PlainRecord) -> str:
+        """Return the place of a record in this order, for `after` of the next page."""
+        return str(Place.of(plain, self.sort))
+
+    def projected(self, plain: PlainRecord) -> PlainRecord:
+        """Return a record with the fields that are wanted."""
+        return plain if self.fields is None else project(plain, self.fields)
 
     def ordered(self, plains: list[PlainRecord]) -> list[PlainRecord]:
         """Return records in the order of this query, cut to its limit; ties are broken by id."""
         plains.sort(key=key_of)
         for name, direction in reversed(self.sort):
-            plains.sort(key=partial(_sort_key, path=tuple(name.split("."))), reverse=direction < 0)
+            plains.sort(key=partial(order_at, path=tuple(name.split("."))), reverse=direction < 0)
         return plains if self.limit is None else plains[: self.limit]
-
-
-def check_field(name: str) -> None:
-    """Accept a field or a dotted path into one.
-
-    Raises:
-        FilterError: The first part is no field; the nearest known one is named.
-    """
-    top = name.partition(".")[0]
-    if top not in FIELDS:
-        near = get_close_matches(top, FIELDS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known fields are {', '.join(sorted(FIELDS))}"
-        msg = f"unknown field {name!r}; {hint}"
-        raise FilterError(msg)
-
-
-def with_computed(plain: PlainRecord) -> dict[str, AnyValue]:
-    """Return a plain record with the computed fields added."""
-    result = dict(as_any_value(plain))
-    result["id"], result["run"] = key_of(plain).id, run_of(plain)
-    if "ended_at" in plain:
-        result["duration"] = (plain["ended_at"] - plain["started_at"]) / 1e9
-    return result
-
-
-def values_at(value: AnyValue, path: tuple[str, ...]) -> Iterator[AnyValue]:
-    """Yield the values at a dotted path, through lists as MongoDB does, keys that contain dots included."""
-    return (found for found in _elements(value, path) if found is not _MISSING)
-
-
-def _elements(value: AnyValue, path: tuple[str, ...]) -> Iterator[Any]:
-    """Yield the values at a path, and `_MISSING` for each map or scalar where it ends too early."""
-    if not path:
-        yield value
-    elif isinstance(value, dict):
-        keys = ((".".join(path[:length]), length) for length in range(1, len(path) + 1))
-        found = [(key, length) for key, length in keys if key in value]
-        for key, length in found:
-            yield from _elements(value[key], path[length:])
-        if not found:
-            yield _MISSING
-    elif isinstance(value, list):
-        yield from _elements_of_list(value, path)
-    else:
-        yield _MISSING
-
-
-def _elements_of_list(items: list[AnyValue], path: tuple[str, ...]) -> Iterator[Any]:
-    if _INDEX.fullmatch(path[0]) and int(path[0]) < len(items):
-        item = items[int(path[0])]
-        if len(path) == 1 or isinstance(item, list | dict):
-            yield from _elements(item, path[1:])
-    for item in items:
-        if isinstance(item, dict):
-            yield from _elements(item, path)
 
 
 def comparable(top: str, operand: Any) -> AnyValue:
@@ -179,8 +156,8 @@ def _clause(name: Any, condition: Any, depth: int) -> Predicate:  # operands are
     path = tuple(name.split("."))
     test = _condition(path[0], condition, depth)
     if len(path) == 1:
-        return lambda record: test([record.get(name, _MISSING)])
-    return lambda record: test(list(_elements(record, path)))
+        return lambda record: test([record.get(name, MISSING)])
+    return lambda record: test(list(elements(record, path)))
 
 
 _Test: TypeAlias = Callable[[list[Any]], bool]
@@ -199,7 +176,7 @@ def _has_operators(condition: Any) -> bool:
 
 def _operator(top: str, name: str, operand: Any, depth: int) -> _Test:
     if name == "$exists":
-        return lambda found: any(value is not _MISSING for value in found) == bool(operand)
+        return lambda found: any(value is not MISSING for value in found) == bool(operand)
     if name == "$not":
         return _negation(top, operand, depth + 1)
     if name in {"$in", "$nin"}:
@@ -265,13 +242,13 @@ def _each(found: list[Any]) -> Iterator[Any]:
 
 def _equals(found: list[Any], wanted: AnyValue) -> bool:
     if wanted is None:
-        return any(value is None or value is _MISSING for value in _each(found))
+        return any(value is None or value is MISSING for value in _each(found))
     return any(_same(value, wanted) for value in _each(found))
 
 
 def _same(value: Any, wanted: AnyValue) -> bool:
-    if _is_number(value) and _is_number(wanted):
-        return bool(value == wanted) or (_is_nan(value) and _is_nan(wanted))
+    if is_number(value) and is_number(wanted):
+        return bool(value == wanted) or (is_nan(value) and is_nan(wanted))
     if type(value) is not type(wanted):
         return False
     if isinstance(value, list) and isinstance(wanted, list):
@@ -287,14 +264,6 @@ def _same_map(value: dict[str, AnyValue], wanted: dict[str, AnyValue]) -> bool:
     return value.keys() == wanted.keys() and all(_same(value[key], wanted[key]) for key in wanted)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and math.isnan(value)
-
-
 _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "$gt": operator.gt,
     "$gte": operator.ge,
@@ -307,35 +276,16 @@ def _comparison(top: str, name: str, operand: Any) -> _Test:
     wanted = comparable(top, operand)
     if wanted is None or isinstance(wanted, list | dict):
         raise FilterError(f"{name} compares numbers, texts, bytes, booleans and times, not {operand!r}")
-    if _is_nan(wanted):  # equal to itself, and in no order with any other number
-        return lambda found: name in {"$gte", "$lte"} and any(map(_is_nan, _each(found)))
-    compare, measure = _COMPARISONS[name], _by_length if isinstance(wanted, bytes) else _as_it_is
+    if is_nan(wanted):  # equal to itself, and in no order with any other number
+        return lambda found: name in {"$gte", "$lte"} and any(map(is_nan, _each(found)))
+    compare, measure = _COMPARISONS[name], by_length if isinstance(wanted, bytes) else _as_it_is
     limit = measure(wanted)
     return lambda found: any(_is_like(value, wanted) and compare(measure(value), limit) for value in _each(found))
 
 
 def _is_like(value: object, wanted: AnyValue) -> bool:
-    return (_is_number(value) and _is_number(wanted)) or type(value) is type(wanted)
-
-
-def _by_length(value: Any) -> Any:
-    return len(value), value
+    return (is_number(value) and is_number(wanted)) or type(value) is type(wanted)
 
 
 def _as_it_is(value: Any) -> Any:
     return value
-
-
-def _sort_key(plain: PlainRecord, path: tuple[str, ...]) -> tuple[int, Any]:
-    value = next(values_at(with_computed(plain), path), None)
-    if value is None:
-        return (0, 0)
-    if _is_number(value):
-        return (1, (0, 0) if _is_nan(value) else (1, value))
-    if isinstance(value, str):
-        return (2, value)
-    if isinstance(value, dict):
-        return (3, canonical_bytes(value))
-    if isinstance(value, list):
-        return (4, canonical_bytes(value))
-    return (5, _by_length(value)) if isinstance(value, bytes) else (6, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from provtel_model.errors import UserError
-from provtel_model.filters import Query
+from provtel_model.filters import NEWEST_FIRST, Query
 
 from provtel_query.evidence import chosen
 from provtel_query.flow import Flow
@@ -175,11 +175,11 @@ class Store:
         sort: Sequence[str] | str,
         limit: int | None,
     ) -> list[Record]:
-        order = {"sort": sort_order(sort)} if sort else {}
-        return list(self._reader.find(Query(where=_both(scope, where), limit=limit, **order)))
+        order = sort_order(sort) if sort else NEWEST_FIRST
+        return list(self._reader.find(Query(where=_both(scope, where), sort=order, limit=limit)))
 
 
-def sort_order(fields: Sequence[str] | str) -> list[tuple[str, int]]:
+def sort_order(fields: Sequence[str] | str) -> Sequence[tuple[str, int]]:
     """Return the order that fields stand for, in order of weight, each with ``-`` before it to descend."""
     names = fields.split(",") if isinstance(fields, str) else fields
     return [(name.strip().removeprefix("-"), -1 if name.strip().startswith("-") else 1) for name in names]
