@@ -78,6 +78,7 @@ def _wrap_function(function: Wrapped, definition: Definition) -> Wrapped:
             result = function(*args, **kwargs)
         except BaseException as error:
             activity.raised(error)
+            del activity  # whoever keeps the exception keeps this frame
             raise
         activity.returned(result)
         return result
@@ -95,6 +96,7 @@ def _wrap_coroutine(function: Wrapped, definition: Definition) -> Wrapped:
             result = await function(*args, **kwargs)
         except BaseException as error:
             activity.raised(error)
+            del activity  # whoever keeps the exception keeps this frame
             raise
         activity.returned(result)
         return result

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,16 @@ pytestmark = [
     # What ends badly because it is dropped in the middle says so, bare and decorated.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.usefixtures("recorded", "tidy"),
 ]
+
+
+@pytest.fixture
+def tidy() -> Iterator[None]:
+    """Let all that was dropped in the middle end within its own test."""
+    yield
+    gc.collect()
+
 
 Decorator = Callable[[Any], Any]
 
@@ -260,7 +270,6 @@ def _nothing_failed() -> None:
     assert {kind: count for kind, count in notices._counts.items() if kind.startswith("capture")} == {}
 
 
-@pytest.mark.usefixtures("recorded")
 @pytest.mark.parametrize("kind", KINDS)
 @FUZZ
 @given(script=SCRIPTS, decorate=DECORATORS, boxes=st.lists(VALUES, min_size=2, max_size=4))
@@ -281,6 +290,7 @@ def test_functions(kind: Callable[..., Any], script: Script, decorate: Decorator
     assert len(seen) == 2
     assert all(one is other for one, other in zip(*seen, strict=True))
     _nothing_failed()
+    _forget_traces(script)
 
 
 Driven = tuple[list[Outcome], list[Any]]
@@ -309,9 +319,9 @@ def _compare(script: Script, drive: Callable[[Any, list[Any]], Driven], decorate
     assert [one.same_as(other, _own(script)) for one, other in zip(decorated, bare, strict=True)] == [True] * len(bare)
     assert [one is other for one, other in zip(seen, seen_bare, strict=True)] == [True] * len(seen)
     _nothing_failed()
+    _forget_traces(script)
 
 
-@pytest.mark.usefixtures("recorded")
 @FUZZ
 @given(script=SCRIPTS, decorate=DECORATORS, box=VALUES)
 def test_generators(script: Script, decorate: Decorator, box: Box) -> None:
@@ -348,7 +358,6 @@ class Pause:
         return got
 
 
-@pytest.mark.usefixtures("recorded")
 @FUZZ
 @given(script=SCRIPTS, decorate=DECORATORS, box=VALUES)
 def test_coroutines(script: Script, decorate: Decorator, box: Box) -> None:
@@ -374,7 +383,6 @@ def test_coroutines(script: Script, decorate: Decorator, box: Box) -> None:
     _compare(script, drive, decorate)
 
 
-@pytest.mark.usefixtures("recorded")
 @FUZZ
 @given(script=SCRIPTS, decorate=DECORATORS, box=VALUES)
 def test_async_generators(script: Script, decorate: Decorator, box: Box) -> None:
@@ -426,7 +434,6 @@ def _wait_for(awaitable: Awaitable[Any]) -> Any:
     raise AssertionError("it waits for ever")
 
 
-@pytest.mark.usefixtures("recorded")
 def test_what_is_used_up_or_held_is_not_touched() -> None:
     """Iterators are not advanced, locks not taken, files not moved, and what is lazy stays so."""
     items, lock = iter([1, 2]), threading.Lock()
