@@ -78,6 +78,8 @@ def post(port: int, body: bytes) -> int:
 
 def stored(folder: Path) -> list[str]:
     """Return the span ids in a store."""
+    if not (folder / "store" / "lmdb").exists():
+        return []
     with closing(open_reader(str(folder / "store"))) as reader:
         return [record.plain["span_id"] for record in reader.find(Query())]
 
@@ -148,6 +150,42 @@ def test_configuration_that_cannot_start_is_taken_back(tmp_path: Path) -> None:
         wait_until_open(port)
         assert post(port, traces()) == http.HTTPStatus.OK
         assert process.stop() == 0
+
+
+def test_queue_on_disk_survives_reloads(tmp_path: Path) -> None:
+    """What waits on the disk for a destination that is away is still there after each reload, and arrives at last."""
+    port, upstream = free_port(), free_port()
+    content = document(tmp_path, port)
+    waiting: dict[str, Any] = {"storage": "file_storage"}
+    content["exporters"] = {
+        "otlp_http": {
+            "endpoint": f"http://127.0.0.1:{upstream}",
+            "sending_queue": waiting,
+            "retry_on_failure": {"initial_interval": "100ms", "max_interval": "200ms"},
+        }
+    }
+    content["extensions"] = {"file_storage": {"directory": str(tmp_path / "queue"), "create_directory": True}}
+    content["service"]["extensions"] = ["file_storage"]
+    content["service"]["pipelines"]["traces"]["exporters"] = ["otlp_http"]
+    (tmp_path / "upper").mkdir()
+    sent = 0
+
+    with collector(tmp_path, content) as process:
+        for number in range(4):
+            for _ in range(10):
+                assert post(port, traces(5, sent + 1)) == http.HTTPStatus.OK
+                sent += 5
+            waiting["num_consumers"] = 2 + number
+            write(tmp_path, content)
+            reload(process, "running with the configuration as it is now")
+        with collector(tmp_path / "upper", document(tmp_path, upstream)):
+            deadline = time.monotonic() + STOP_SECONDS
+            while len(found := stored(tmp_path)) < sent:
+                assert time.monotonic() < deadline, f"{len(found)} of {sent}"
+                time.sleep(0.1)
+        assert process.stop() == 0
+
+    assert {f"{number:016x}" for number in range(1, sent + 1)} == set(found)
 
 
 def wait_until_open(port: int) -> None:
