@@ -41,7 +41,7 @@ class Model(torch.nn.Module):
         torch.nn.init.constant_(self.layer.weight, value)
         torch.nn.init.constant_(self.layer.bias, value)
 
-of = Snapshots(Settings({settings})).of
+of = Snapshots(Settings(hashing_share=1.0, {settings})).of
 sys.stdout.buffer.write(ormsgpack.packb([of(value) for value in ({values},)]))
 """
 
@@ -68,7 +68,7 @@ def forms(torch_python: Found, tmp_path: Path) -> Callable[..., list[Any]]:
 
 
 def _of_array(array: object) -> Any:
-    return decode(Snapshots(Settings()).of(array))
+    return decode(Snapshots(Settings(hashing_share=1.0)).of(array))
 
 
 def test_content_of_tensors(forms: Callable[..., list[Any]]) -> None:

@@ -34,7 +34,7 @@ from provtel_model.values import ObjectValue, Reference, decode, encode
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
-SNAPSHOTS = Snapshots(Settings())
+SNAPSHOTS = Snapshots(Settings(hashing_share=1.0))
 
 LEAVES = (
     st.none()
