@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import threading
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.errors import ConfigError
@@ -22,14 +24,22 @@ _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.
 _NAMES: Final = {level: name for name, level in _LEVELS.items()}
 
 
-def set_up_logs(config: LogsConfig) -> None:
+_KINDS: Final = ("receivers", "processors", "exporters", "connectors", "extensions")
+_PATH: Final = re.compile(rf"({'|'.join(_KINDS)})::([^:\s]+)")
+
+
+def set_up_logs(config: LogsConfig, resource: Mapping[str, str] = MappingProxyType({})) -> None:
     """Write the log of this process as it is configured, in place of what was set up before.
+
+    Args:
+        config: What the user wrote.
+        resource: Which collector this is; told with every object.
 
     Raises:
         ConfigError: A file cannot be written.
     """
     handlers = list(_handlers(config.output_paths))
-    formatter = _JsonFormatter(config) if config.encoding == "json" else _ConsoleFormatter(config)
+    formatter = _JsonFormatter(config, resource) if config.encoding == "json" else _ConsoleFormatter(config)
     for handler in handlers:
         handler.setFormatter(formatter)
         if config.sampling.enabled:
@@ -94,14 +104,45 @@ class _ConsoleFormatter(_Formatter):
 
 
 class _JsonFormatter(_Formatter):
-    """One JSON object a line."""
+    """One JSON object a line, with the keys of the OpenTelemetry Collector."""
+
+    def __init__(self, config: LogsConfig, resource: Mapping[str, str]) -> None:
+        super().__init__(config)
+        self._resource = dict(resource)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the object, in one line."""
-        said = {"ts": _time(record), "level": _level(record), "logger": record.name, "msg": record.getMessage()}
+        said: dict[str, Any] = {
+            "level": _level(record),
+            "ts": _time(record),
+            "logger": record.name,
+            "caller": f"{record.module}.py:{record.lineno}",
+            "msg": record.getMessage(),
+        }
+        if self._resource:
+            said["resource"] = self._resource
+        said |= _component(record)
         if trace := self.trace(record):
             said["stacktrace"] = trace
         return json.dumps({**said, **self.fields})
+
+
+def _component(record: logging.LogRecord) -> dict[str, str]:
+    """Return which component says something; nothing where it is none.
+
+    By convention a component begins with its id, or its path in the configuration, as the first argument of a message.
+    """
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    if not (str(record.msg).startswith("%s") and arguments and isinstance(arguments[0], str)):
+        return {}
+    path = _PATH.match(arguments[0])
+    kind, id_ = (path[1], path[2]) if path else (_kind_of(record.name), arguments[0])
+    return {"otelcol.component.id": id_, "otelcol.component.kind": kind.removesuffix("s")} if kind else {}
+
+
+def _kind_of(logger: str) -> str:
+    parts = logger.replace("provtel_exporters", "exporters").split(".")
+    return next((part for part in parts if part in _KINDS), "")
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -15,6 +15,7 @@ from provtel_collector.logs import set_up_logs
 from provtel_collector.service import Service
 from provtel_collector.service_manager import tell_ready, tell_reloading, tell_stopping
 from provtel_collector.spare_memory import give_back_memory
+from provtel_collector.telemetry import identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +114,7 @@ class _Running:
         self.service = service
 
     def _use_logs(self, configuration: Configuration) -> None:
-        set_up_logs(configuration.telemetry.logs)
+        set_up_logs(configuration.telemetry.logs, identity(configuration.telemetry))
         for warning in configuration.warnings:
             _log.warning("%s", warning)
 

@@ -83,3 +83,31 @@ def test_no_sampling(tmp_path: Path) -> None:
         log.info("again")
 
     assert len((tmp_path / "a.log").read_text().splitlines()) == 50
+
+
+@pytest.mark.parametrize(
+    ("logger", "text", "arguments", "component"),
+    [
+        ("provtel_collector.receivers.journal.receiver", "%s: %s", ("journal/one", "x"), ("journal/one", "receiver")),
+        ("provtel_collector.delivery.announced", "%s refuses", ("exporters::otlp_http",), ("otlp_http", "exporter")),
+        ("provtel_exporters.kafka.exporter", "%s: x", ("kafka",), ("kafka", "exporter")),
+        ("provtel_collector.http.listening", "%s: x", ("receivers::otlp::protocols::http",), ("otlp", "receiver")),
+        ("provtel_collector.service", "ready: %s", ("otlp",), None),
+        ("provtel_collector.process", "%s: x", ("SIGHUP",), None),
+    ],
+)
+def test_objects_say_who(
+    tmp_path: Path, logger: str, text: str, arguments: tuple[str, ...], component: tuple[str, str] | None
+) -> None:
+    """As objects, entries say which collector and which component they are of, under the keys of otelcol."""
+    file = tmp_path / "a.log"
+    set_up_logs(LogsConfig(encoding="json", output_paths=(str(file),)), {"service.name": "provtel"})
+
+    logging.getLogger(logger).warning(text, *arguments)
+
+    entry = json.loads(file.read_text())
+    found = entry.get("otelcol.component.id"), entry.get("otelcol.component.kind")
+    assert found == (component or (None, None))
+    assert entry["resource"] == {"service.name": "provtel"}
+    assert entry["caller"].startswith("test_logs.py:")
+    assert list(entry)[:2] == ["level", "ts"]

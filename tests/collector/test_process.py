@@ -196,5 +196,5 @@ def test_log_in_json(tmp_path: Path) -> None:
 
     assert process.wait(STOP_SECONDS) == 0
     entries = [json.loads(line) for line in (tmp_path / "collector.log").read_text().splitlines()]
-    assert {"ts", "level", "logger", "msg"} == set(entries[-1])
+    assert {"ts", "level", "logger", "caller", "msg", "resource"} == set(entries[-1])
     assert entries[-1]["msg"] == "stopped: nothing was received"

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from http import HTTPStatus
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from provtel_collector_config.telemetry import MetricsConfig
-from provtel_model import attributes as names
 from provtel_model.errors import ConfigError
 
 from provtel_collector.http.listening import address_of, listen
@@ -17,6 +14,7 @@ from provtel_collector.http.messages import Answer
 from provtel_collector.http.pages import NOT_FOUND, page_server
 from provtel_collector.telemetry.descriptions import MetricLevel
 from provtel_collector.telemetry.exposition import CONTENT_TYPE, exposed
+from provtel_collector.telemetry.identity import identity
 
 if TYPE_CHECKING:
     from provtel_collector_config.telemetry import TelemetryConfig
@@ -44,7 +42,7 @@ class MetricsServers:
         self._config = config.metrics
         self._counters = counters
         self._level = MetricLevel[config.metrics.level.upper()]
-        self._target = _target(config)
+        self._target = identity(config)
         self._servers: list[Server] = []
         self.addresses: tuple[str, ...] = ()
 
@@ -83,12 +81,3 @@ class MetricsServers:
             return NOT_FOUND
         return Answer(HTTPStatus.OK, exposed(self._counters, self._level, self._target).encode(), CONTENT_TYPE)
 
-
-def _target(config: TelemetryConfig) -> dict[str, str]:
-    """Return which collector this is; a key whose value is null in the configuration is left out."""
-    usual = {
-        names.SERVICE_INSTANCE_ID: str(uuid.uuid4()),
-        names.SERVICE_NAME: "provtel",
-        names.SERVICE_VERSION: version("provtel"),
-    }
-    return {key: value for key, value in {**usual, **config.resource}.items() if value is not None}
