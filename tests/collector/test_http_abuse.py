@@ -275,6 +275,23 @@ def test_client_that_never_reads() -> None:
         assert works(receiver)
 
 
+def test_client_that_never_reads_is_ended() -> None:
+    """Who leaves its answers unread for too long is cut off."""
+    config = HttpConfig("localhost:0", write_timeout=Duration(0.2))
+    with receiving(Recorder(), http=config, limits=QUICK) as receiver, connected(receiver) as connection:
+        request = post(b"x").replace(b"/v1/traces", b"/v1/tracks")
+        with pytest.raises(OSError, match=r"reset|[Bb]roken"):
+            connection.sendall(request * 1_000_000)
+
+
+def test_one_request_a_connection() -> None:
+    """Where connections are not to be kept, each is closed after its answer."""
+    config = HttpConfig("localhost:0", keep_alives_enabled=False)
+    with receiving(Recorder(), http=config) as receiver, connected(receiver) as connection:
+        connection.sendall(post(traces()))
+        assert b"connection: close\r\n" in all_of(connection)
+
+
 def test_offers_to_speak_something_else() -> None:
     """An offer to go on in HTTP/2 is not taken up, and the request is answered."""
     upgrade = [b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk"]

@@ -183,6 +183,25 @@ def test_server_that_hangs_up() -> None:
             exporting.consume(batch())
 
 
+@pytest.mark.parametrize(
+    ("keys", "connections"),
+    [
+        ({}, 1),
+        ({"disable_keep_alives": True}, 3),
+        ({"idle_conn_timeout": Duration(0.001)}, 3),
+        ({"max_idle_conns": 1}, 1),
+    ],
+)
+def test_connections_that_are_kept(keys: dict[str, Any], connections: int) -> None:
+    """Connections are used again, unless the configuration says otherwise."""
+    with scripted(OK) as server, exporter(server.address, **keys) as exporting:
+        for _ in range(3):
+            exporting.consume(batch())
+            time.sleep(0.01)
+
+    assert server.connections == connections
+
+
 def test_server_that_is_not_there() -> None:
     """A server that nobody reaches, and one that says nothing, are tried again later."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -45,11 +45,15 @@ class Patience:
         head: From the first byte of a request to the end of its headers.
         body: From there to its end; 0 for as long as it brings a little.
         idle: Between two requests.
+        answer: Before it reads its answers.
+        again: Whether there is a second request at all.
     """
 
     head: float = 60
     body: float = 0
     idle: float = 60
+    answer: float = 30
+    again: bool = True
 
 
 class Http1Connection(asyncio.Protocol):
@@ -75,6 +79,7 @@ class Http1Connection(asyncio.Protocol):
         self._closing = False
         self._draining = False
         self._paused = False
+        self._unread = False
         self.deadline = math.inf
 
     # The event loop's side
@@ -84,7 +89,7 @@ class Http1Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         if self._server.opened(self):
             self._parser = httptools.HttpRequestParser(self)
-            self.deadline = time.monotonic() + self._patience.head
+            self._wait(self._patience.head)
         elif self._transport is not None:
             self._write(_NO_ROOM, None)
             self._linger()
@@ -126,12 +131,16 @@ class Http1Connection(asyncio.Protocol):
         return self._busy
 
     def pause_writing(self) -> None:
-        """Read nothing more from a client that does not read its answers."""
+        """Read nothing more from a client that does not read its answers, and wait for it only for a while."""
         self._pause()
+        self._wait(self._patience.answer)
+        self._unread = True
 
     def resume_writing(self) -> None:
         """Read again."""
+        self._unread = False
         self._resume()
+        self._wait(math.inf if self._busy else self._patience.idle)
 
     # The parser's side
 
@@ -139,7 +148,7 @@ class Http1Connection(asyncio.Protocol):
         """Begin a request."""
         self._request = Request()
         if not self._busy:
-            self.deadline = time.monotonic() + self._patience.head
+            self._wait(self._patience.head)
 
     def on_url(self, url: bytes) -> None:
         """Take a part of where."""
@@ -158,7 +167,7 @@ class Http1Connection(asyncio.Protocol):
         request.method = parser.get_method().decode("latin-1")
         request.path = request.path.partition("?")[0]
         request.version = parser.get_http_version()
-        request.keep_alive = parser.should_keep_alive()
+        request.keep_alive = self._patience.again and parser.should_keep_alive()
         request.refusal = self._handler.admit(request)
         length = request.headers.get("content-length")
         if parser.should_upgrade():
@@ -170,13 +179,13 @@ class Http1Connection(asyncio.Protocol):
         elif request.headers.get("expect", "").lower() == "100-continue":
             self._raw(_CONTINUE)
         if not self._busy:
-            self.deadline = time.monotonic() + (self._patience.body or self._patience.head)
+            self._wait(self._patience.body or self._patience.head)
 
     def on_body(self, part: bytes) -> None:
         """Take a part of the body, unless it is not wanted."""
         request = self._now
         size = len(part)
-        if not self._patience.body and not self._busy:
+        if not self._patience.body and not self._busy and not self._unread:
             self.deadline += size / _BYTES_A_SECOND
         if request.refusal is None and request.size + size > self._handler.limit:
             self._refuse(request, self._handler.too_large(request))
@@ -212,7 +221,7 @@ class Http1Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """Tell a client that is too slow, and close."""
-        if self._closing:
+        if self._closing or self._unread:
             self.abort()
         elif self._request is not None and not self._request.answered:
             self._end_with(_TOO_SLOW)
@@ -233,6 +242,11 @@ class Http1Connection(asyncio.Protocol):
 
     # One request after another
 
+    def _wait(self, seconds: float) -> None:
+        """Set how long the client may take from now on; while it reads nothing, that alone counts."""
+        if not self._unread:
+            self.deadline = time.monotonic() + seconds
+
     @property
     def _now(self) -> Request:
         return cast("Request", self._request)
@@ -244,19 +258,19 @@ class Http1Connection(asyncio.Protocol):
                 self._finish_request(request, request.refusal)
             else:
                 self._busy = True
-                self.deadline = math.inf
+                self._wait(math.inf)
                 request.body = request.parts[0] if len(request.parts) == 1 else b"".join(request.parts)
                 request.parts.clear()
                 self._handler.take(request, partial(self._server.from_thread, self._taken, request))
         if not self._busy and self._request is None:
-            self.deadline = time.monotonic() + self._patience.idle
+            self._wait(self._patience.idle)
 
     def _taken(self, request: Request, answer: Answer) -> None:
         self._busy = False
         self._server.release(request.size)
         self._finish_request(request, answer)
         if self._request is not None:
-            self.deadline = time.monotonic() + self._patience.head
+            self._wait(self._patience.head)
         self._resume()
         self._advance()
 
@@ -303,7 +317,7 @@ class Http1Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._paused and self._transport is not None and not self._transport.is_closing():
+        if self._paused and not self._unread and self._transport is not None and not self._transport.is_closing():
             self._paused = False
             self._transport.resume_reading()
 

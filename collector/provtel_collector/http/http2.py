@@ -31,6 +31,7 @@ _HEAD_LIMIT: Final = 64 * 1024
 _CACHED_HEADS: Final = 64
 _NOISE_LIMIT: Final = 1000
 _RESET_LIMIT: Final = 200
+_FORGIVEN: Final = 2
 _START_SECONDS: Final = 10.0
 _BYTES_A_SECOND: Final = 1024
 # What neither changes the table of headers nor goes on in the next byte: a field that the table has.
@@ -83,16 +84,22 @@ class Keeping:
         body: How long a request may take from its headers to its end, besides what it brings.
         idle: When a connection without requests is closed.
         age: When a connection is closed however busy it is; its requests are finished.
+        grace: How long they may take for that.
         ping: After how long a silent client is asked whether it is there.
         ping_timeout: How long it may take to say so.
+        their_ping: The least time between two such questions of a client, while nothing is answered.
+        their_ping_when_idle: It may ask while it has no request open.
     """
 
     streams: int = 256
     body: float = 60
     idle: float = 0
     age: float = 0
+    grace: float = 0
     ping: float = 7200
     ping_timeout: float = 20
+    their_ping: float = 0
+    their_ping_when_idle: bool = True
 
 
 class _Stream:
@@ -140,6 +147,8 @@ class Http2Connection(asyncio.Protocol):
         self._noise = 0
         self._resets = 0
         self._pinged = False
+        self._strikes = 0
+        self._asked = -math.inf
         self._closing = False
         self._old = math.inf
         self.deadline = math.inf
@@ -185,6 +194,7 @@ class Http2Connection(asyncio.Protocol):
             self._goaway(Code.ENHANCE_YOUR_CALM, "a request did not come in time")
         elif now >= self._old or (self._keeping.idle and not self._open):
             self.finish()
+            self.deadline = now + (self._keeping.grace or math.inf)
         else:
             self._pinged = True
             self._write(frames.frame(Kind.PING, 0, 0, bytes(8)))
@@ -271,7 +281,18 @@ class Http2Connection(asyncio.Protocol):
             self._pinged = False
             self._rested()
         else:
+            self._note_question()
             self._write(frames.frame(Kind.PING, Flag.ACK, 0, payload))
+
+    def _note_question(self) -> None:
+        """Send a client away that asks too often whether we are there; twice is forgiven, as gRPC's own servers do."""
+        now = time.monotonic()
+        too_soon = now - self._asked < self._keeping.their_ping
+        self._asked = now
+        if too_soon or not (self._keeping.their_ping_when_idle or self._open):
+            self._strikes += 1
+        if self._strikes > _FORGIVEN:
+            raise Http2Error(Code.ENHANCE_YOUR_CALM, "too_many_pings")
 
     def _on_window_update(self, number: int, increment: int) -> None:
         if number == 0:
@@ -460,6 +481,7 @@ class Http2Connection(asyncio.Protocol):
             self._unsent.append((number, response))
             return
         del self._open[number]
+        self._strikes = 0
         end = 0 if response.trailers else Flag.END_STREAM
         parts = frames.frame(Kind.HEADERS, Flag.END_HEADERS | end, number, response.head)
         if response.trailers:

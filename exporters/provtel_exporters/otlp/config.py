@@ -15,6 +15,7 @@ from provtel_model.tls import ClientTls
 _HTTP_TIMEOUT: Final = Duration(30)
 _HTTP: Final = frozenset({"http", "https"})
 _PORTS: Final = 65535
+_IDLE: Final = 100
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,16 @@ class OtlpHttpConfig:
         tls: How TLS is spoken, where an address begins with ``https``.
         auth: Who the exporter is.
         proxy_url: The proxy; without, the one that the environment names.
+        max_idle_conns: How many connections to an address are kept that nobody uses.
+        max_idle_conns_per_host: Likewise; the smaller one counts.
+        idle_conn_timeout: How long they are kept; 0 for as long as the server does.
+        disable_keep_alives: Each request has a connection of its own.
+        max_conns_per_host: Taken for the sake of files that have it, without effect: there are as many as consumers.
+        read_buffer_size: Likewise.
+        write_buffer_size: Likewise.
+        force_attempt_http2: Likewise; HTTP/1.1 is spoken.
+        http2_read_idle_timeout: Likewise.
+        http2_ping_timeout: Likewise.
         timeout: How long to wait for an answer.
         retry_on_failure: How what was refused for now is sent again.
         sending_queue: The queue before the exporter.
@@ -71,6 +82,16 @@ class OtlpHttpConfig:
     tls: ClientTls = field(default_factory=ClientTls)
     auth: AuthConfig | None = None
     proxy_url: str = ""
+    max_idle_conns: int = _IDLE
+    max_idle_conns_per_host: int = 0
+    idle_conn_timeout: Duration = Duration(90)
+    disable_keep_alives: bool = False
+    max_conns_per_host: int = 0
+    read_buffer_size: int = 0
+    write_buffer_size: int = 0
+    force_attempt_http2: bool = True
+    http2_read_idle_timeout: Duration = Duration(0)
+    http2_ping_timeout: Duration = Duration(0)
     timeout: Duration = _HTTP_TIMEOUT
     retry_on_failure: RetryOnFailure = field(default_factory=RetryOnFailure)
     sending_queue: SendingQueue = field(default_factory=SendingQueue)
@@ -88,6 +109,13 @@ class OtlpHttpConfig:
             if address and not _is_http(address):
                 raise ValueError(f'{key}: "{address}" is no address; write http://host:port or https://host:port')
 
+    @property
+    def idle_connections(self) -> int:
+        """How many connections to an address are kept that nobody uses."""
+        if self.disable_keep_alives:
+            return 0
+        return min(self.max_idle_conns or _IDLE, self.max_idle_conns_per_host or _IDLE)
+
     def address(self, signal: Signal) -> str | None:
         """Return where requests of a signal go; None where nobody said."""
         own = {
@@ -96,6 +124,21 @@ class OtlpHttpConfig:
             Signal.LOGS: self.logs_endpoint,
         }[signal]
         return own or (f"{self.endpoint.rstrip('/')}/v1/{signal}" if self.endpoint else None)
+
+
+@dataclass(frozen=True)
+class KeepaliveClientConfig:
+    """How a client of gRPC's own library keeps connections; taken, without effect.
+
+    Args:
+        time: After how long a silent server is asked whether it is there.
+        timeout: How long it may take to say so.
+        permit_without_stream: It is asked also while no call is open.
+    """
+
+    time: Duration = Duration(0)
+    timeout: Duration = Duration(0)
+    permit_without_stream: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +152,11 @@ class OtlpGrpcConfig:
         tls: How TLS is spoken; it is, unless ``insecure`` is set.
         auth: Who the exporter is.
         authority: What the server is called, where that is not the endpoint.
+        keepalive: Taken for the sake of files that have it, without effect: a call is given up after `timeout`.
+        balancer_name: Likewise; all connections go to the address that the name has.
+        wait_for_ready: Likewise; what was refused for now is sent again.
+        read_buffer_size: Likewise.
+        write_buffer_size: Likewise.
         timeout: How long to wait for an answer.
         retry_on_failure: How what was refused for now is sent again.
         sending_queue: The queue before the exporter.
@@ -120,6 +168,11 @@ class OtlpGrpcConfig:
     tls: ClientTls = field(default_factory=ClientTls)
     auth: AuthConfig | None = None
     authority: str = ""
+    keepalive: KeepaliveClientConfig | None = None
+    balancer_name: str = "round_robin"
+    wait_for_ready: bool = False
+    read_buffer_size: int = 0
+    write_buffer_size: int = 0
     timeout: Duration = DEFAULT_TIMEOUT
     retry_on_failure: RetryOnFailure = field(default_factory=RetryOnFailure)
     sending_queue: SendingQueue = field(default_factory=SendingQueue)

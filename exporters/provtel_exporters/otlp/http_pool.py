@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import http.client
+import math
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 _BODY_LIMIT: Final = 2**20
 _PORTS: Final = {"http": 80, "https": 443}
-_IDLE_LIMIT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,9 @@ class HttpPool:
             except ConfigError as error:
                 raise ConfigError(str(error), f"{path}::tls") from error
         self._proxy_headers = _proxy_auth(self._proxy) if self._proxy and self._context is None else {}
-        self._idle: list[http.client.HTTPConnection] = []
+        self._idle: list[tuple[float, http.client.HTTPConnection]] = []
+        self._most_idle = config.idle_connections
+        self._idle_seconds = config.idle_conn_timeout or math.inf
         self._lock = threading.Lock()
         self._closed = False
         self.where = f"{self._address.scheme}://{self._host}:{self._port}{self._address.path}"
@@ -97,7 +100,7 @@ class HttpPool:
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-        for connection in idle:
+        for _, connection in idle:
             connection.close()
 
     @property
@@ -128,13 +131,20 @@ class HttpPool:
         return f"http://{self._host}:{self._port}{path}" if plain else path
 
     def _take(self) -> http.client.HTTPConnection | None:
+        """Return the connection that was used last, unless that is too long ago; then close all of them."""
+        oldest = time.monotonic() - self._idle_seconds
         with self._lock:
-            return self._idle.pop() if self._idle else None
+            if self._idle and self._idle[-1][0] > oldest:
+                return self._idle.pop()[1]
+            forgotten, self._idle = self._idle, []
+        for _, connection in forgotten:
+            connection.close()
+        return None
 
     def _give_back(self, connection: http.client.HTTPConnection, *, reusable: bool) -> None:
         with self._lock:
-            if reusable and not self._closed and len(self._idle) < _IDLE_LIMIT:
-                self._idle.append(connection)
+            if reusable and not self._closed and len(self._idle) < self._most_idle:
+                self._idle.append((time.monotonic(), connection))
                 return
         connection.close()
 

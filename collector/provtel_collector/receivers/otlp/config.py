@@ -52,7 +52,9 @@ class HttpConfig:
         response_headers: What each answer has besides.
         read_header_timeout: How long a request's headers may take.
         read_timeout: How long a request may take; 0 for as long as it brings 1 KiB a second.
+        write_timeout: How long a client may leave its answers unread.
         idle_timeout: How long a connection without requests is kept.
+        keep_alives_enabled: A connection is for several requests, one after another.
     """
 
     endpoint: str = "localhost:4318"
@@ -69,7 +71,9 @@ class HttpConfig:
     response_headers: Mapping[str, str] = field(default_factory=dict)
     read_header_timeout: Duration = Duration(60)
     read_timeout: Duration = Duration(0)
+    write_timeout: Duration = Duration(30)
     idle_timeout: Duration = Duration(60)
+    keep_alives_enabled: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what nothing could listen on.
@@ -104,7 +108,13 @@ class HttpConfig:
     @property
     def patience(self) -> Patience:
         """How long clients may take."""
-        return Patience(self.read_header_timeout or 60, self.read_timeout, self.idle_timeout or 60)
+        return Patience(
+            self.read_header_timeout or Patience.head,
+            self.read_timeout,
+            self.idle_timeout or Patience.idle,
+            self.write_timeout or Patience.answer,
+            again=self.keep_alives_enabled,
+        )
 
 
 @dataclass(frozen=True)
@@ -114,14 +124,29 @@ class KeepaliveServerConfig:
     Args:
         max_connection_idle: When a connection without requests is closed.
         max_connection_age: When a connection is closed however busy it is; its requests are finished.
+        max_connection_age_grace: How long they may take for that.
         time: After how long a silent client is asked whether it is there.
         timeout: How long it may take to say so.
     """
 
     max_connection_idle: Duration = Duration(0)
     max_connection_age: Duration = Duration(0)
+    max_connection_age_grace: Duration = Duration(0)
     time: Duration = Duration(7200)
     timeout: Duration = Duration(20)
+
+
+@dataclass(frozen=True)
+class KeepalivePolicyConfig:
+    """How often a client may ask whether the server is there; who asks more often is sent away.
+
+    Args:
+        min_time: The least time between two questions, while nothing is answered.
+        permit_without_stream: It may ask while it has no request open.
+    """
+
+    min_time: Duration = Duration(300)
+    permit_without_stream: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,9 +155,11 @@ class KeepaliveConfig:
 
     Args:
         server_parameters: What the server does.
+        enforcement_policy: What clients may do; without, up to 1000 questions in a row.
     """
 
     server_parameters: KeepaliveServerConfig = field(default_factory=KeepaliveServerConfig)
+    enforcement_policy: KeepalivePolicyConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +175,8 @@ class GrpcConfig:
         auth: Ask senders who they are.
         keepalive: How long connections are kept.
         include_metadata: Tell what follows the metadata of each request.
+        read_buffer_size: Taken for the sake of files that have it, without effect.
+        write_buffer_size: Likewise.
     """
 
     endpoint: str = "localhost:4317"
@@ -158,6 +187,8 @@ class GrpcConfig:
     auth: AuthConfig | None = None
     keepalive: KeepaliveConfig = field(default_factory=KeepaliveConfig)
     include_metadata: bool = False
+    read_buffer_size: int = 0
+    write_buffer_size: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what nothing could listen on.
@@ -179,13 +210,16 @@ class GrpcConfig:
     @property
     def keeping(self) -> Keeping:
         """How long connections are kept."""
-        told = self.keepalive.server_parameters
+        told, policy = self.keepalive.server_parameters, self.keepalive.enforcement_policy
         return Keeping(
             streams=self.max_concurrent_streams or Keeping.streams,
             idle=told.max_connection_idle,
             age=told.max_connection_age,
+            grace=told.max_connection_age_grace,
             ping=told.time,
             ping_timeout=told.timeout,
+            their_ping=0 if policy is None else policy.min_time,
+            their_ping_when_idle=policy is None or policy.permit_without_stream,
         )
 
 
