@@ -47,5 +47,5 @@ def test_file_means_what_it_says() -> None:
     assert full.protocols.http.cors.max_age == 7
     assert isinstance(grpc, OtlpGrpcConfig)
     assert isinstance(http, OtlpHttpConfig)
-    assert (grpc.compression, grpc.timeout, grpc.insecure, str(grpc.headers["a"])) == ("zstd", 3, True, "[REDACTED]")
-    assert (http.encoding, http.compression_params.level, http.timeout, http.idle_connections) == ("json", 3, 30, 10)
+    assert (grpc.compression, grpc.timeout, grpc.insecure, str(grpc.headers["a"])) == ("zstd", 3.0, True, "[REDACTED]")
+    assert (http.encoding, http.compression_params.level, http.timeout, http.idle_connections) == ("json", 3, 30.0, 10)
