@@ -127,6 +127,26 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert shelf.listed() == [(b"b", 1)]
 
 
+def test_environment_that_gave_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an error in the middle of a commit LMDB is opened again, and goes on."""
+    with storing(tmp_path) as storage:
+        shelf = storage.shelf("one")
+        environment = storage._environment
+        assert environment is not None
+        write = environment._write
+
+        def fail(_orders: object, _removals: object) -> None:
+            monkeypatch.setattr(environment, "_write", write)
+            raise lmdb.PanicError("mdb_txn_begin")
+
+        monkeypatch.setattr(environment, "_write", fail)
+        with pytest.raises(RetryableError, match="mdb_txn_begin"):
+            shelf.put(b"a", b"v")
+        shelf.put(b"b", b"v")
+
+        assert shelf.listed() == [(b"b", 1)]
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     """A directory that another process uses is refused, and can be used when that process is gone."""
     program = (

@@ -75,6 +75,15 @@ def test_wish_of_the_destination_is_granted(clock: Clock) -> None:
     assert clock.waits == [30, 4]
 
 
+def test_waits_are_neither_none_nor_endless(clock: Clock) -> None:
+    """Whatever is configured, and whatever a destination asks for, is between a millisecond and a day."""
+    settings = RetryOnFailure(initial_interval=Duration(0), multiplier=0)
+
+    retry(Recorder(Failing(RetryableError("now"), RetryableError("never", 1e12))), clock, settings).consume(batch())
+
+    assert clock.waits == [0.001, 86_400]
+
+
 def test_refused_for_good_is_not_sent_again(clock: Clock) -> None:
     """What will never be taken is told at once."""
     with pytest.raises(PermanentError, match="never"):

@@ -138,9 +138,19 @@ class DeadLetters:
             try:
                 _write(descriptor, b"\n" + line if torn else line)
                 os.fsync(descriptor)
+                if not size:
+                    self._keep_name()
             except OSError:
                 os.ftruncate(descriptor, size)
                 raise
+
+    def _keep_name(self) -> None:
+        """Make the name of a new file survive a crash of the machine."""
+        folder = os.open(self.file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     @contextmanager
     def _locked(self) -> Iterator[int]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from provtel_model.delivery import RetryOnFailure
 
 _DEFECTIVE_TRIES: Final = 3
+_SHORTEST_SECONDS: Final = 0.001
+_LONGEST_SECONDS: Final = 86_400.0
 
 
 class StoppingError(RetryableError):
@@ -62,7 +64,7 @@ class Retry:
                 defects += isinstance(error, DefectError)
                 if defects >= _DEFECTIVE_TRIES:
                     raise PermanentError(f"failed {defects} times by a defect: {error}") from error
-                wait = max(self._vary(interval), error.retry_after or 0)
+                wait = min(max(self._vary(interval), error.retry_after or 0, _SHORTEST_SECONDS), _LONGEST_SECONDS)
                 self._pause(wait, begun, error)
             interval = min(interval * self._settings.multiplier, self._settings.max_interval)
 

@@ -153,9 +153,9 @@ class Environment:
         """
         with self._map:
             self._lmdb.copy(str(copy), compact=True)
+            sync(copy)
             self._lmdb.close()
             copy.replace(self.file)
-            sync_folder(self.file.parent)
             self._lmdb = self._open()
 
     def close(self) -> None:
@@ -176,7 +176,7 @@ class Environment:
             subdir=False,
             sync=self._fsync,
         )
-        sync_folder(self.file.parent)
+        sync(self.file.parent)
         self._handles = {name: opened.open_db(name) for name in self._handles}
         return opened
 
@@ -229,6 +229,10 @@ class Environment:
 
     def _fail(self, orders: list[_Order], removals: list[tuple[bytes, bytes]], error: Exception) -> None:
         """Tell who waits, and remove later what is to be removed."""
+        if isinstance(error, lmdb.PanicError):  # LMDB does nothing any more until it is opened again
+            with self._map:
+                self._lmdb.close()
+                self._lmdb = self._open()
         for order in orders:
             order.error = error
         if not orders:
@@ -240,9 +244,9 @@ class Environment:
             time.sleep(_HOLD_SECONDS)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a crash of the machine."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """Make what is in a file, or the names in a folder, survive a crash of the machine."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

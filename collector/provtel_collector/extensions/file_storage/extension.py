@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import lmdb
 from provtel_model.errors import ConfigError, StoreError
 
-from provtel_collector.extensions.file_storage.environment import Environment
+from provtel_collector.extensions.file_storage.environment import Environment, sync
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,6 +108,7 @@ class FileStorage:
         try:
             if self._config.create_directory:
                 self.folder.mkdir(mode=self._config.permissions, parents=True, exist_ok=True)
+                sync(self.folder.parent)
             elif not self.folder.exists():
                 raise ConfigError(
                     f"directory must exist: stat {self.folder}: no such file or directory. You can enable the "
