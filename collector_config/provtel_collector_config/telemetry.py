@@ -66,10 +66,18 @@ class PrometheusConfig:
     Args:
         host: The name or address of this machine to listen on.
         port: The port.
+        without_scope_info: Accepted, and of no effect: scopes are not shown.
+        without_type_suffix: Accepted, and of no effect: names have no suffix for their type.
+        without_units: Accepted, and of no effect: names have no suffix for their unit.
+        with_resource_constant_labels: Accepted, and of no effect: the resource is shown as `target_info`.
     """
 
     host: str = "localhost"
     port: int = 8888
+    without_scope_info: bool | None = None
+    without_type_suffix: bool | None = None
+    without_units: bool | None = None
+    with_resource_constant_labels: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
