@@ -17,6 +17,7 @@ from provtel.core import ActivityCore, outside
 from provtel.errors import describe, status_of
 from provtel.ids import GENERATOR
 from provtel.inputs import Inputs, Output, type_only, writable
+from provtel.known_so_far import Told
 from provtel.otel_context import ACTIVITY_KEY, RUN_KEY, SPAN_KEY, VARIABLE, current, detach
 from provtel.otel_span import RecordedSpan
 from provtel.run import NO_RUN
@@ -51,6 +52,8 @@ class Activity(ActivityCore, RecordedSpan):
         facts: What else is known at the start, by fields of the plain record.
         started_at: When it started, where that is past; in nanoseconds since the epoch.
     """
+
+    _told: Told | None = None
 
     def __init__(
         self,
@@ -161,6 +164,7 @@ class Activity(ActivityCore, RecordedSpan):
         if not self.ended:
             with self.unharmed("what a task generated"):
                 self._generated.update(self._forms_of(roles.items()))
+                self._tell()
 
     def used(self, /, **roles: object) -> None:
         """Record further inputs by role, as they are now."""
@@ -169,6 +173,7 @@ class Activity(ActivityCore, RecordedSpan):
                 inputs = Inputs(self.recorder, contents=self.definition.captures_values)
                 self.facts.setdefault("used", {}).update(inputs.by_role(roles.items()))
                 self.add_entries("links", inputs.links)
+                self._tell()
 
     def tag(self, *tags: str) -> None:
         """Add words to find it by."""
@@ -178,6 +183,11 @@ class Activity(ActivityCore, RecordedSpan):
     def output(self, role: str) -> Output:
         """Return what it generated in a role, to be given in ``used=`` of another activity."""
         return Output(self.trace.hex(), f"{self.span_id:016x}", role, self._generated.get(role))
+
+    def _tell(self) -> None:
+        if self._told is None:
+            self._told = Told()
+        self._told.tell(self, self._generated)
 
     def _leave_for_good(self) -> None:
         if self._thread == get_ident():

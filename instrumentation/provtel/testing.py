@@ -59,7 +59,8 @@ class Captured(Recorder):
 
     def _take_start(self, activity: Activity) -> None:
         with self._lock:
-            self._seen[activity.span_id] = _Seen(activity, self._tick())
+            if activity.span_id not in self._seen:  # a start is written again when more is known
+                self._seen[activity.span_id] = _Seen(activity, self._tick())
 
     def _take_end(self, activity: Activity, payload: bytes) -> None:
         with self._lock:

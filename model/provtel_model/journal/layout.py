@@ -24,7 +24,8 @@ payload                   items after the kind
 Span ids are unsigned 64-bit integers, times nanoseconds since the epoch, CPU seconds or nil. `used` and `generated` are
 a list in the order of the definition's roles, or a map, or nil. Facts are maps whose keys are those of
 `provtel_model.record.PlainRecord`; where two frames of an activity have the same key, maps and lists add up and the
-later of two other values holds. Values are in `AnyValue` form.
+later of two other values holds. Of two starts with one span id the later one holds alone: a start is written again when
+more is known of its activity. Values are in `AnyValue` form.
 """
 
 from __future__ import annotations
