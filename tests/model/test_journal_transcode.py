@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from provtel_model.anyvalue import TYPE_KEY
 from provtel_model.components import Batch
@@ -18,7 +18,6 @@ from provtel_model.journal.activities import Activities
 from provtel_model.journal.layout import (
     CURSOR_FILE,
     FRAME_HEADER,
-    SEGMENT_HEADER,
     Kind,
     ProcessFacts,
     pack,
@@ -149,24 +148,35 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("journal")
 
 
+FEW_OR_MANY = pytest.mark.parametrize("examples", [100, pytest.param(5000, marks=pytest.mark.long)])
+
+
 @needs_both
-@given(st.data())
-def test_any_journal_gives_the_same_both_ways(folder: Path, data: st.DataObject) -> None:
+@FEW_OR_MANY
+def test_any_journal_gives_the_same_both_ways(folder: Path, examples: int) -> None:
     """Frames of every kind, whole and damaged, from any cursor on, grown at once or bit by bit: the same batches."""
-    content = data.draw(_segments())
-    cursor = data.draw(st.just(0) | st.integers(0, SEGMENT_HEADER.size + len(content)))
 
-    for batch in _compare(folder, content, cursor, data.draw(st.sampled_from([1, 1, 2, 5]))):
-        assert len(decode(batch)) <= batch.items
+    @settings(max_examples=examples)
+    @given(_segments(), st.integers(0, 2000) | st.just(0), st.sampled_from([1, 1, 2, 5]))
+    def compare(content: bytes, cursor: int, parts: int) -> None:
+        for batch in _compare(folder, content, cursor, parts):
+            assert len(decode(batch)) <= batch.items
+
+    compare()
 
 
 @needs_both
-@given(st.lists(st.tuples(_starts() | _ends(), st.integers(0, 400), st.binary(max_size=6), st.integers(0, 6))))
-def test_any_payload_is_read_or_refused(folder: Path, damaged: list[tuple[bytes, int, bytes, int]]) -> None:
+@FEW_OR_MANY
+def test_any_payload_is_read_or_refused(folder: Path, examples: int) -> None:
     """A payload whose checksum fits may hold anything: what is no msgpack, or none of ours, ends as in Python."""
-    payloads = [payload[:at] + put + payload[at + cut :] for payload, at, put, cut in damaged]
 
-    _compare(folder, b"".join(map(_frame, [*_facts(), *_KNOWN, *payloads])))
+    @settings(max_examples=examples)
+    @given(st.lists(st.tuples(_starts() | _ends(), st.integers(0, 400), st.binary(max_size=6), st.integers(0, 6))))
+    def compare(damaged: list[tuple[bytes, int, bytes, int]]) -> None:
+        payloads = [payload[:at] + put + payload[at + cut :] for payload, at, put, cut in damaged]
+        _compare(folder, b"".join(map(_frame, [*_facts(), *_KNOWN, *payloads])))
+
+    compare()
 
 
 _NEST = 5000
