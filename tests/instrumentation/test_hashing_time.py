@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import ormsgpack
+import pandas as pd
+import polars as pl
 import pytest
 from provtel import hashing_time
 from provtel.hashing_time import SMALL, HashBudget, HashingTime
 from provtel.settings import Settings
 from provtel.snapshot import Snapshots
 from provtel_model.values import decode
+from sklearn.ensemble import RandomForestClassifier
 
 MILLISECOND = 1_000_000
 
@@ -113,6 +118,45 @@ def test_large_values_in_a_tight_loop(value: Any) -> None:
     assert kinds[-1] in {"fp1", "None"}
     assert kinds.count("sha256") < 100
     assert set(_hashes(Snapshots(Settings(hashing_share=1.0)), value, 10)) == {"sha256"}
+
+
+def _nested(depth: int) -> list[Any]:
+    return [_nested(depth - 1) for _ in range(20)] if depth else list(range(20))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[1] * 1000] * 1000,
+        [{"a": number, "b": str(number), "c": 1.5} for number in range(5000)],
+        {str(number): {"a": [number]} for number in range(5000)},
+        set(range(8000)),
+        _nested(3),
+        ["é" * 1000] * 8000,
+        [np.zeros(100)] * 1000,
+        [np.zeros(1000)] * 1000,
+        [b"x" * 100_000] * 1000,
+        "é" * 10**7,
+        bytes(10**8),
+        np.zeros((100, 100, 1000)),
+        pd.DataFrame({"a": [f"text {number}" for number in range(100_000)]}),
+        pd.DataFrame(np.zeros((1000, 1000))),
+        pl.DataFrame({"a": [f"text {number}" for number in range(100_000)]}),
+        RandomForestClassifier(50, random_state=1).fit(np.eye(20), np.arange(20) % 2),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_no_value_takes_long(value: Any) -> None:
+    """However large a value is, its snapshot takes milliseconds; the limit here is one that slow machines keep."""
+    snapshots = Snapshots(Settings())
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        form = snapshots.of(value)
+        took.append(time.perf_counter() - began)
+
+    assert min(took) < 0.02
+    assert len(ormsgpack.packb(form)) < 200_000
 
 
 def test_small_values_in_a_tight_loop() -> None:
