@@ -169,10 +169,17 @@ def kill_at_random(hops: list[Hop], times: int, seed: int) -> None:
         hop.start()
 
 
-@pytest.mark.parametrize("batch", [None, {"min_size": 50, "max_size": 60, "flush_timeout": "20ms"}])
-def test_killed_at_random(road: Road, batch: dict[str, Any] | None) -> None:
-    """A collector that is killed under load comes back with all that it acknowledged, batched or not."""
-    road.near.document["exporters"]["otlp_http"]["sending_queue"]["batch"] = batch
+BATCH = {"min_size": 50, "max_size": 60, "flush_timeout": "20ms"}
+
+
+@pytest.mark.parametrize(
+    "queue",
+    [{"storage": "file_storage"}, {"storage": "file_storage", "batch": BATCH}, {}, {"batch": BATCH}],
+    ids=["disk", "disk-batched", "memory", "memory-batched"],
+)
+def test_killed_at_random(road: Road, queue: dict[str, Any]) -> None:
+    """What a collector acknowledged that is killed under load arrives, batched or not, with and without a storage."""
+    road.near.document["exporters"]["otlp_http"]["sending_queue"] = {"queue_size": 100_000, **queue}
     road.start()
     load = Load(road.near.port)
     load.begin(8)

@@ -88,7 +88,8 @@ class Stage:
 
     def gauge(self, name: str) -> float:
         """Return a gauge of the queue."""
-        return self.counters.gauges()[f"otelcol_exporter_queue_{name}", (("data_type", "traces"),)]
+        name = f"queue_{name}" if name in {"size", "capacity"} else name
+        return self.counters.gauges()[f"otelcol_exporter_{name}", (("data_type", "traces"),)]
 
 
 @pytest.fixture
@@ -135,9 +136,11 @@ def test_answer_of_the_destination_is_the_sender_s(stage: Stage) -> None:
         wait_for(lambda: stage.gauge("size") == 1)
         time.sleep(0.05)
         assert outcomes == []
+        assert stage.gauge("in_flight_requests") == 1
         release.set()
         wait_for(lambda: outcomes == [None])
 
+    assert stage.gauge("in_flight_requests") == 0
     assert stage.gauge("size") == 0
     assert stage.gauge("capacity") == 1000
     assert stage.counters.total("otelcol_exporter_sent_spans") == 3

@@ -134,16 +134,20 @@ class Delivered:
         settings = self._queue_settings
         if settings is None or not settings.enabled:
             return {}
-        queues = {signal: self._make_queue(signal, settings) for signal in signals}
-        for signal, queue in queues.items():
-            attributes = {"data_type": str(signal)}
-            for name in ("size", "capacity", "items", "restored_items"):
-                self._context.observe(f"exporter_queue_{name}", partial(getattr, queue.line, name), attributes)
-        return queues
+        return {signal: self._make_queue(signal, settings) for signal in signals}
 
     def _make_queue(self, signal: Signal, settings: SendingQueue) -> MemoryQueue | PersistentQueue:
-        name = f"{self._context.id}-{signal}"
         sending = Sending(self._way, settings.batch, self._context.report)
+        queue = self._queue_before(sending, signal, settings)
+        attributes = {"data_type": str(signal)}
+        for name in ("size", "capacity", "items", "restored_items"):
+            self._context.observe(f"exporter_queue_{name}", partial(getattr, queue.line, name), attributes)
+        in_flight = partial(getattr, sending, "in_flight_requests")
+        self._context.observe("exporter_in_flight_requests", in_flight, attributes)
+        return queue
+
+    def _queue_before(self, sending: Sending, signal: Signal, settings: SendingQueue) -> MemoryQueue | PersistentQueue:
+        name = f"{self._context.id}-{signal}"
         if self._storage is None:
             return MemoryQueue(name, settings, sending, self._announced, self._refused)
         open_shelf = partial(self._storage.shelf, f"exporter/{self._context.id}/{signal}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from provtel_model.components import Batch
@@ -33,6 +34,8 @@ class Sending:
         self._consumer = consumer
         self._settings = settings
         self._report = report
+        self._lock = threading.Lock()
+        self.in_flight_requests = 0
 
     def send(self, batches: Sequence[Batch]) -> None:
         """Send some batches; return when all of them are delivered.
@@ -43,7 +46,15 @@ class Sending:
         for piece in self._pieces(batches):
             self._report("exporter_queue_batch_send_size", piece.items, {})
             self._report("exporter_queue_batch_send_size_bytes", len(piece.payload), {})
-            self._consumer.consume(piece)
+            self._count(1)
+            try:
+                self._consumer.consume(piece)
+            finally:
+                self._count(-1)
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self.in_flight_requests += more
 
     def _pieces(self, batches: Sequence[Batch]) -> Iterator[Batch]:
         settings = self._settings
