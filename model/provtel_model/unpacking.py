@@ -19,6 +19,9 @@ _MEMBER_LIMIT: Final = 100
 _ZSTD_WINDOW_LOG: Final = 23
 _SNAPPY_NAME: Final = b"\xff\x06\x00\x00sNaPpY"
 _SNAPPY_CHECKSUM: Final = 4
+# How many times as large as it is a stream can be when it is unpacked, by its format; nobody knows of Zstandard.
+_MOST_TIMES: Final = {"gzip": 1032, "zlib": 1032, "deflate": 1032, "lz4": 255, "snappy": 22}
+_ANY_TIMES: Final = 2**20
 
 
 class TooLargeError(Exception):
@@ -38,6 +41,11 @@ def unpack(body: bytes, packing: str, limit: int) -> bytes:
         MalformedError: It is no such stream, or its end is missing.
     """
     return PACKINGS[packing](body, packing, limit)
+
+
+def most_times(packing: str) -> int:
+    """Return how many times as large as it is a body can be when it is unpacked."""
+    return 1 if packing in PLAIN else _MOST_TIMES.get(packing, _ANY_TIMES)
 
 
 def _unpack_streams(body: bytes, packing: str, limit: int) -> bytes:

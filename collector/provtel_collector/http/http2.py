@@ -33,6 +33,7 @@ _NOISE_LIMIT: Final = 1000
 _RESET_LIMIT: Final = 200
 _FORGIVEN: Final = 2
 _START_SECONDS: Final = 10.0
+_UNREAD_SECONDS: Final = 30.0
 _BYTES_A_SECOND: Final = 1024
 # What neither changes the table of headers nor goes on in the next byte: a field that the table has.
 _INDEXED: Final = bytes(range(0x81, 0xFF))
@@ -150,6 +151,7 @@ class Http2Connection(asyncio.Protocol):
         self._strikes = 0
         self._asked = -math.inf
         self._closing = False
+        self._unread = False
         self._old = math.inf
         self.deadline = math.inf
 
@@ -185,10 +187,24 @@ class Http2Connection(asyncio.Protocol):
         except Http2Error as error:
             self._goaway(error.code, str(error))
 
+    def pause_writing(self) -> None:
+        """Read nothing more from a client that does not read its answers, and wait for it only for a while."""
+        self._unread = True
+        self.deadline = time.monotonic() + _UNREAD_SECONDS
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read again."""
+        self._unread = False
+        self._rested()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def expire(self) -> None:
         """Close, ask, or wait on, as it stands."""
         now = time.monotonic()
-        if not self._begun or self._pinged or self._closing:
+        if not self._begun or self._pinged or self._closing or self._unread:
             self.abort()
         elif self._incomplete:
             self._goaway(Code.ENHANCE_YOUR_CALM, "a request did not come in time")
@@ -452,7 +468,7 @@ class Http2Connection(asyncio.Protocol):
 
     def _begin_body(self) -> None:
         self._incomplete += 1
-        if self._incomplete == 1:
+        if self._incomplete == 1 and not self._unread:
             self.deadline = time.monotonic() + self._keeping.body
 
     def _end_body(self) -> None:
@@ -462,6 +478,8 @@ class Http2Connection(asyncio.Protocol):
 
     def _rested(self) -> None:
         """Set when to look at a connection again on which nothing is coming in."""
+        if self._unread:
+            return
         now = time.monotonic()
         wait = self._keeping.idle if self._keeping.idle and not self._open else self._keeping.ping
         self.deadline = min(now + wait if wait else math.inf, self._old)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final
 
 _log = logging.getLogger(__name__)
@@ -59,10 +59,17 @@ class Workers:
             thread.join()
 
     def _run(self) -> None:
-        while (work := self._queue.get()) is not None:
+        while (work := self._next()) is not None:
             try:
                 work()
             except Exception:  # noqa: BLE001  # the thread is for the next one too
                 _log.exception("work failed in a way that it should not")
             del work
+
+    def _next(self) -> Work | None:
+        """Return the next piece of work; while there is none, count as idle."""
+        try:
+            return self._queue.get_nowait()
+        except Empty:
             self._idle.release()
+            return self._queue.get()

@@ -17,6 +17,7 @@ from provtel_collector.http.listening import address_of, listen
 from provtel_collector.http.serving import Door, Limits, Server
 from provtel_collector.http.workers import Workers
 from provtel_collector.located import located
+from provtel_collector.receivers.otlp.budget import Budget
 from provtel_collector.receivers.otlp.config import HttpConfig
 from provtel_collector.receivers.otlp.cross_origin import CrossOrigin
 from provtel_collector.receivers.otlp.over_grpc import PATHS, OtlpOverGrpc
@@ -53,6 +54,7 @@ class OtlpReceiver:
         self._protocols = config.protocols
         self._context = context
         self._limits = limits or Limits()
+        self._budget = Budget(self._limits.held)
         self._workers: dict[Signal, Workers] = {}
         self._listeners: list[socket.socket] = []
         self._server: Server | None = None
@@ -129,7 +131,10 @@ class OtlpReceiver:
         transport = "http" if isinstance(config, HttpConfig) else "grpc"
         following = {signal: over(consumer, transport) for signal, consumer in self._context.next.items()}
         return {
-            paths[signal]: (Route(signal, consumer, limit, limit_name, authenticator, include), self._workers[signal])
+            paths[signal]: (
+                Route(signal, consumer, limit, limit_name, authenticator, include, self._budget),
+                self._workers[signal],
+            )
             for signal, consumer in following.items()
         }
 

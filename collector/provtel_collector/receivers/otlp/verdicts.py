@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from provtel_model.components import Authenticator, Consumer, Signal
+from provtel_model.components import Authenticator, Batch, Consumer, Signal
 from provtel_model.errors import MalformedError, PermanentError, RetryableError, UnauthenticatedError
 from provtel_model.otlp import check, from_json
 from provtel_model.rpc_status import RpcStatus
-from provtel_model.unpacking import PACKINGS, PLAIN, TooLargeError, unpack
+from provtel_model.unpacking import PACKINGS, PLAIN, TooLargeError, most_times, unpack
+
+from provtel_collector.receivers.otlp.budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
 _MESSAGE_LIMIT: Final = 4096
+# JSON becomes objects before it becomes bytes, each many times as large as its text.
+_OBJECTS: Final = 30
 # What follows may write metadata to disks and to logs.
 _SECRET: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
 
@@ -71,6 +74,7 @@ class Route:
         limit_name: The key that the limit comes from.
         authenticator: Who decides which are taken; None for all.
         include_metadata: What follows is told the headers of each request.
+        budget: What requests may become when they are unpacked.
     """
 
     signal: Signal
@@ -79,19 +83,17 @@ class Route:
     limit_name: str
     authenticator: Authenticator | None = None
     include_metadata: bool = False
+    budget: Budget = field(default_factory=Budget)
 
     def take(self, headers: Mapping[str, str], body: bytes, packing: str, *, json: bool = False) -> Verdict:
         """Give a request on, and say what became of it when that is known; this may wait."""
         try:
             if self.authenticator is not None:
                 self.authenticator.authenticate(headers)
-            payload = body if packing in PLAIN else unpack(body, packing, self.limit)
-            batch = check(self.signal, from_json(self.signal, payload) if json else payload)
-            if self.include_metadata:
-                told = {name: text for name, text in headers.items() if name[0] != ":" and name not in _SECRET}
-                batch = replace(batch, metadata=told)
-            if batch.items:
-                self.consumer.consume(batch)
+            if packing in PLAIN and not json:
+                self._give_on(check(self.signal, body), headers)
+            else:
+                self._unpack(headers, body, packing, json=json)
         except UnauthenticatedError as error:
             return Verdict(Code.UNAUTHENTICATED, str(error))
         except TooLargeError:
@@ -103,6 +105,24 @@ class Route:
         except PermanentError as error:
             return Verdict(Code.INTERNAL, str(error))
         return TAKEN
+
+    def _unpack(self, headers: Mapping[str, str], body: bytes, packing: str, *, json: bool) -> None:
+        """Give on what is packed or in JSON, when there is memory for the most that it may become."""
+        worst = min(self.limit, len(body) * most_times(packing))
+        with self.budget.reserve(worst * (_OBJECTS if json else 1)) as share:
+            payload = body if packing in PLAIN else unpack(body, packing, self.limit)
+            if json:
+                share.shrink(len(payload) * _OBJECTS)
+                payload = from_json(self.signal, payload)
+            share.shrink(len(payload))
+            self._give_on(check(self.signal, payload), headers)
+
+    def _give_on(self, batch: Batch, headers: Mapping[str, str]) -> None:
+        if self.include_metadata:
+            told = {name: text for name, text in headers.items() if name[0] != ":" and name not in _SECRET}
+            batch = replace(batch, metadata=told)
+        if batch.items:
+            self.consumer.consume(batch)
 
     def too_large(self) -> Verdict:
         """Return what is said to a request that is longer than allowed."""
