@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext
 from ormsgpack import packb
-from provtel_model.journal.layout import Kind, Status
+from provtel_model.journal.layout import Kind, Status, pack
 
 from provtel import notices
 from provtel.accelerator import accelerator
@@ -123,13 +123,19 @@ class Activity(ActivityCore, RecordedSpan):
             outputs = {**self._generated, **(outputs or {})}
         cpu = (self._user, self._system) if self._cpu_known and self.definition.telemetry else (None, None)
         end: list[Any] = [_END, self.span_id, self._ended_at, status, outputs, *cpu]
+        whole = [*end, self.facts] if self.facts else end
         try:
-            payload = packb([*end, self.facts] if self.facts else end)
+            payload = packb(whole)
+        except (TypeError, ValueError):
+            payload = self._pack_what_can_be(whole)
+        self.recorder.end(self, payload)
+
+    def _pack_what_can_be(self, end: list[Any]) -> bytes:
+        try:
+            return pack(end)
         except (TypeError, ValueError) as error:
             notices.capture_failed("what a task generated", error)
-            end[4] = None
-            payload = packb(end)
-        self.recorder.end(self, payload)
+            return packb([*end[:4], None, *end[5:7]])
 
     def finish_past(
         self, ended_at: int, status: Status, outputs: Mapping[str, object], error: PlainError | None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from provtel import calls, notices, telemetry
 from provtel.activity import Activity, InertActivity
 from provtel.definition import Definition
-from provtel.inputs import Inputs
+from provtel.inputs import Inputs, writable
 from provtel.recording import recorder
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Block:
         if inputs.links:
             facts["links"] = inputs.links
         if self._tags:
-            facts["tags"] = [*self._tags]
+            facts["tags"] = [*map(writable, self._tags)]
         activity = Activity(current, definition, used, facts)
         if not definition.telemetry:
             activity.enter(definition.meter)

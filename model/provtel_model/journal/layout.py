@@ -164,5 +164,20 @@ def check_segment_header(header: bytes) -> None:
 
 
 def pack(items: list[Any]) -> bytes:
-    """Return the payload of a frame."""
-    return ormsgpack.packb(items)
+    """Return the payload of a frame; half characters in its text are spelled out."""
+    try:
+        return ormsgpack.packb(items)
+    except TypeError:
+        return ormsgpack.packb(_sayable(items))
+
+
+def _sayable(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case list() | tuple():
+            return [*map(_sayable, value)]
+        case dict():
+            return {_sayable(key): _sayable(item) for key, item in value.items()}
+        case _:
+            return value
