@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from kafka import KafkaProducer
@@ -21,11 +21,13 @@ from provtel_collector.receivers.kafka.subscription import Subscription
 from provtel_model.components import Batch, Context, Signal
 from provtel_model.delivery import RetryOnFailure
 from provtel_model.errors import ConfigError, PermanentError, RetryableError
+from provtel_model.kafka import Auth, Sasl
 from provtel_model.otlp import to_json
-from provtel_model.settings import Duration
+from provtel_model.settings import Duration, Secret
+from provtel_model.tls import ClientTls
 
 from tests.collector.parts import Recorder, batch, traces
-from tests.services.kafka.server import Kafka
+from tests.services.kafka.server import PASSWORD, USER, Kafka
 from tests.services.kafka.topics import committed, make_topic
 
 # kafka-python leaves the sockets of connections that failed to the garbage collector.
@@ -304,6 +306,51 @@ def test_metadata_and_headers(kafka: Kafka) -> None:
     assert one.metadata == {"site": "juelich", "other": "x"} | place
     (group,) = ExportTraceServiceRequest.FromString(one.payload).resource_spans
     assert {pair.key: pair.value.string_value for pair in group.resource.attributes} == {"kafka.header.Site": "juelich"}
+
+
+def test_it_says_who_it_is(kafka: Kafka) -> None:
+    """Records are read over TLS, where one has to log in, for a version of Kafka that is named."""
+    topic = make_topic(kafka)
+    send(kafka, topic, traces(1))
+    recorder = Recorder()
+    config = config_for(
+        kafka,
+        topic,
+        brokers=(kafka.address_of("SASL_TLS"),),
+        tls=ClientTls(ca_file=str(kafka.authority), server_name_override="localhost"),
+        auth=Auth(Sasl("SCRAM-SHA-512", USER, Secret(PASSWORD))),
+        protocol_version="2.1.0",
+    )
+
+    with receiving(config, recorder):
+        wait(lambda: len(recorder.batches) == 1, "the batch")
+
+
+@pytest.mark.parametrize("strategy", ["range", "roundrobin", "sticky", "cooperative-sticky"])
+def test_members_share_partitions(
+    kafka: Kafka, strategy: Literal["range", "roundrobin", "sticky", "cooperative-sticky"]
+) -> None:
+    """Two members of a group share its partitions, however they are told to, and lose nothing when one goes."""
+    topic = make_topic(kafka, 4)
+    config = config_for(kafka, topic, group_rebalance_strategies=(strategy,))
+    first, second = Recorder(), Recorder()
+
+    def missing(end: int) -> set[int]:
+        return set(range(1, end)) - set(span_ids(first.batches + second.batches))
+
+    with receiving(config, first):
+        send(kafka, topic, *(traces(1, number) for number in range(1, 41)))
+        wait(lambda: len(first.batches) == 40, "the first records")
+        with receiving(config, second):
+            number = 41
+            with producing(kafka) as producer:
+                while len(second.batches) < 5:
+                    producer.send(topic, traces(1, number), partition=number % 4).get(SECONDS)
+                    number += 1
+                    time.sleep(0.02)
+            wait(lambda: missing(number) == set(), "all records")
+        send(kafka, topic, *(traces(1, number) for number in range(number, number + 10)))
+        wait(lambda: missing(number + 10) == set(), "the last records")
 
 
 def test_topics_by_expression(kafka: Kafka) -> None:

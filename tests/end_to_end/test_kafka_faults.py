@@ -233,7 +233,7 @@ def test_broker_dies_under_load(found_kafka: Found, tmp_path: Path, restarts: in
             for _ in range(restarts):
                 time.sleep(1.5)
                 kafka.kill()
-                time.sleep(random.uniform(0, 4))  # noqa: S311  # any
+                time.sleep(random.uniform(0, 2))  # noqa: S311  # any
                 before = len(senders.acknowledged)
                 kafka.start()
                 deadline = time.monotonic() + SECONDS
@@ -273,7 +273,7 @@ def test_consumers_die_while_partitions_move(kafka: Kafka, tmp_path: Path, death
         try:
             group.wait_for(ids(0))
             for number in range(deaths):
-                time.sleep(random.uniform(1.5, 4))  # noqa: S311  # any
+                time.sleep(random.uniform(1, 3))  # noqa: S311  # any
                 group.kill_one(signal.SIGTERM if number % 3 == 1 else signal.SIGKILL)
                 group.start()
         finally:

@@ -20,7 +20,7 @@ from provtel_collector.receivers.kafka.config import KafkaConfig as ReceiverConf
 from provtel_collector.receivers.kafka.config import SignalTopics
 from provtel_exporters.kafka import factory as exporter_factory
 from provtel_exporters.kafka.config import KafkaConfig as ExporterConfig
-from provtel_exporters.kafka.config import Producer, RecordPartitioner, SignalTopic, StickyKey
+from provtel_exporters.kafka.config import Producer, RecordPartitioner, RoundRobin, SignalTopic, StickyKey
 from provtel_model.components import Batch, Context, Signal
 from provtel_model.kafka import Encoding
 from provtel_model.otlp import check, from_json
@@ -167,6 +167,54 @@ def test_from_otelcol_to_us(kafka: Kafka, found_otelcol: Found, tmp_path: Path) 
             for batch in recorder.batches:
                 assert message_of(signal, batch.payload) == message_of(signal, sent[signal].payload)
                 assert batch.items == sent[signal].items
+
+
+def test_one_group_of_both(kafka: Kafka, found_otelcol: Found, tmp_path: Path) -> None:
+    """The OpenTelemetry Collector and we can be members of one group: each gets a share, and nothing is left out."""
+    run = uuid.uuid4().hex[:8]
+    topic = make_topic(kafka, 4)
+    common = {"brokers": [kafka.address], "group_id": run, "initial_offset": "earliest"}
+    document = {
+        "receivers": {"kafka": {**common, "traces": {"topics": [topic]}}},
+        "exporters": {"file": {"path": str(tmp_path / "traces.jsonl"), "flush_interval": "50ms"}},
+        "service": {"pipelines": {"traces": {"receivers": ["kafka"], "exporters": ["file"]}}},
+    }
+    config = ReceiverConfig(
+        brokers=(kafka.address,), group_id=run, initial_offset="earliest", traces=SignalTopics((topic,))
+    )
+    ours = Recorder()
+    sent: set[str] = set()
+    receiver = receiver_factory.create(config, Context("kafka", {Signal.TRACES: ours}, lambda *_: None))
+
+    def names(payloads: list[bytes]) -> set[str]:
+        requests = map(ExportTraceServiceRequest.FromString, payloads)
+        return {one.resource_spans[0].scope_spans[0].spans[0].name for one in requests}
+
+    def theirs() -> set[str]:
+        file = tmp_path / "traces.jsonl"
+        lines = file.read_bytes().split(b"\n")[:-1] if file.exists() else []
+        return names([from_json(Signal.TRACES, line) for line in lines])
+
+    with running_as(found_otelcol, tmp_path, document), exporting(_round_robin(kafka, topic)) as exporter:
+        receiver.start()
+        try:
+            deadline = time.monotonic() + SECONDS
+            while len(ours.batches) < 10 or len(theirs()) < 10:
+                assert time.monotonic() < deadline, f"{len(ours.batches)} here, {len(theirs())} there"
+                name = f"span {len(sent)}"
+                exporter.consume(request_of(Signal.TRACES, name))
+                sent.add(name)
+                time.sleep(0.02)
+            while names([one.payload for one in ours.batches]) | theirs() != sent:
+                assert time.monotonic() < deadline, "some are missing"
+                time.sleep(0.1)
+        finally:
+            receiver.shutdown()
+
+
+def _round_robin(kafka: Kafka, topic: str) -> ExporterConfig:
+    partitioner = RecordPartitioner(round_robin=RoundRobin())
+    return ExporterConfig(brokers=(kafka.address,), traces=SignalTopic(topic), record_partitioner=partitioner)
 
 
 def _wait_for(recorders: dict[Signal, Recorder], count: int) -> None:

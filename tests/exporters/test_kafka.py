@@ -257,7 +257,7 @@ def test_no_broker_is_for_now(kafka: Kafka) -> None:
     topic = make_topic(kafka)
     with socket.create_server(("127.0.0.1", 0)) as unused:
         closed = unused.getsockname()[1]
-    config = config_for(kafka, topic, brokers=(f"127.0.0.1:{closed}",), timeout=Duration(0.5))
+    config = config_for(kafka, topic, brokers=(f"127.0.0.1:{closed}",), timeout=Duration(0.3))
     with exporting(config) as exporter:
         begun = time.monotonic()
         with pytest.raises(RetryableError, match=f"no broker can be reached at 127.0.0.1:{closed}"):
@@ -314,14 +314,14 @@ class TokenHolder:
 def test_wrong_password_is_for_now(kafka: Kafka) -> None:
     """Who is not let in may be tomorrow, when the password is mended: the batch stays where it is."""
     sasl = Sasl("PLAIN", USER, Secret("wrong"))
-    config = config_for(kafka, "any", brokers=(kafka.address_of("SASL"),), auth=Auth(sasl), timeout=Duration(2))
+    config = config_for(kafka, "any", brokers=(kafka.address_of("SASL"),), auth=Auth(sasl), timeout=Duration(1))
     with exporting(config) as exporter, pytest.raises(RetryableError):
         exporter.consume(spans(1))
 
 
 def test_unknown_authority_is_not_believed(kafka: Kafka) -> None:
     """A broker whose certificate comes from nobody we know gets nothing."""
-    config = config_for(kafka, "any", brokers=(kafka.address_of("TLS"),), tls=ClientTls(), timeout=Duration(2))
+    config = config_for(kafka, "any", brokers=(kafka.address_of("TLS"),), tls=ClientTls(), timeout=Duration(1))
     with exporting(config) as exporter, pytest.raises(RetryableError):
         exporter.consume(spans(1))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from provtel_model.components import Batch, Signal
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from provtel_exporters.kafka.config import KafkaConfig, SignalTopic
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parcel:
     """What becomes one record.
 
@@ -38,8 +39,9 @@ class Parcel:
     encoding: Encoding
     headers: Sequence[tuple[str, bytes]] = ()
 
+    @cached_property
     def content(self) -> bytes:
-        """Return the record's content; protobuf is the payload itself."""
+        """The record's content; protobuf is the payload itself."""
         if self.encoding == "otlp_json":
             return to_json(self.batch.signal, self.batch.payload)
         return self.batch.payload

@@ -90,11 +90,11 @@ class Sender:
             elif halves := parcel.halves():
                 waiting += halves[::-1]
             else:
-                refused.append(f"one item of {len(parcel.content())} bytes is larger than a record may be")
+                refused.append(f"one item of {len(parcel.content)} bytes is larger than a record may be")
         return fitting
 
     def _size(self, parcel: Parcel) -> int:
-        return len(parcel.content()) + len(parcel.key or b"") + _length(parcel.headers) + self._reserved
+        return len(parcel.content) + len(parcel.key or b"") + _length(parcel.headers) + self._reserved
 
     def _learn(self, parcel: Parcel) -> None:
         """Remember that a topic takes no record of a parcel's size."""
@@ -104,7 +104,7 @@ class Sender:
         producer = connection.producer()
         try:
             headers = [*self._headers, *parcel.headers]
-            future = producer.send(parcel.topic, parcel.content(), key=parcel.key, headers=headers)
+            future = producer.send(parcel.topic, parcel.content, key=parcel.key, headers=headers)
         except Exception as error:
             raise _failure(error) from error
         return parcel, connection, producer, future

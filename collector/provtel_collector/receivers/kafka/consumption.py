@@ -63,6 +63,7 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
         self._subscription = subscription
         self._workers = workers
         self._partitions: dict[TopicPartition, Partition] = {}
+        self._revoked: dict[TopicPartition, Partition] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._on_hold: list[Partition] = []
@@ -91,7 +92,9 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
         if consumer._coordinator.need_rejoin():  # noqa: SLF001  # there is no other way to finish before partitions move
             self._pause(time.monotonic() + _HAND_OVER_SECONDS)
             self._commit(consumer)
-        for place, records in consumer.poll(_POLL_MS).items():
+        fetched = consumer.poll(_POLL_MS)
+        self._let_go(consumer.assignment())
+        for place, records in fetched.items():
             if partition := self._partitions.get(place):
                 partition.put(records)
         self._go_on()
@@ -145,6 +148,11 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
         for partition in self._on_hold:
             partition.wait_until_idle(deadline)
 
+    def _let_go(self, assigned: Collection[TopicPartition]) -> None:
+        """Give up partitions that were revoked and did not come back."""
+        for place in [place for place in self._revoked if place not in assigned]:
+            self._give_up(self._revoked.pop(place))
+
     def _go_on(self) -> None:
         """Go on with what is still this member's; the rest was given up meanwhile."""
         for partition in self._on_hold:
@@ -152,7 +160,7 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
         self._on_hold = []
 
     def _leave(self, consumer: KafkaConsumer, deadline: float) -> None:
-        for partition in list(self._partitions.values()):
+        for partition in [*self._partitions.values(), *self._revoked.values()]:
             partition.give_up()
         for partition in list(self._partitions.values()):
             partition.wait_until_idle(deadline)
@@ -162,8 +170,16 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
             consumer.close(autocommit=False, timeout_ms=_COMMIT_MS)
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Begin with partitions; called in kafka-python's thread, within `poll`."""
+        """Begin with partitions, or go on with those that were revoked a moment ago.
+
+        Called in kafka-python's thread while `poll` waits for it.
+        """
         for place in assigned:
+            if place in self._revoked:
+                # Where it fetches goes on too, behind what waits here.
+                self._partitions[place] = self._revoked.pop(place)
+                self._partitions[place].release()
+                continue
             signal = self._subscription.signal(place.topic)
             is_json = self._subscription.is_json(signal)
             source = Source(place.topic, place.partition, signal, is_json, self._config.extracted)
@@ -174,11 +190,21 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
             self._context.report("kafka_receiver_partition_start", 1, {})
 
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """End with partitions that another member gets, or that this one lost; called in kafka-python's thread."""
+        """Rest with partitions that may come back at once; called in kafka-python's thread while `poll` waits."""
         for place in revoked:
             if partition := self._partitions.pop(place, None):
-                partition.give_up()
-                self._context.report("kafka_receiver_partition_close", 1, {})
+                partition.hold()
+                self._revoked[place] = partition
+
+    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
+        """End with partitions that another member has already; called in kafka-python's thread while `poll` waits."""
+        for place in lost:
+            if partition := self._partitions.pop(place, None):
+                self._give_up(partition)
+
+    def _give_up(self, partition: Partition) -> None:
+        partition.give_up()
+        self._context.report("kafka_receiver_partition_close", 1, {})
 
     def _start_work(self, partition: Partition) -> None:
         self._workers[partition.source.signal].submit(partition.work)
