@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -36,8 +37,8 @@ class CompiledModules(BuildHookInterface):  # type: ignore[type-arg]  # hatchlin
             try:
                 module = compile_module(root, source, self._folder)
             except (BaseError, CCompilerError, OSError) as error:
-                name = source.relative_to(root)
-                self.app.display_warning(f"{name} was not compiled ({error}): the same runs in Python, and slower")
+                name, reason = source.relative_to(root), shorten(str(error), 120)
+                self.app.display_warning(f"{name} was not compiled ({reason}): the same runs in Python, and slower")
                 if version == "editable":
                     remove_modules(source)
                 continue
