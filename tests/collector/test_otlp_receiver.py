@@ -6,6 +6,7 @@ import gzip
 import http.client
 import socket
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from provtel_collector.receivers.otlp import factory
 from provtel_collector.receivers.otlp.config import HttpConfig, OtlpConfig, ProtocolsConfig
 from provtel_collector.receivers.otlp.receiver import OtlpReceiver
@@ -294,6 +295,36 @@ def test_stock_sdk(running: Running, compression: Compression) -> None:
     (arrived,) = running.traces.batches
     assert arrived.items == 1
     assert b"train" in arrived.payload
+
+
+def test_stock_sdk_heeds_refusals(caplog: pytest.LogCaptureFixture) -> None:
+    """The stock SDK's exporter waits where it is told to, and gives up where it should."""
+    calls: list[float] = []
+    errors: list[DeliveryError] = []
+
+    def take(_batch: Batch) -> None:
+        calls.append(time.monotonic())
+        if errors:
+            raise errors.pop()
+
+    recorder = Recorder(take)
+    receiver = start({Signal.TRACES: recorder})
+    exporter = OTLPSpanExporter(f"{receiver.addresses[0]}/v1/traces")
+    with TracerProvider(shutdown_on_exit=False).get_tracer("test").start_as_current_span("train") as span:
+        pass
+    assert isinstance(span, ReadableSpan)
+
+    errors[:] = [RetryableError("full", 1)]
+    assert exporter.export([span]) is SpanExportResult.SUCCESS
+    assert calls[1] - calls[0] >= 0.9
+    errors[:] = [PermanentError("never")]
+    assert exporter.export([span]) is SpanExportResult.FAILURE
+    assert len(calls) == 3
+    exporter.shutdown()
+    receiver.shutdown()
+
+    assert [received.items for received in recorder.batches] == [1]
+    assert "never" in caplog.text
 
 
 def test_requests_are_taken_side_by_side() -> None:
