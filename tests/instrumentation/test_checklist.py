@@ -1,8 +1,13 @@
-"""The checklist of a capture library, one test for each point, from outside: what is written, what is recorded."""
+"""The checklist of a capture library, one test for each point, from outside: what is written, what is recorded.
+
+Points 1 to 8; those on values, bad times and ids are in ``test_checklist_data.py``.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -312,7 +317,27 @@ def test_6_workflows(recorded: Recorded) -> None:
         assert (record.agent.id, record.agent.acted_on_behalf_of) == ("anna", "lab")
         known = record.plain["resource"]
         assert {"host.name", "process.pid", "process.owner", "process.runtime.version"} <= set(known)
+        assert {"process.command_args", "process.working_directory"} <= set(known)
         assert record.plain["scope"]["version"]
+
+
+def test_6_code_settings_and_environment(stage: Stage) -> None:
+    """A record tells the version of the code and the settings that ran, and no variable of the environment."""
+    program = stage.folder / "program.py"
+    program.write_text("from provtel import task\nwith task('t'): pass\n")
+    git = ("git", "-c", "user.name=A", "-c", "user.email=a@example.org")
+    for command in (("init", "--quiet", "-b", "main"), ("add", "program.py"), ("commit", "--quiet", "-m", "first")):
+        subprocess.run([*git, *command], cwd=stage.folder, check=True)
+    stage.environment |= {"PROVTEL_MAX_ITEMS": "77", "MY_SECRET": "hunter2", "HARMLESS": "harmless"}
+    stage.run(program.read_text())
+    (record,) = stage.records()
+    known = record.plain["resource"]
+
+    assert re.fullmatch("[0-9a-f]{40}", str(known["vcs.ref.head.revision"]))
+    assert (known["vcs.ref.head.name"], known["provtel.vcs.modified"]) == ("main", False)
+    assert "77" in str(known["provtel.settings"])
+    assert "hunter2" not in str(record.plain)
+    assert "harmless" not in str(record.plain)
 
 
 def items_of_loops() -> list[tuple[Any, list[Any]]]:
@@ -336,13 +361,17 @@ def test_7_loops(recorded: Recorded, case: int) -> None:
     """Whatever is gone over, the loop and each iteration have a record, with outputs and duration."""
     items, expected = items_of_loops()[case]
     with workflow("main"):
-        for item in loop(items, name="x"):
+        steps = loop(items, name="x")
+        for item in steps:
             current().generated(seen=item)
-    main, whole, *iterations = recorded()
+            with task("inside"):
+                steps.generated(told=item)
+    main, whole, *inside = recorded()
+    iterations = [record for record in inside if record.kind == "iteration"]
 
     assert (whole.kind, whole.parent_id) == ("loop", main.id)
     assert [record.used["x"] for record in iterations] == expected
-    assert [record.generated["seen"] for record in iterations] == expected
+    assert [record.generated for record in iterations] == [{"seen": item, "told": item} for item in expected]
     for record in (whole, *iterations):
         assert record.ended_at is not None
         assert main.ended_at is not None

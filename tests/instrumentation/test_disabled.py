@@ -49,7 +49,11 @@ class Model:
 async def collect():
     async with task("async block") as block:
         block.generated(x=1)
-    return [item async for item in async_generator(2)]
+    steps, seen = loop(async_generator(2), name="async steps"), []
+    async for item in steps:
+        steps.generated(x=item)
+        seen.append(item)
+    return seen
 
 @workflow(campaign="c", agent=agent("anna", name="A", type="person", on_behalf_of=agent("lab")))
 def main():
@@ -59,8 +63,15 @@ def main():
         assert list(generator(2)) == [0, 1]
         assert asyncio.run(collect()) == [0, 1]
         assert Model.make().fit(5) == 5 and Model.static(6) == 6
-    for number in loop(2, name="n"):
+    steps = loop(2, name="n")
+    for number in steps:
         current().generated(x=number)
+        steps.generated(y=number)
+    try:
+        for letter in loop("ab", name="left"):
+            raise LookupError(letter)
+    except LookupError as error:
+        assert error.args == ("a",)
     assert len(loop([1, 2])) == 2
 
 if __name__ == "__main__":
