@@ -15,7 +15,7 @@ SMALL: Final = 64 * 2**10
 _FIXED_COST: Final = 512
 _HEAD_START: Final = 10_000_000
 """Nanoseconds that a program has at its start, and saves at most."""
-_LARGEST_TIMES: Final = 4
+_LARGEST_TIMES: Final = 2
 
 _now: Final = time.perf_counter_ns
 
@@ -55,7 +55,7 @@ class HashBudget:
 
     Args:
         time_left: What the process has for it; without it there is no end of time.
-        largest: Content of more bytes is not hashed; for one value four times as many at most.
+        largest: Content of more bytes is not hashed; for one value twice as many at most.
         kept: Content of so many bytes is kept, and so hashed whatever the time.
     """
 

@@ -8,7 +8,7 @@ import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from provtel_model.hashing import FINGERPRINT_PREFIX, canonical_bytes, content_hash
+from provtel_model.hashing import FINGERPRINT_PREFIX, canonical_bytes, content_hash, hash_bytes
 from provtel_model.values import Reference, encode_leaf
 
 from provtel import arrays, preview
@@ -59,7 +59,8 @@ def _keep_text(known: str | None, text: str, limits: Snapshots) -> str | None:
 
 def of_bytes(data: bytes | bytearray, limits: Snapshots, budget: HashBudget) -> Reference:
     """Return the reference to long bytes."""
-    known = content_hash(bytes(data)) if budget.take(len(data)) else None
+    # The canonical form in two parts, so that it need not be copied.
+    known = hash_bytes(b"b%d:" % len(data), data) if budget.take(len(data)) else None
     start = limits.redaction.binary(bytes(data[:_LOOKED_AT]))
     return Reference(
         "bytes",

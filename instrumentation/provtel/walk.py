@@ -44,6 +44,10 @@ _REFERENCE_COST: Final = 256
 _NOT_A_TIME: Final = ".NaTType"
 """The class of what pandas has for a moment that is missing; asked like a moment, it says the year 1."""
 _MAP: Final = ": "
+_MORE: Final = 4
+"""What it may cost where there is time, in times of what a record may hold."""
+_MORE_KEPT: Final = 64
+"""The same, where values are kept whole."""
 _SMALL_WALK: Final = 16 * 2**10
 """What a walk for the hash may cost whatever the time."""
 
@@ -118,6 +122,14 @@ class Walk:
         if self.left < 0:
             raise TooMuchError
 
+    def spend_text(self, length: int) -> None:
+        """Take from what is left what a text or bytes take.
+
+        Raises:
+            TooMuchError: There was not as much.
+        """
+        self.spend(length)
+
     def leaf(self, value: object) -> AnyValue:
         """Return the form of a value that contains no others."""
         self.spend(self.leaf_cost)
@@ -127,17 +139,17 @@ class Walk:
     def text(self, text: str) -> AnyValue:
         """Return the form of a text."""
         if len(text) > self.limits.max_text:
-            self.spend(self.limits.max_text)
+            self.spend_text(self.limits.max_text)
             return self.refer(references.of_text(text, self.limits, self.budget))
-        self.spend(len(text))
+        self.spend_text(len(text))
         return self.limits.text(text)
 
     def binary(self, data: bytes | bytearray) -> AnyValue:
         """Return the form of bytes."""
         if len(data) > self.limits.max_text:
-            self.spend(self.limits.max_text)
+            self.spend_text(self.limits.max_text)
             return self.refer(references.of_bytes(data, self.limits, self.budget))
-        self.spend(len(data))
+        self.spend_text(len(data))
         return self.limits.redaction.binary(bytes(data))
 
     def container(self, value: Any, base: type[Any]) -> AnyValue:
@@ -171,13 +183,15 @@ class Walk:
 
     def _are_plain(self, texts: list[str]) -> bool:
         """Say whether texts are kept as they are; takes their length from what is left where they are."""
-        if sum(map(len, texts)) > self.left or max(map(len, texts)) > self.limits.max_text:
+        if max(map(len, texts)) > self.limits.max_text:
             return False
+        length = sum(map(len, texts))
+        self.spend_text(length)
         joined = "".join(texts)
-        if not joined.isascii() or self.limits.redaction.text(joined) != joined:
-            return False
-        self.spend(len(joined))
-        return True
+        if joined.isascii() and self.limits.redaction.text(joined) == joined:
+            return True
+        self.spend_text(-length)
+        return False
 
     def _map(self, entries: list[tuple[Any, Any]]) -> AnyValue:
         self.spend(self.leaf_cost * len(entries))
@@ -309,7 +323,7 @@ class _HashWalk(Walk):
         """Go on at the place of the outer walk, with the same budget of hashes."""
         super().__init__(outer.limits, [])
         self.left = _SMALL_WALK
-        self._more = outer.limits.max_value * self.width
+        self._more = outer.limits.max_value * (_MORE if outer.limits.content is None else _MORE_KEPT)
         self.path = outer.path
         self._budget = outer.budget
 
@@ -320,6 +334,9 @@ class _HashWalk(Walk):
             self._more = 0
         if self.left < 0:
             raise TooMuchError
+
+    def spend_text(self, length: int) -> None:
+        self.spend(length // 8)
 
     def text(self, text: str) -> AnyValue:
         return self._if_whole(super().text(text), text)

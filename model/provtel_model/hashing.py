@@ -46,7 +46,7 @@ def content_hash(value: AnyValue) -> str:
     return carried or hash_bytes(canonical_bytes(value))
 
 
-def hash_bytes(*canonical: bytes) -> str:
+def hash_bytes(*canonical: bytes | bytearray) -> str:
     """Return the content hash of a value whose canonical bytes are at hand, whole or in parts."""
     digest = hashlib.sha256(_DOMAIN)
     for part in canonical:

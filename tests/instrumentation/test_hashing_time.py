@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Let hashes be timed by a clock of the test's."""
     made = Clock()
     monkeypatch.setattr(hashing_time, "_now", made)
@@ -98,7 +97,7 @@ def test_largest_content_is_never_hashed() -> None:
     budget = HashBudget(HashingTime(1.0), largest=100_000)
 
     assert not budget.take(100_001)
-    assert [budget.take(99_000) for _ in range(5)] == [True, True, True, True, False]
+    assert [budget.take(99_000) for _ in range(3)] == [True, True, False]
 
 
 def _hashes(snapshots: Snapshots, value: Any, times: int) -> list[str]:
@@ -106,7 +105,7 @@ def _hashes(snapshots: Snapshots, value: Any, times: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "value", [np.zeros(2**17), "x" * 2**20, b"x" * 2**20, {str(number): number for number in range(5000)}], ids=type
+    "value", [np.zeros(2**17), "x" * 2**20, b"x" * 2**20, {str(number): number for number in range(3000)}], ids=type
 )
 def test_large_values_in_a_tight_loop(value: Any) -> None:
     """Of a value that is passed over and over only some are hashed, and the others sampled or not; all where wanted."""
