@@ -80,8 +80,12 @@ def collector(context: click.Context, configs: tuple[str, ...], settings: tuple[
 @click.pass_obj
 def validate(before: Named, configs: tuple[str, ...], settings: tuple[str, ...]) -> None:
     """Check a configuration, and tell everything that is wrong with it."""
-    for warning in _load(_sources(before, configs, settings)).warnings:
+    configuration = _load(_sources(before, configs, settings))
+    for warning in configuration.warnings:
         note(warning)
+    from provtel_collector.service import Service
+
+    Service(configuration)  # some components say only when they are made that they cannot be
 
 
 @collector.command("print-config")

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
     from provtel_collector_config.telemetry import LogSampling, LogsConfig
 
-_LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
-_NAMES: Final = {level: name for name, level in _LEVELS.items()}
+_NAMES: Final = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warn", logging.ERROR: "error"}
+_LEVELS: Final = {
+    **{name: level for level, name in _NAMES.items()},
+    "warning": logging.WARNING,
+    **dict.fromkeys(("dpanic", "panic", "fatal"), logging.CRITICAL),
+}
 
 
 _KINDS: Final = ("receivers", "processors", "exporters", "connectors", "extensions")

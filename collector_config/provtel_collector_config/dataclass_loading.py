@@ -11,6 +11,7 @@ import difflib
 import json
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args, get_type_hints
 
+from provtel_model.settings import Secret
 from pydantic import TypeAdapter, ValidationError
 
 from provtel_collector_config.keys import is_map, without_none
@@ -95,11 +96,20 @@ def _filled(kind: Any, value: Any) -> Any:
         kept = {key: item for key, item in value.items() if item is not None or is_map(hints.get(key, dict))}
         return {key: _filled(hints.get(key), item) for key, item in kept.items()}
     inner = get_args(kind) or (None,)
+    if inner[-1] is Secret and isinstance(value, list) and is_map(kind):
+        value = _as_map(value)
     if isinstance(value, dict):
         return {key: _filled(inner[-1], item) for key, item in value.items()}
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     return [_filled(inner[0], item) for item in value] if isinstance(value, list) else value
+
+
+def _as_map(pairs: list[Any]) -> Any:
+    """Return a map of secrets, headers for example, that is written as a list of names and values."""
+    if all(isinstance(pair, dict) and pair.keys() == {"name", "value"} for pair in pairs):
+        return {pair["name"]: pair["value"] for pair in pairs}
+    return pairs
 
 
 def _replaced(value: Any, path: Sequence[str | int], text: str) -> Any:

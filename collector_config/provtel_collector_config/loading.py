@@ -180,6 +180,8 @@ class _Loading:
             except ValueError as error:
                 self.problems.append(Problem(str(error), path[:-1], self.place(path)))
                 continue
+            if id_ in found:
+                self.problems.append(Problem(f'duplicate name "{key}" after unmarshaling {id_}', path))
             found[id_] = Pipeline(
                 self.references(pipeline.receivers, (*path, "receivers")),
                 self.references(pipeline.processors, (*path, "processors")),

@@ -29,7 +29,11 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
 _REFERENCE: Final = {"type": "string", "pattern": r"\$\{[^}]*\}"}
-_DURATION: Final = r"^([-+]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+$|^\+?0$"
+_PAIRS: Final = {
+    "type": "array",
+    "items": {"type": "object", "required": ["name", "value"], "additionalProperties": {"type": "string"}},
+}
+_DURATION: Final = r"^\+?((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+$|^\+?0$"
 _SIZE: Final = r"^\d+\s*([KMG]i?B|B)?$"
 _ID: Final = r"^[a-zA-Z][0-9a-zA-Z_]{0,62}(/[^\s]+)?$"
 _NAMED: Final = r"(\s*/\s*\S+)?\s*$"
@@ -89,7 +93,8 @@ def _value(kind: Any) -> Schema:
         return config_schema(kind)
     if is_map(kind):
         inner = get_args(kind)
-        return {"type": "object", "additionalProperties": _or_reference(_value(inner[-1])) if inner else True}
+        made: Schema = {"type": "object", "additionalProperties": _or_reference(_value(inner[-1])) if inner else True}
+        return {"anyOf": [made, _PAIRS]} if inner and inner[-1] is Secret else made
     if get_origin(kind) in {tuple, list}:
         return {"type": "array", "items": _or_reference(_value(get_args(kind)[0]))}
     return _scalar(kind)

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from provtel_model.settings import Duration
 
-_LOG_LEVELS: Final = ("debug", "info", "warn", "error")
+_LOG_LEVELS: Final = ("debug", "info", "warn", "warning", "error", "dpanic", "panic", "fatal")
 _METRIC_LEVELS: Final = ("none", "basic", "normal", "detailed")
 
 
@@ -34,10 +34,13 @@ class LogsConfig:
     """The collector's own log.
 
     Args:
-        level: The least that is written: `debug`, `info`, `warn` or `error`.
+        level: The least that is written: `debug`, `info`, `warn` or `error`; `fatal` for nearly nothing.
         encoding: `console` for lines that a person reads, `json` for an object a line.
         output_paths: Where it is written: `stderr`, `stdout` or files.
+        error_output_paths: Has no effect: mistakes of the log itself go to stderr.
+        disable_caller: Has no effect: an entry has the module that it comes from in any case.
         disable_stacktrace: Leave out where in the code a failure happened.
+        development: Has no effect.
         initial_fields: What is added to every entry.
         sampling: How often the same message is written.
     """
@@ -45,7 +48,10 @@ class LogsConfig:
     level: str = "info"
     encoding: Literal["console", "json"] = "console"
     output_paths: tuple[str, ...] = ("stderr",)
+    error_output_paths: tuple[str, ...] = ("stderr",)
+    disable_caller: bool = False
     disable_stacktrace: bool = False
+    development: bool = False
     initial_fields: Mapping[str, Any] = field(default_factory=dict)
     sampling: LogSampling = LogSampling()
 
@@ -53,7 +59,7 @@ class LogsConfig:
         """Refuse an unknown level.
 
         Raises:
-            ValueError: It is none of the four.
+            ValueError: It is none of them.
         """
         if self.level.lower() not in _LOG_LEVELS:
             raise ValueError(f'unrecognized level: "{self.level}" (valid values: [{" ".join(_LOG_LEVELS)}])')
@@ -143,15 +149,30 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True)
+class TracesConfig:
+    """The collector's own traces, of which it makes none.
+
+    Args:
+        level: Has no effect.
+        propagators: Has no effect.
+    """
+
+    level: str = "none"
+    propagators: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class TelemetryConfig:
     """What the collector says of itself.
 
     Args:
         logs: Its log.
         metrics: Its metrics.
+        traces: Its traces, of which there are none.
         resource: Attributes that say which collector this is.
     """
 
     logs: LogsConfig = LogsConfig()
     metrics: MetricsConfig = MetricsConfig()
+    traces: TracesConfig = TracesConfig()
     resource: Mapping[str, str | None] = field(default_factory=dict)

@@ -30,7 +30,7 @@ class Duration(float):
         if text in {"0", "+0"}:
             return cls(0)
         parts = list(_DURATION.finditer(text))
-        if not parts or "".join(part.group() for part in parts) != text:
+        if not parts or "".join(part.group() for part in parts) != text.removeprefix("+"):
             msg = f"{text!r} is not a duration; write a number with a unit, such as 200ms, 5s or 1h30m"
             raise ValueError(msg)
         seconds = sum(float(part[1]) * _UNITS[part[2]] for part in parts)

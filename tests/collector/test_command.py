@@ -126,12 +126,12 @@ def test_set_counts_most(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     """A value that is set counts more than every file, and is refused by its own name."""
     arguments = ("--config", "preset:debug", "--set", "exporters.debug.verbosity=basic")
     assert run(monkeypatch, "print-config", *arguments, "--format", "json") == 0
-    assert json.loads(capsys.readouterr().out)["exporters"] == {"debug": {"verbosity": "basic"}}
+    assert json.loads(capsys.readouterr().out)["exporters"]["debug"]["verbosity"] == "basic"
 
     assert run(monkeypatch, "validate", "--config", "preset:debug", "--set", "exporters.debug.verbosity=loud") == 1
     assert capsys.readouterr().err.splitlines()[1] == (
         "  --set exporters.debug.verbosity: exporters::debug::verbosity: "
-        'expected "basic", "normal" or "detailed", got "loud"'
+        'expected "basic", "normal", "detailed", "Basic", "Normal" or "Detailed", got "loud"'
     )
 
 
@@ -155,6 +155,16 @@ def test_print_config_of_what_does_not_fit(monkeypatch: pytest.MonkeyPatch, caps
     assert run(monkeypatch, *arguments) == 1
     assert run(monkeypatch, *arguments, "--validate=false") == 0
     assert "exporters:\n      - x" in capsys.readouterr().out
+
+
+def test_validate_makes_every_component(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a component says only when it is made is told too."""
+    more = "yaml:{exporters: {otlp_http: {endpoint: 'http://x:1', sending_queue: {storage: absent}}}}"
+    used = ("--set", "service.pipelines.traces.exporters=[otlp_http]")
+
+    assert run(monkeypatch, "validate", "--config", "preset:debug", "--config", more, *used) == 1
+
+    assert capsys.readouterr().err.startswith("provtel: exporters::otlp_http::sending_queue::storage: no storage")
 
 
 def test_schema(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,35 +1,44 @@
-"""Every component that ships says what each of its keys means."""
+"""Every component that ships says what it is and what each of its keys means."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 import pytest
 from provtel_collector.registry import find_factories
+from provtel_collector_config.keys import keys_of, summary
 from provtel_model.components import Factory
 
 FACTORIES = [factory for factories in find_factories().values() for factory in factories.values()]
 
 
-def keys_of(config: type[Any]) -> Iterator[str]:
-    """Yield every key that a configuration can have, at any depth."""
-    for name, kind in get_type_hints(config).items():
-        yield name
-        for inner in (kind, *get_args(kind)):
-            if isinstance(inner, type) and dataclasses.is_dataclass(inner):
-                yield from keys_of(inner)
+def silent(config: type[Any], path: str = "") -> Iterator[str]:
+    """Yield the keys of a configuration, at any depth, that do not say what they mean."""
+    for key in keys_of(config):
+        name = f"{path}{key.name}"
+        if not key.meaning:
+            yield name
+        for inner in dataclasses_in(key.kind):
+            yield from silent(inner, f"{name}::")
+
+
+def dataclasses_in(kind: Any) -> Iterator[type[Any]]:
+    """Yield the dataclasses whose values a value may hold."""
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        yield kind
+    for inner in get_args(kind):
+        yield from dataclasses_in(inner)
 
 
 @pytest.mark.parametrize("factory", FACTORIES, ids=lambda factory: factory.type)
 def test_keys_are_documented(factory: Factory) -> None:
-    """The README beside a component begins with its type, and has every key of its configuration."""
+    """A component has a README beside it that names its type, a summary, and a meaning for each of its keys."""
     readme = Path(inspect.getfile(factory.config)).with_name("README.md").read_text()
-    written = set(re.findall(r"[`:]([a-z_]+)[`:]", readme))
 
-    assert readme.startswith(f"# {factory.type}\n")
-    assert set(keys_of(factory.config)) - written == set()
+    assert factory.type in readme
+    assert summary(factory.config)
+    assert list(silent(factory.config)) == []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from provtel_collector.extensions.health_check import factory
-from provtel_collector.extensions.health_check.config import HealthCheckConfig
+from provtel_collector.extensions.health_check.config import HealthCheckConfig, ResponseBody
 from provtel_collector.extensions.health_check.extension import HealthCheck
 from provtel_collector.service import Watcher
 from provtel_model.components import Context
@@ -76,3 +76,25 @@ def test_path_must_be_one() -> None:
     """A path without a slash, which nobody could ask, is refused."""
     with pytest.raises(ValueError, match="path must start with /"):
         HealthCheckConfig(path="healthy")
+
+
+def test_body_can_be_chosen() -> None:
+    """Whoever wants to read other words than a state gets them."""
+    config = HealthCheckConfig("localhost:0", response_body=ResponseBody("fine", "not yet"))
+    extension = factory.create(config, Context("health_check", {}, lambda *_: None))
+    extension.start()
+    try:
+        assert words(extension) == (503, "not yet")
+        extension.ready()
+        assert words(extension) == (200, "fine")
+    finally:
+        extension.shutdown()
+
+
+def words(health: HealthCheck) -> tuple[int, str]:
+    """Return the status and what is said, as it is."""
+    connection = http.client.HTTPConnection(health.addresses[0].split("/")[2], timeout=10)
+    with closing(connection):
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()

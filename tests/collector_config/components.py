@@ -49,6 +49,7 @@ class StoreConfig:
     timeout: Duration = field(default_factory=lambda: Duration(5))
     limit: Size = field(default_factory=lambda: Size(1))
     token: Secret | None = None
+    headers: Mapping[str, Secret] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     roles: tuple[str, ...] = ()
     free: Mapping[str, Any] = field(default_factory=dict)

@@ -113,7 +113,12 @@ def test_value_types() -> None:
         "{mode: fast, timeout: 1m30s, limit: 4MiB, token: s3cret, labels: {a: b}, roles: [x], free: {a: 1}}"
     )
 
-    assert StoreConfig("fast", Duration(90), Size(4 * 2**20), Secret("s3cret"), {"a": "b"}, ("x",), {"a": 1}) == config
+    assert (
+        StoreConfig(
+            "fast", Duration(90), Size(4 * 2**20), Secret("s3cret"), labels={"a": "b"}, roles=("x",), free={"a": 1}
+        )
+        == config
+    )
     assert "s3cret" not in repr(config)
 
 
@@ -122,6 +127,11 @@ def test_variables_keep_their_text_where_text_is_wanted() -> None:
     config = exporter("{limit: '${env:N}', token: '${env:N}', labels: {a: '${env:N}'}, roles: ['${env:N}']}", N="0123")
 
     assert StoreConfig(limit=Size(0o123), token=Secret("0123"), labels={"a": "0123"}, roles=("0123",)) == config
+
+
+def test_headers_may_be_a_list() -> None:
+    """Secrets under names of their own are written as a map, or as a list of names and values."""
+    assert exporter("{headers: {a: b}}") == exporter("{headers: [{name: a, value: b}]}")
 
 
 def test_variable_may_be_a_whole_section() -> None:

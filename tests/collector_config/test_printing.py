@@ -32,6 +32,7 @@ def test_secrets_are_hidden(tmp_path: Path) -> None:
         "timeout": "1m30s",
         "limit": 4 * 2**20,
         "token": "[REDACTED]",
+        "headers": {},
         "labels": {},
         "roles": ["a$$b"],
         "free": {"a": None, "b": 1},
@@ -78,6 +79,11 @@ def test_durations_come_back(microseconds: int) -> None:
     assert Duration.parse(spell_duration(duration)) == pytest.approx(duration, abs=1e-9, rel=1e-12)
 
 
+def test_duration_with_a_sign() -> None:
+    """A plus before a duration is as good as none, as in Go."""
+    assert Duration.parse("+1m30s") == Duration.parse("90s")
+
+
 def test_plain_values() -> None:
     """Values inside of values are plain too."""
     assert plain(StoreConfig(limit=Size(5), peers=(Http("a"),), token=Secret("x")), reveal=True) == {
@@ -85,6 +91,7 @@ def test_plain_values() -> None:
         "timeout": "5s",
         "limit": 5,
         "token": "x",
+        "headers": {},
         "labels": {},
         "roles": [],
         "free": {},

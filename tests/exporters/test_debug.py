@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import logging
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -12,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from provtel_exporters.debug import factory
 from provtel_exporters.debug.config import DebugConfig
 from provtel_model.components import ALL_SIGNALS, Batch, Context, Signal
+from provtel_model.errors import ConfigError
 from provtel_model.otlp import check
 
 Verbosity = Literal["basic", "normal", "detailed"]
@@ -121,3 +124,50 @@ def test_takes_every_signal() -> None:
     """It can stand in any pipeline, and is basic where nothing is said."""
     assert factory.signals == ALL_SIGNALS
     assert factory.config() == DebugConfig("basic")
+
+
+def written(config: DebugConfig, batches: int) -> None:
+    """Give an exporter batches, from its start to its end."""
+    exporter = factory.create(config, Context("debug", {}, lambda *_: None))
+    exporter.start()
+    for _ in range(batches):
+        exporter.consume(a_log())
+    exporter.shutdown()
+    exporter.shutdown()
+
+
+def test_files_instead_of_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the collector's log is not wanted, it writes to files."""
+    caplog.set_level(logging.INFO)
+    file = tmp_path / "debug.txt"
+
+    written(DebugConfig(use_internal_logger=False, output_paths=(str(file),)), 3)
+
+    assert file.read_text().count("1 log records") == 3
+    assert caplog.records == []
+
+
+def test_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a file, it writes to standard output."""
+    written(DebugConfig(use_internal_logger=False), 1)
+
+    assert "1 log records" in capsys.readouterr().out
+
+
+def test_file_that_cannot_be_written(tmp_path: Path) -> None:
+    """A file that cannot be written is told with its key."""
+    config = DebugConfig(use_internal_logger=False, output_paths=(str(tmp_path),))
+
+    with pytest.raises(ConfigError, match=r"^exporters::debug::output_paths: .*: cannot be written: Is a directory"):
+        written(config, 0)
+
+
+def test_sampling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the batches of one second, the first few are written and then every so manieth."""
+    monkeypatch.setattr("provtel_exporters.debug.exporter.time.monotonic", lambda: 5.0)
+    file = tmp_path / "debug.txt"
+    said: dict[str, Any] = {"use_internal_logger": False, "output_paths": (str(file),)}
+
+    written(DebugConfig(sampling_initial=2, sampling_thereafter=10, **said), 33)
+
+    assert file.read_text().count("1 log records") == 2 + 3

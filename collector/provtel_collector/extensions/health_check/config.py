@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from provtel_collector.http.listening import parse_endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseBody:
+    """What is answered, instead of a state in JSON.
+
+    Args:
+        healthy: While data is taken.
+        unhealthy: While it is not.
+    """
+
+    healthy: str = ""
+    unhealthy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +29,14 @@ class HealthCheckConfig:
     Args:
         endpoint: Where to listen, ``host:port``.
         path: Where to ask.
+        response_body: What is answered, instead of a state in JSON.
+        check_collector_pipeline: Has no effect, as in the OpenTelemetry Collector.
     """
 
     endpoint: str = "localhost:13133"
     path: str = "/"
+    response_body: ResponseBody | None = None
+    check_collector_pipeline: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked.

@@ -60,6 +60,10 @@ class HealthCheck:
 
     def _page(self, path: str) -> Answer:
         status, said = self._answer(path)
+        body = self._config.response_body
+        if body is not None and path == self._config.path:
+            text = body.healthy if status is HTTPStatus.OK else body.unhealthy
+            return Answer(status, text.encode(), "text/plain; charset=utf-8")
         return Answer(status, json.dumps(said).encode(), "application/json")
 
     def _answer(self, path: str) -> tuple[HTTPStatus, dict[str, str]]:
