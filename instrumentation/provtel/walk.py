@@ -1,7 +1,7 @@
 """The walk through one value, which makes its form, and another one through what is too large to keep, for its hash.
 
 What a walk costs is bounded: every value takes from what is left of the limit about as much as it takes time, so that
-the largest value that is kept whole takes about half a millisecond.
+the largest value that is kept whole takes about a millisecond.
 """
 
 from __future__ import annotations
