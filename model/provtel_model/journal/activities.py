@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _START: Final = Kind.START.value
 _END: Final = Kind.END.value
+_DATA: Final = frozenset({type(None), list, dict})
 NOT_UNDERSTOOD: Final = (
     ValueError,
     TypeError,
@@ -66,18 +67,29 @@ class Activities:
         Raises:
             Exception: One of `NOT_UNDERSTOOD`.
         """
-        kind, *items = ormsgpack.unpackb(payload)
+        items = ormsgpack.unpackb(payload)
+        kind = items.pop(0)
         if kind == _END:
-            start = self.open.pop(items[0], None)
-            self.last_time = max(self.last_time, _checked_time(items[1]))
+            start, ended_at = self.open.pop(items[0], None), items[1]
+            self._see(ended_at)
             return None if start is None else Ended(_unfolded(start), items, self.origin)
         if kind == _START:
-            _check_start(*items)
-            self.open[items[3]] = Started(self._definitions[items[0]], self._contexts[items[1]], items)
-            self.last_time = max(self.last_time, items[5])
+            definition, context, trace, span, parent, started_at, used = items[:7]
+            # What could not be told while it is open is not kept.
+            if not (type(trace) is bytes and type(span) is int and span >= 0 and type(used) in _DATA):
+                raise TypeError
+            if parent is not None and not (type(parent) is int and parent >= 0):
+                raise TypeError
+            self._see(started_at)
+            self.open[span] = Started(self._definitions[definition], self._contexts[context], items)
         else:
             self._take_facts(kind, items, payload)
         return None
+
+    def _see(self, time: Any) -> None:
+        if type(time) is not int or time < 0:
+            raise TypeError
+        self.last_time = max(self.last_time, time)
 
     def records(self, status: State, seen_at: int | None = None) -> Iterator[PlainRecord]:
         """Yield those that have started and not ended, in the order of their starts.
@@ -106,23 +118,6 @@ class Activities:
         elif known[number] != facts:
             known[number] = facts
             self.redefined = True
-
-
-def _checked_time(time: Any) -> int:
-    if type(time) is not int:
-        raise TypeError
-    return time
-
-
-def _check_start(  # the items of a frame
-    _definition: int, _context: int, trace: bytes, span: int, parent: int | None, started_at: int, used: Any, *_: Any
-) -> None:
-    """Raise TypeError where a start could not be told while it is open."""
-    right = type(trace) is bytes and type(span) is int and span >= 0 <= _checked_time(started_at)
-    if not (right and (parent is None or (type(parent) is int and parent >= 0))):
-        raise TypeError
-    if used is not None and type(used) is not list and type(used) is not dict:
-        raise TypeError
 
 
 def _unfolded(start: Started | tuple[Shared, bytes]) -> Started:
