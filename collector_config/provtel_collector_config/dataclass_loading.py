@@ -140,7 +140,8 @@ def _meant(kind: Any, place: Path, keys: Sequence[str]) -> str:
     """Return what may have been meant by keys of the dataclass at a place, as words to end a sentence with."""
     for step in place:
         hints = get_type_hints(kind) if dataclasses.is_dataclass(kind) else {}
-        kind = without_none(hints.get(str(step)) or (get_args(kind) or (None,))[-1])
+        inner = get_args(kind) or (None,)
+        kind = without_none(hints.get(str(step)) or inner[-1 if is_map(kind) else 0])
     known = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
     close = [match for key in keys for match in difflib.get_close_matches(key, known, n=1)]
     return f' (did you mean "{close[0]}"?)' if close else f" (valid keys: [{' '.join(known)}])"

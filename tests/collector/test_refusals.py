@@ -1,4 +1,4 @@
-"""Broken files are refused by the OpenTelemetry Collector and by ours, and both say where."""
+"""Files beside the OpenTelemetry Collector: both refuse the same and say where, and both take what both have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 import yaml
 from provtel_cli.main import main
 
-ROWS = yaml.safe_load((Path(__file__).parents[1] / "collector_config" / "broken.yaml").read_text())
+FOLDER = Path(__file__).parents[1] / "collector_config"
+ROWS = yaml.safe_load((FOLDER / "broken.yaml").read_text())
+SHARED = yaml.safe_load((FOLDER / "shared.yaml").read_text())
 
 
 def test_enough_rules_are_broken() -> None:
@@ -39,3 +41,16 @@ def test_refused_by_both(
     assert theirs.returncode == code == 1
     for said in (theirs.stderr, ours):
         assert [name for name in row["names"] if name not in said] == [], said
+
+
+@pytest.mark.parametrize("row", SHARED, ids=lambda row: row["of"])
+def test_taken_by_both(
+    row: dict[str, str], otelcol_binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys and forms that both have are taken by both."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text(row["document"])
+
+    theirs = subprocess.run([otelcol_binary, "validate", "--config", "a.yaml"], capture_output=True, check=False)
+
+    assert (theirs.returncode, main(["collector", "validate", "--config", "a.yaml"])) == (0, 0)
