@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import re2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 
 def compile_pattern(pattern: str) -> Any:
@@ -34,9 +34,9 @@ def compile_all(patterns: Iterable[str]) -> tuple[Any, ...]:
     return tuple(compile_pattern(pattern) for pattern in patterns)
 
 
-def any_matches(patterns: Iterable[Any], text: str) -> bool:
+def any_matches(patterns: Sequence[Any], text: str) -> bool:
     """Say whether one of several patterns matches somewhere in a text."""
-    return any(pattern.search(text) for pattern in patterns)
+    return bool(patterns) and any(pattern.search(text) for pattern in patterns)
 
 
 def replace_all(pattern: Any, text: str, replacement: Callable[[str], str]) -> str:

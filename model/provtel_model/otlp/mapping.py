@@ -117,6 +117,8 @@ _PLACES: Final[dict[str, _Place]] = {
         None, "tags", list, lambda tags: bool(tags) and all(isinstance(tag, str) for tag in tags)
     ),
 }
+TYPED: Final = frozenset(_PLACES)
+"""The attributes that must have the type of the registry to be a field of a record; see `fits`."""
 _FLATTENED: Final = tuple(name + "." for name in _DATA)
 _COMMON: Final = "prov."
 

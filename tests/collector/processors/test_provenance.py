@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from provtel_collector.processors.provenance.activities import Activity
 from provtel_collector.processors.provenance.completing import flatten, nest
 from provtel_model import attributes as names
 from provtel_model.components import Batch, Signal
@@ -131,8 +132,8 @@ def test_forms_of_data_are_equal(roles: dict[str, int]) -> None:
     span = ExportTraceServiceRequest().resource_spans.add().scope_spans.add().spans.add()
     fill(span.attributes, {names.PROV_GENERATED: roles, "other": 1})
 
-    assert flatten(span.attributes)
-    assert nest(span.attributes)
+    assert flatten(Activity(b"", b"", b"", 0, 0, span.attributes))
+    assert nest(Activity(b"", b"", b"", 0, 0, span.attributes))
 
     assert attributes_of(span.attributes) == {names.PROV_GENERATED: roles, "other": 1}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model import attributes as names
@@ -28,6 +29,7 @@ class Activity:
         started_at: When it began.
         ended_at: When it ended; 0 where it has not.
         attributes: Its attributes, in the message.
+        values: The same by key, as they came.
     """
 
     trace_id: bytes
@@ -36,6 +38,11 @@ class Activity:
     started_at: int
     ended_at: int
     attributes: Any
+    values: Mapping[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look at each attribute once."""
+        object.__setattr__(self, "values", {pair.key: pair.value for pair in self.attributes})
 
 
 def activities(signal: Signal, request: Any) -> Iterator[Activity]:

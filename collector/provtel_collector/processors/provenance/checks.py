@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from provtel_model.otlp.decode import attributes_of
-from provtel_model.otlp.mapping import fits
+from provtel_model.otlp.decode import value_of
+from provtel_model.otlp.mapping import TYPED, fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ def problems(activity: Activity) -> Iterator[str]:
         yield "ids"
     if 0 < activity.ended_at < activity.started_at:
         yield "times"
-    if not all(fits(name, value) for name, value in attributes_of(activity.attributes).items()):
+    if not all(fits(name, value_of(activity.values[name])) for name in TYPED & activity.values.keys()):
         yield "types"
 
 

@@ -40,7 +40,7 @@ class ProvenanceProcessor:
     def __init__(self, config: ProvenanceConfig, context: Context) -> None:
         self._context = context
         self._workflows = Workflows(config.remembered) if config.workflow else None
-        self._edits: list[tuple[str, Callable[[Any], bool]]] = []
+        self._edits: list[tuple[str, Callable[[Activity], bool]]] = []
         if config.data != "keep":
             self._edits.append(("data", nest if config.data == "nested" else flatten))
         if config.plan:
@@ -73,7 +73,7 @@ class ProvenanceProcessor:
             for problem in problems(activity):
                 self._count("malformed", signal, "reason", problem)
             for what, edit in self._edits:
-                if edit(activity.attributes):
+                if edit(activity):
                     self._count("completed", signal, "what", what)
                     changed = True
         return self._put_workflows(signal, found) or changed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from provtel_model import attributes as names
 from provtel_model.record import record_id
 
-from provtel_collector.attribute_lists import get, put
+from provtel_collector.attribute_lists import put
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +48,7 @@ class Workflows:
         lacking = []
         with self._lock:
             for activity in found:
-                said = get(activity.attributes, names.WORKFLOW_ID)
+                said = activity.values.get(names.WORKFLOW_ID)
                 workflow = _own_id(activity) if said is None else said.string_value
                 self._remember((activity.trace_id, activity.span_id), _Known(workflow, activity.parent_id))
                 if said is None:
@@ -78,7 +78,7 @@ class Workflows:
 
 def _own_id(activity: Activity) -> str:
     """Return the id of the workflow that an activity is; nothing where it is none."""
-    kind = get(activity.attributes, names.PROV_ACTIVITY_TYPE)
+    kind = activity.values.get(names.PROV_ACTIVITY_TYPE)
     if kind is None or kind.string_value != _KIND:
         return ""
     return record_id(activity.trace_id.hex(), activity.span_id.hex())

@@ -125,7 +125,8 @@ class Rules:
     def _mask_value(self, value: Any, text: str, place: str, done: _Done) -> None:
         masked = text
         for pattern in self._blocked_values:
-            masked = replace_all(pattern, masked, self._hide)
+            if pattern.search(masked):
+                masked = replace_all(pattern, masked, self._hide)
         if masked != text:
             done.masked.append(place)
             value.string_value = masked
