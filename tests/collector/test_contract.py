@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import http.client
+import json
+import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from provtel_collector.registry import find_factory
+from provtel_collector.registry import find_factories, find_factory
+from provtel_collector.service import Service
 from provtel_collector.testing import (
     SCENARIOS,
     Destination,
@@ -25,10 +30,14 @@ from provtel_collector.testing import (
     to_exporter,
 )
 from provtel_collector_config.ids import Kind
+from provtel_collector_config.loading import load
 from provtel_exporters.lmdb import open_reader
 from provtel_model.components import ALL_SIGNALS, Batch, Context, Factory, Signal
 from provtel_model.errors import PermanentError, RetryableError
 from provtel_model.filters import Query
+
+from tests.services.kafka.server import Kafka
+from tests.services.kafka.topics import make_topic
 
 PROCESSORS: dict[str, dict[str, Any]] = {
     "attributes": {"actions": [{"key": "site", "action": "insert", "value": "x"}]},
@@ -108,6 +117,128 @@ def otlp_server(destination: Destination) -> Iterator[Mapping[str, Any]]:
 def test_otlp_http_exporter(scenario: Scenario) -> None:
     """The exporter tells a refusal for now from one for good."""
     check(to_exporter(find_factory(Kind.EXPORTERS, "otlp_http"), otlp_server), scenario, batches=30)
+
+
+GRPC = {"protocols": {"grpc": {"endpoint": "127.0.0.1:0"}}}
+
+
+@contextmanager
+def grpc_server(destination: Destination) -> Iterator[Mapping[str, Any]]:
+    """Run an `otlp` receiver that speaks gRPC in front of a destination."""
+    found: list[str] = []
+
+    def note(receiver: Any) -> Send:
+        found.extend(receiver.addresses)
+        return destination.consume
+
+    with from_receiver(find_factory(Kind.RECEIVERS, "otlp"), GRPC, note)(destination):
+        yield {"endpoint": found[0].removeprefix("grpc://"), "tls": {"insecure": True}}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_otlp_grpc_exporter_and_receiver(scenario: Scenario) -> None:
+    """By gRPC likewise, from the exporter to the receiver."""
+    check(to_exporter(find_factory(Kind.EXPORTERS, "otlp_grpc"), grpc_server), scenario, batches=30)
+
+
+def whole_collector(folder: Path, queue: Mapping[str, Any]) -> Drive:
+    """Return a drive through a collector with a queue: from its receiver over the network to another one's."""
+
+    @contextmanager
+    def drive(destination: Destination) -> Iterator[Send]:
+        with otlp_server(destination) as upstream:
+            document = {
+                "receivers": {"otlp": OTLP},
+                "exporters": {
+                    "otlp_http": {
+                        **upstream,
+                        "sending_queue": queue,
+                        "retry_on_failure": {"initial_interval": "5ms", "max_interval": "20ms"},
+                    }
+                },
+                "extensions": {"file_storage": {"directory": str(folder / "queue"), "create_directory": True}},
+                "service": {
+                    "extensions": ["file_storage"],
+                    "telemetry": {"metrics": {"level": "none"}},
+                    "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["otlp_http"]}},
+                },
+            }
+            (folder / "collector.yaml").write_text(json.dumps(document))
+            configuration = load([str(folder / "collector.yaml")], find_factories())
+            with Service(configuration) as service:
+                (address,) = service.addresses("otlp")
+                yield poster(SimpleNamespace(addresses=(address,)))
+                wait_for_items(destination, 30 * 7)
+
+    return drive
+
+
+def wait_for_items(destination: Destination, count: int) -> None:
+    """Return when the destination has taken, or refused for good, so many items."""
+    deadline = time.monotonic() + 60
+    while len(destination.accepted.keys() | destination.refused) < count:
+        assert time.monotonic() < deadline, len(destination.accepted)
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_queue_in_memory(scenario: Scenario, tmp_path: Path) -> None:
+    """Before a queue in memory, what is taken arrives, or is put aside item by item."""
+    check(whole_collector(tmp_path, {}), scenario, batches=30, tells=False, cuts=True)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_queue_on_disk(scenario: Scenario, tmp_path: Path) -> None:
+    """Before a queue on the disk likewise; the destination is asked again until it answers."""
+    check(whole_collector(tmp_path, {"storage": "file_storage"}), scenario, batches=30, tells=False, cuts=True)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_batches_in_the_queue(scenario: Scenario, tmp_path: Path) -> None:
+    """Requests that are put together and cut anew on their way arrive all the same."""
+    together = {"flush_timeout": "10ms", "min_size": 20, "max_size": 30}
+    queue = {"storage": "file_storage", "batch": together}
+
+    check(whole_collector(tmp_path, queue), scenario, batches=30, tells=False, cuts=True)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets that kafka-python forgets
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_kafka_exporter_and_receiver(scenario: Scenario, kafka: Kafka) -> None:
+    """Through real Kafka, what the exporter was told is there comes out at the receiver, whatever is refused there."""
+    topic, group = make_topic(kafka, 3), uuid.uuid4().hex
+    soon = {"enabled": True, "initial_interval": "20ms", "max_interval": "50ms"}
+    behind = {
+        "brokers": [kafka.address],
+        "group_id": group,
+        "initial_offset": "earliest",
+        "error_backoff": soon,
+        "traces": {"topics": [topic]},
+    }
+
+    @contextmanager
+    def broker(destination: Destination) -> Iterator[Mapping[str, Any]]:
+        factory = find_factory(Kind.RECEIVERS, "kafka")
+        with from_receiver(factory, behind, lambda _: destination.consume)(destination):
+            yield {"brokers": [kafka.address], "traces": {"topic": topic}}
+            wait_for_items(destination, 30 * 7)
+
+    check(to_exporter(find_factory(Kind.EXPORTERS, "kafka"), broker), scenario, batches=30, tells=False)
+
+
+def test_file_exporter_and_receiver(tmp_path: Path) -> None:
+    """What is written to a file is read from it again, once."""
+    file = tmp_path / "spans.jsonl"
+
+    @contextmanager
+    def reading(destination: Destination) -> Iterator[Mapping[str, Any]]:
+        yield {"path": str(file), "flush_interval": "50ms"}
+        factory = find_factory(Kind.RECEIVERS, "otlp_json_file")
+        config = {"include": [str(file)], "start_at": "beginning", "poll_interval": "50ms"}
+        with from_receiver(factory, config, lambda _: destination.consume)(destination):
+            wait_for_items(destination, 60 * 7)
+
+    check(to_exporter(find_factory(Kind.EXPORTERS, "file"), reading), "always ok")
 
 
 def test_lmdb_exporter(tmp_path: Path) -> None:
