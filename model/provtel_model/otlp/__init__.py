@@ -6,7 +6,8 @@ Ended activities are spans. Activities that have not ended are log records with 
 
 from __future__ import annotations
 
-from provtel_model.otlp.decode import check, decode
+from provtel_model.otlp.checking import check
+from provtel_model.otlp.decode import decode
 from provtel_model.otlp.encode import encode
 from provtel_model.otlp.json_codec import from_json, to_json
 
