@@ -66,7 +66,7 @@ EDITS = st.lists(
 
 
 @needs_walk
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(signal=st.sampled_from(list(Signal)), edits=EDITS, cut=st.booleans())
 def test_walk_refuses_as_the_parser(signal: Signal, edits: list[tuple[int, bytes]], *, cut: bool) -> None:
     """A request that was damaged anywhere is taken or refused by both."""
@@ -87,7 +87,7 @@ VARINTS = st.integers(0, 2**64 - 1).map(wire.varint) | st.sampled_from(
 
 
 @needs_walk
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(
     st.sampled_from(list(Signal)),
     st.recursive(
