@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -74,16 +75,17 @@ class _Config:
     def _text(self, providers: Providers) -> tuple[str, str]:
         """Return what to call it, and its text."""
         scheme, rest = split_uri(self.uri) or ("file", self.uri)
-        if scheme == "file" or Path(self.uri).exists():
-            path = rest if self.uri == f"file:{rest}" else self.uri
-            return path, read_text(Path(path))
+        if scheme == "file":
+            return rest, read_text(Path(rest))
         if scheme == "preset":
             return self.uri, _preset(rest)
-        if scheme not in _PROVIDED:
-            schemes = ", ".join(("file", "preset", *_PROVIDED))
-            raise UnavailableError(f'scheme "{scheme}" is not supported for uri "{self.uri}"; there are {schemes}')
-        # What is written out may hold a secret, and is not repeated.
-        return self.uri if scheme == "env" else "yaml", providers.text(scheme, rest, self.uri)
+        if scheme in _PROVIDED:
+            # What is written out may hold a secret, and is not repeated.
+            return self.uri if scheme == "env" else "yaml", providers.text(scheme, rest, self.uri)
+        if os.path.exists(self.uri):  # noqa: PTH110  # unlike Path's, it does not mind what is no name of a file
+            return self.uri, read_text(Path(self.uri))
+        schemes = ", ".join(("file", "preset", *_PROVIDED))
+        raise UnavailableError(f'scheme "{scheme}" is not supported for uri "{self.uri}"; there are {schemes}')
 
 
 @dataclass(frozen=True, slots=True)
