@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,8 +24,9 @@ from provtel_model.otlp import check, decode
 from provtel_model.otlp.json_codec import to_json
 
 from tests.collector.parts import Recorder, logs, raising, traces
+from tests.services.found import Found
 from tests.services.otelcol.processing import post
-from tests.services.otelcol.server import Otelcol
+from tests.services.otelcol.server import Otelcol, running_as
 
 SECONDS = 10
 
@@ -318,33 +317,24 @@ def test_reads_what_otelcol_writes(otelcol: Otelcol) -> None:
     assert decode(recorder.batches[0]) == decode(check(Signal.TRACES, traces(100)))
 
 
-def test_otelcol_reads_what_we_write(tmp_path: Path, otelcol_binary: Path) -> None:
+def test_otelcol_reads_what_we_write(tmp_path: Path, found_otelcol: Found) -> None:
     """The OpenTelemetry Collector's receiver reads what our ``file`` exporter writes, and ours makes the same of it."""
     path, out = tmp_path / "ours.jsonl", tmp_path / "theirs.jsonl"
     exporter = file_exporter.create(FileConfig(str(path)), Context("file", {}, lambda *_: None))
     exporter.start()
     exporter.consume(check(Signal.TRACES, traces(100)))
     exporter.shutdown()
-    config = tmp_path / "otelcol.yaml"
-    config.write_text(
-        json.dumps(
-            {
-                "receivers": {"otlp_json_file": {"include": [str(path)], "start_at": "beginning"}},
-                "exporters": {"file": {"path": str(out), "flush_interval": "50ms"}},
-                "service": {
-                    "pipelines": {"traces": {"receivers": ["otlp_json_file"], "exporters": ["file"]}},
-                    "telemetry": {"metrics": {"level": "none"}},
-                },
-            }
-        )
-    )
-    process = subprocess.Popen([otelcol_binary, "--config", config], stderr=subprocess.DEVNULL)
+    document = {
+        "receivers": {"otlp_json_file": {"include": [str(path)], "start_at": "beginning"}},
+        "exporters": {"file": {"path": str(out), "flush_interval": "50ms"}},
+        "service": {"pipelines": {"traces": {"receivers": ["otlp_json_file"], "exporters": ["file"]}}},
+    }
     recorder, ours = Recorder(), Recorder()
-    try:
-        with receiving(recorder, out, include_file_name=False), receiving(ours, path):
-            wait_for(lambda: len(ids(recorder)) == 100 and len(ids(ours)) == 100)
-    finally:
-        process.terminate()
-        process.wait(SECONDS)
+    with (
+        running_as(found_otelcol, tmp_path / "otelcol", document),
+        receiving(recorder, out, include_file_name=False),
+        receiving(ours, path),
+    ):
+        wait_for(lambda: len(ids(recorder)) == 100 and len(ids(ours)) == 100)
 
     assert decode(recorder.batches[0]) == decode(ours.batches[0])

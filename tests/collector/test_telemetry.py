@@ -6,7 +6,6 @@ import http.client
 import json
 import re
 import socket
-import subprocess
 import threading
 import time
 from contextlib import closing
@@ -25,8 +24,9 @@ from provtel_collector_config.loading import load
 from provtel_model.errors import ConfigError
 
 from tests.collector.parts import logs, traces
+from tests.services.found import Found
 from tests.services.otelcol.processing import post
-from tests.services.otelcol.server import START_SECONDS, STOP_SECONDS
+from tests.services.otelcol.server import free_ports, running_as
 
 SAMPLE = re.compile(r'([a-zA-Z_:][\w:]*)(?:\{((?:[a-zA-Z_]\w*="(?:\\.|[^"\\])*",?)*)\})? (\S+)')
 LABEL = re.compile(r'(\w+)="((?:\\.|[^"\\])*)"')
@@ -47,12 +47,6 @@ def read(text: str) -> dict[str, float]:
 def shown(counters: Counters, level: MetricLevel = MetricLevel.DETAILED) -> dict[str, float]:
     """Return what is exposed."""
     return read(exposed(counters, level, {}))
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return int(server.getsockname()[1])
 
 
 def ask(port: int, path: str = "/metrics", method: str = "GET") -> tuple[int, str, str]:
@@ -205,7 +199,7 @@ def prometheus(port: int) -> dict[str, Any]:
 
 def test_served(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Metrics are served while the collector runs, at that path alone, and the log says where."""
-    port = free_port()
+    (port,) = free_ports(1)
     caplog.set_level("INFO")
 
     with service(tmp_path, prometheus(port), resource={"site": "north", "service.instance.id": None}):
@@ -225,7 +219,7 @@ def test_served(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 def test_none(tmp_path: Path) -> None:
     """With level none nothing listens."""
-    port = free_port()
+    (port,) = free_ports(1)
 
     with service(tmp_path, {"level": "none", **prometheus(port)}), pytest.raises(ConnectionRefusedError):
         ask(port)
@@ -253,69 +247,59 @@ def test_usual_address_in_use(
         assert "no metrics of this collector can be read: cannot listen" in caplog.text
 
 
-SAME = """
-receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:OTLP"}}}}
-processors:
-  memory_limiter: {check_interval: 1s, limit_mib: 4000}
-  filter: {trace_conditions: ['span.name == "span 1"']}
-  batch: {timeout: 10ms}
-exporters: {file: {path: "FOLDER/out.jsonl"}, nop: , debug: }
-service:
-  telemetry:
-    metrics: {level: detailed, readers: [{pull: {exporter: {prometheus: {host: 127.0.0.1, port: METRICS}}}}]}
-  pipelines:
-    traces: {receivers: [otlp], processors: [memory_limiter, filter, batch], exporters: [file]}
-    logs: {receivers: [otlp], exporters: [debug]}
-"""
+def compared_document(folder: Path, otlp: int, metrics: int) -> dict[str, Any]:
+    """Return a configuration that both collectors take."""
+    readers = prometheus(metrics)
+    return {
+        "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{otlp}"}}}},
+        "processors": {
+            "memory_limiter": {"check_interval": "1s", "limit_mib": 4000},
+            "filter": {"trace_conditions": ['span.name == "span 1"']},
+            "batch": {"timeout": "10ms"},
+        },
+        "exporters": {"file": {"path": str(folder / "out.jsonl")}, "debug": {}},
+        "service": {
+            "telemetry": {"metrics": {"level": "detailed", **readers}},
+            "pipelines": {
+                "traces": {
+                    "receivers": ["otlp"],
+                    "processors": ["memory_limiter", "filter", "batch"],
+                    "exporters": ["file"],
+                },
+                "logs": {"receivers": ["otlp"], "exporters": ["debug"]},
+            },
+        },
+    }
 
 
-def test_same_as_otelcol(tmp_path: Path, otelcol_binary: Path) -> None:
+def test_same_as_otelcol(tmp_path: Path, found_otelcol: Found) -> None:
     """For the same traffic, the samples that both collectors have are called and counted alike."""
-    ours, theirs = (otlp_metrics(tmp_path / name, binary) for name, binary in (("a", None), ("b", otelcol_binary)))
+    otlp, metrics = free_ports(2)
+    document = compared_document(tmp_path, otlp, metrics)
+    with running_as(found_otelcol, tmp_path / "otelcol", document):
+        theirs = traffic(otlp, metrics)
+    (tmp_path / "ours.json").write_text(json.dumps(document))
+    with Service(load([str(tmp_path / "ours.json")], find_factories())):
+        ours = traffic(otlp, metrics)
 
+    beginnings = ("receiver_accepted", "receiver_refused", "exporter_sent", "processor_")
+    left_out = ("internal_duration", "metadata_cardinality", "send_size_bytes", 'data_type="')
     compared = {
         name
-        for name in theirs
-        if name.startswith(("otelcol_receiver_a", "otelcol_receiver_r", "otelcol_exporter_sent", "otelcol_processor_"))
+        for name, value in theirs.items()
+        if name.startswith(tuple(f"otelcol_{beginning}" for beginning in beginnings))
+        and not any(part in name for part in left_out)
+        and value
     }
-    left_out = ("internal_duration", "metadata_cardinality", "send_size_bytes", 'data_type="')
-    compared = {name for name in compared if not any(part in name for part in left_out) and theirs[name]}
     assert len(compared) > 30
     assert {name: ours.get(name) for name in compared} == {name: theirs[name] for name in compared}
-    assert {
-        "otelcol_process_uptime{}",
-        "otelcol_process_cpu_seconds{}",
-        "otelcol_process_memory_rss{}",
-    } <= ours.keys() & theirs.keys()
-
-
-def otlp_metrics(folder: Path, binary: Path | None) -> dict[str, float]:
-    """Run a collector, ours if no binary is given, send it spans and logs, and return its metrics."""
-    folder.mkdir()
-    otlp, metrics = free_port(), free_port()
-    config = folder / "collector.yaml"
-    config.write_text(SAME.replace("OTLP", str(otlp)).replace("METRICS", str(metrics)).replace("FOLDER", str(folder)))
-    if binary is None:
-        with Service(load([str(config)], find_factories())):
-            return traffic(otlp, metrics)
-    process = subprocess.Popen([binary, "--config", config], stderr=subprocess.DEVNULL)
-    try:
-        return traffic(otlp, metrics)
-    finally:
-        process.terminate()
-        process.wait(STOP_SECONDS)
+    process = {f"otelcol_process_{name}{{}}" for name in ("uptime", "cpu_seconds", "memory_rss")}
+    assert process <= ours.keys() & theirs.keys()
 
 
 def traffic(otlp: int, metrics: int) -> dict[str, float]:
     """Send three requests, and return what is counted."""
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            post(otlp, "traces", traces(5))
-            break
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    post(otlp, "traces", traces(5))
     time.sleep(0.3)
     post(otlp, "traces", traces(7, 10))
     post(otlp, "logs", logs(3))

@@ -25,7 +25,12 @@ from provtel_exporters.nop import factory as nop
 from provtel_model.components import Batch, Context, Signal
 from provtel_model.errors import ConfigError, PermanentError, RetryableError
 from provtel_model.otlp import check
-from provtel_model.otlp.json_codec import from_json
+from provtel_model.otlp.json_codec import from_json, to_json
+
+from tests.collector.processors.requests import normal
+from tests.services.found import Found
+from tests.services.otelcol.processing import post
+from tests.services.otelcol.server import free_ports, running_as
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -230,6 +235,47 @@ def test_refused_configuration(config: dict[str, Any], message: str) -> None:
     """What contradicts itself is refused in the OpenTelemetry Collector's words."""
     with pytest.raises(ValueError, match=message):
         FileConfig(**config)
+
+
+FORMATS: dict[str, dict[str, str]] = {
+    "lines": {},
+    "framed": {"format": "proto"},
+    "packed": {"format": "proto", "compression": "zstd"},
+    "packed-json": {"compression": "zstd"},
+}
+
+
+def test_formats_are_those_of_otelcol(tmp_path: Path, found_otelcol: Found) -> None:
+    """In every format, a file of the OpenTelemetry Collector is laid out as ours is."""
+    (otlp,) = free_ports(1)
+    document = {
+        "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{otlp}"}}}},
+        "exporters": {f"file/{name}": {"path": str(tmp_path / name), **form} for name, form in FORMATS.items()},
+        "service": {
+            "pipelines": {"traces": {"receivers": ["otlp"], "exporters": [f"file/{name}" for name in FORMATS]}}
+        },
+    }
+    with running_as(found_otelcol, tmp_path / "otelcol", document):
+        for name in ("a", "b"):
+            post(otlp, "traces", batch(name).payload)
+
+    for name, form in FORMATS.items():
+        with writing(tmp_path / f"our {name}", **form) as exporter:
+            for one in ("a", "b"):
+                exporter.consume(batch(one))
+        theirs, ours = (requests_of(tmp_path / f"{prefix}{name}", form) for prefix in ("", "our "))
+        assert ours == [batch("a").payload, batch("b").payload]
+        assert [normal(to_json(Signal.TRACES, one)) for one in theirs] == [
+            normal(to_json(Signal.TRACES, one)) for one in ours
+        ]
+
+
+def requests_of(path: Path, form: dict[str, str]) -> list[bytes]:
+    """Return the requests of a file, as bytes of protobuf."""
+    if not form:
+        return lines(path)
+    contents = [zstd.decompress(one) if "compression" in form else one for one in frames(path)]
+    return contents if "format" in form else [from_json(Signal.TRACES, one) for one in contents]
 
 
 def test_nop() -> None:

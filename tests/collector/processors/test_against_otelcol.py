@@ -16,6 +16,7 @@ from provtel_model.otlp.json_codec import to_json
 
 from tests.collector.parts import Recorder
 from tests.collector.processors.requests import REQUESTS, normal
+from tests.services.found import Found
 from tests.services.otelcol.processing import Processor, process
 
 TRACES, LOGS, METRICS = Signal.TRACES, Signal.LOGS, Signal.METRICS
@@ -299,17 +300,17 @@ CASES: dict[str, tuple[Signal, Processor]] = {
 
 
 @pytest.fixture
-def judged(otelcol_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[bytes]]:
+def judged(found_otelcol: Found, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[bytes]]:
     """Let the OpenTelemetry Collector process everything once."""
-    return judge(otelcol_binary, tmp_path_factory.getbasetemp() / "processors")
+    return judge(found_otelcol, tmp_path_factory.getbasetemp() / "processors")
 
 
 @cache
-def judge(binary: Path, folder: Path) -> dict[str, list[bytes]]:
+def judge(found: Found, folder: Path) -> dict[str, list[bytes]]:
     """Return what the OpenTelemetry Collector makes of each case."""
     requests = {signal.value: [payload] for signal, payload in REQUESTS.items()}
     cases = {name: (signal.value, processor) for name, (signal, processor) in CASES.items()}
-    return process(binary, folder, cases, requests)
+    return process(found, folder, cases, requests)
 
 
 @pytest.mark.parametrize("name", CASES)
