@@ -31,7 +31,7 @@ def main() -> int:
     chosen = parser.parse_args()
     try:
         found = kafka.find()
-        services = f"{found}; {otelcol.find()}"
+        services = f"Kafka {found.how}; OpenTelemetry Collector {otelcol.find().how}"
         for peer in (OURS, THEIRS):
             command(peer)
     except MissingServiceError as error:

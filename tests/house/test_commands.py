@@ -9,7 +9,20 @@ import pytest
 
 from tests.house.project import ROOT
 
-TARGETS = ["help", "demo", "test", "test-long", "bench", "services", "fmt", "lint", "types", "docs", "clean"]
+TARGETS = [
+    "help",
+    "demo",
+    "test",
+    "test-long",
+    "bench",
+    "bench-collector",
+    "services",
+    "fmt",
+    "lint",
+    "types",
+    "docs",
+    "clean",
+]
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,6 +14,7 @@ from kafka.errors import (
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
 )
+from kafka.util import ensure_valid_topic_name
 from provtel_model.errors import DeliveryError, PermanentError, RetryableError
 
 from provtel_exporters.kafka.connection import Connection
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 _TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 # What no later attempt would change: it is the record's own fault.
-_PERMANENT: Final = (InvalidRecordError, InvalidTimestampError, InvalidTopicError, ValueError, TypeError)
+_PERMANENT: Final = (InvalidRecordError, InvalidTimestampError, InvalidTopicError)
+# What kafka-python raises where it forgets a topic while it chooses a partition of it: with the next metadata it knows.
+_FORGOTTEN: Final = (ValueError, TypeError, LookupError)
 # What a record batch needs beside the content, the key and the headers of a record that is alone in it.
 _OVERHEAD: Final = 128
 _HEADER_OVERHEAD: Final = 10
@@ -101,11 +104,12 @@ class Sender:
         self._limits[parcel.topic] = min(self._limits.get(parcel.topic, self._limit), self._size(parcel) - 1)
 
     def _send(self, parcel: Parcel, connection: Connection) -> Promise:
+        _check_topic(parcel.topic)
         producer = connection.producer()
         try:
             headers = [*self._headers, *parcel.headers]
             future = producer.send(parcel.topic, parcel.content, key=parcel.key, headers=headers)
-        except Exception as error:
+        except (KafkaError, *_FORGOTTEN) as error:
             raise _failure(error) from error
         return parcel, connection, producer, future
 
@@ -118,7 +122,7 @@ class Sender:
             if connection is self._connection:
                 connection.give_up(producer)
             return False
-        except Exception as error:
+        except KafkaError as error:
             # kafka-python tries a record again until its time is over; a producer that lost one may never send another.
             if not isinstance(error, TopicAuthorizationFailedError):
                 connection.give_up(producer)
@@ -132,8 +136,11 @@ def _length(headers: Iterable[tuple[str, bytes]]) -> int:
 
 def _failure(error: Exception) -> DeliveryError:
     """Return what to raise for an error."""
-    if isinstance(error, _PERMANENT):
-        return PermanentError(str(error))
-    if not isinstance(error, KafkaError):
-        raise error
-    return RetryableError(str(error))
+    return PermanentError(str(error)) if isinstance(error, _PERMANENT) else RetryableError(str(error))
+
+
+def _check_topic(topic: str) -> None:
+    try:
+        ensure_valid_topic_name(topic)
+    except (TypeError, ValueError) as error:
+        raise PermanentError(str(error)) from error
