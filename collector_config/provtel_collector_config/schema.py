@@ -78,7 +78,7 @@ def _key(key: Key) -> Schema:
     made = _or_reference(_value(key.kind))
     if key.meaning:
         made = {**made, "description": key.meaning}
-    told = key.default is not REQUIRED and key.default is not None
+    told = key.default is not REQUIRED and key.default is not None and key.default != Secret("")
     return {**made, "default": plain(key.default)} if told else made
 
 
