@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from provtel_model import attributes as names
+from provtel_model.compiled import load
 from provtel_model.components import Batch, Signal
 from provtel_model.errors import MalformedError
-from provtel_model.otlp.mapping import put_resource, take_attributes
+from provtel_model.otlp.mapping import FLATTENED, PLAIN_PLACES, put_resource, take_attributes
 from provtel_model.record import PlainError, PlainEvent, PlainLink, PlainRecord, PlainScope, State, record_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue as WireValue
-    from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
+    from opentelemetry.proto.common.v1.common_pb2 import KeyValue
     from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from provtel_model.anyvalue import AnyValue
 
@@ -38,23 +40,6 @@ _OPEN_STATES: Final = {
 }
 
 
-def check(signal: Signal, payload: bytes) -> Batch:
-    """Parse a request once, to be sure that it is one, and count what it carries.
-
-    Raises:
-        MalformedError: The bytes are no request of this signal.
-    """
-    if signal is Signal.TRACES:
-        spans = _parse(ExportTraceServiceRequest, payload).resource_spans
-        return Batch(signal, payload, sum(len(scope.spans) for group in spans for scope in group.scope_spans))
-    if signal is Signal.LOGS:
-        logs = _parse(ExportLogsServiceRequest, payload).resource_logs
-        return Batch(signal, payload, sum(len(scope.log_records) for group in logs for scope in group.scope_logs))
-    points = _parse(ExportMetricsServiceRequest, payload).resource_metrics
-    metrics = (metric for group in points for scope in group.scope_metrics for metric in scope.metrics)
-    return Batch(signal, payload, sum(map(_data_points, metrics)))
-
-
 def decode(batch: Batch) -> list[PlainRecord]:
     """Return the activities of a batch; log records that are no activity events, and metrics, are none.
 
@@ -64,10 +49,18 @@ def decode(batch: Batch) -> list[PlainRecord]:
         MalformedError: The bytes are no request of the batch's signal.
     """
     if batch.signal is Signal.TRACES:
-        return list(_spans(_parse(ExportTraceServiceRequest, batch.payload)))
+        return _records_of_spans(batch.payload)
     if batch.signal is Signal.LOGS:
         return list(_events(_parse(ExportLogsServiceRequest, batch.payload)))
     return []
+
+
+def _records_of_spans(payload: bytes) -> list[PlainRecord]:
+    if _compiled is not None:
+        records: list[PlainRecord] | None = _compiled.decode(payload, _read_origin, _read_span)
+        if records is not None:
+            return records
+    return list(_spans(_parse(ExportTraceServiceRequest, payload)))
 
 
 def _parse(kind: type[_Request], payload: bytes) -> _Request:
@@ -78,32 +71,34 @@ def _parse(kind: type[_Request], payload: bytes) -> _Request:
         raise MalformedError(msg) from None
 
 
-def _data_points(metric: Any) -> int:  # the generated class has no common type for its five kinds
-    kind = metric.WhichOneof("data")
-    return len(getattr(metric, kind).data_points) if kind else 0
-
-
 def _spans(request: ExportTraceServiceRequest) -> Iterator[PlainRecord]:
     for group in request.resource_spans:
-        resource = attributes_of(group.resource.attributes)
         for scoped in group.scope_spans:
-            scope = _scope(scoped.scope, scoped.schema_url)
+            origin = _origin(group.resource, scoped.scope, scoped.schema_url)
             for span in scoped.spans:
                 if span.trace_id and span.span_id:
-                    yield _from_span(span, resource, scope)
+                    yield _from_span(span, origin)
+
+
+def _read_origin(scope: bytes, resource: bytes, schema_url: bytes) -> PlainRecord:
+    return _origin(Resource.FromString(resource), InstrumentationScope.FromString(scope), schema_url.decode())
+
+
+def _read_span(content: bytes, origin: PlainRecord) -> PlainRecord | None:
+    span = Span.FromString(content)
+    return _from_span(span, origin) if span.trace_id and span.span_id else None
 
 
 def _events(request: ExportLogsServiceRequest) -> Iterator[PlainRecord]:
     for group in request.resource_logs:
-        resource = attributes_of(group.resource.attributes)
         for scoped in group.scope_logs:
-            scope = _scope(scoped.scope, scoped.schema_url)
+            origin = _origin(group.resource, scoped.scope, scoped.schema_url)
             for log in scoped.log_records:
                 if log.event_name in _OPEN_STATES and log.trace_id and log.span_id:
-                    yield _from_log(log, resource, scope)
+                    yield _from_log(log, origin)
 
 
-def _from_span(span: Span, resource: dict[str, AnyValue], scope: PlainScope) -> PlainRecord:
+def _from_span(span: Span, origin: PlainRecord) -> PlainRecord:
     plain: PlainRecord = {"trace_id": span.trace_id.hex(), "span_id": span.span_id.hex(), "name": span.name}
     if span.parent_span_id:
         plain["parent_id"] = record_id(plain["trace_id"], span.parent_span_id.hex())
@@ -120,7 +115,7 @@ def _from_span(span: Span, resource: dict[str, AnyValue], scope: PlainScope) -> 
         _put_error(plain, span.status.message, attributes)
     take_attributes(plain, attributes)
     _put_rest(plain, span)
-    _put_origin(plain, resource, scope)
+    plain.update(origin)
     return plain
 
 
@@ -174,10 +169,14 @@ def _put_rest(plain: PlainRecord, span: Span) -> None:
         plain["dropped"] = dropped
 
 
-def _put_origin(plain: PlainRecord, resource: dict[str, AnyValue], scope: PlainScope) -> None:
-    put_resource(plain, resource)
-    if scope:
-        plain["scope"] = scope
+def _origin(resource: Resource, scope: InstrumentationScope, schema_url: str) -> PlainRecord:
+    """Return the fields that all records of one scope of one process share."""
+    origin: PlainRecord = {}
+    put_resource(origin, attributes_of(resource.attributes))
+    known = _scope(scope, schema_url)
+    if known:
+        origin["scope"] = known
+    return origin
 
 
 def _scope(scope: InstrumentationScope, schema_url: str) -> PlainScope:
@@ -213,7 +212,7 @@ def _link(link: Span.Link) -> PlainLink:
     return result
 
 
-def _from_log(log: LogRecord, resource: dict[str, AnyValue], scope: PlainScope) -> PlainRecord:
+def _from_log(log: LogRecord, origin: PlainRecord) -> PlainRecord:
     attributes = attributes_of(log.attributes)
     seen = _time(log.time_unix_nano or log.observed_time_unix_nano)
     state = _OPEN_STATES[log.event_name]
@@ -235,7 +234,7 @@ def _from_log(log: LogRecord, resource: dict[str, AnyValue], scope: PlainScope) 
     if links:
         plain["links"] = cast("list[PlainLink]", links)
     take_attributes(plain, attributes)
-    _put_origin(plain, resource, scope)
+    plain.update(origin)
     return plain
 
 
@@ -280,3 +279,7 @@ _READERS: Final[dict[str | None, Callable[[WireValue], AnyValue]]] = {
     "array_value": lambda value: [value_of(item) for item in value.array_value.values],
     "kvlist_value": lambda value: attributes_of(value.kvlist_value.values),
 }
+
+_compiled: Final = load("provtel_model.otlp._decode")
+if _compiled is not None:
+    _compiled.configure(PLAIN_PLACES, names.TASK_PREFIX, names.PROV_ACTIVITY_STATE, FLATTENED)

@@ -75,7 +75,7 @@ def take_attributes(plain: PlainRecord, attributes: dict[str, AnyValue]) -> None
         if place is None:
             if name.startswith(names.TASK_PREFIX):
                 target.setdefault("telemetry", {})[name.removeprefix(names.TASK_PREFIX)] = value
-            elif name.startswith(_FLATTENED):
+            elif name.startswith(FLATTENED):
                 attribute, _, role = name[len(_COMMON) :].partition(".")
                 flattened.setdefault(_COMMON + attribute, {})[role] = value
             else:
@@ -119,7 +119,10 @@ _PLACES: Final[dict[str, _Place]] = {
 }
 TYPED: Final = frozenset(_PLACES)
 """The attributes that must have the type of the registry to be a field of a record; see `fits`."""
-_FLATTENED: Final = tuple(name + "." for name in _DATA)
+FLATTENED: Final = tuple(name + "." for name in _DATA)
+"""How attributes begin that are one role each, from SDKs that cannot write maps."""
+PLAIN_PLACES: Final = {name: (*place[:3], name != names.WORKFLOW_TASK_TAGS) for name, place in _PLACES.items()}
+"""The places as the compiled way reads them: section, key, type, and whether any value that is not empty is fine."""
 _COMMON: Final = "prov."
 
 
