@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from tests.services import torch
 from tests.services.compose import reader as compose_reader_service
+from tests.services.container import reader as container_reader_service
 from tests.services.found import Found, MissingServiceError
 from tests.services.kafka import server as kafka_server
 from tests.services.otelcol import server as otelcol_server
@@ -123,6 +124,12 @@ def otelcol_binary(request: pytest.FixtureRequest) -> Path:
 def compose_reader(request: pytest.FixtureRequest) -> Path:
     """Return a program that reads compose files as Docker's own command does."""
     return _required(request, "compose", compose_reader_service.find).binary
+
+
+@pytest.fixture
+def container_reader(request: pytest.FixtureRequest) -> Path:
+    """Return a program that reads Containerfiles as BuildKit does."""
+    return _required(request, "container", container_reader_service.find).binary
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import sys
 
 from tests.services import redis, systemd, torch
 from tests.services.compose import reader as compose
+from tests.services.container import reader as container
 from tests.services.found import MissingServiceError
 from tests.services.kafka import server as kafka
 from tests.services.otelcol import server as otelcol
@@ -14,6 +15,7 @@ from tests.services.slurm import cluster as slurm
 
 FINDERS = {
     "compose": compose.find,
+    "container": container.find,
     "go_sdk": sdks.find_go,
     "java_sdk": sdks.find_java,
     "kafka": kafka.find,
