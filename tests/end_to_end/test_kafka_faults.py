@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -222,20 +222,42 @@ def span_ids(record: Any) -> list[str]:
     return [f"{span.trace_id.hex()}-{span.span_id.hex()}" for span in spans]
 
 
-@pytest.mark.parametrize("restarts", [1, pytest.param(6, marks=pytest.mark.long)])
-def test_broker_dies_under_load(found_kafka: Found, tmp_path: Path, restarts: int) -> None:
-    """While the broker is killed and started again, what our exporter acknowledged is in the topic, and gets stored."""
+def dies(kafka: Kafka) -> None:
+    """Kill the broker, and start it again."""
+    kafka.kill()
+    time.sleep(random.uniform(0, 2))  # noqa: S311  # any
+    kafka.start()
+
+
+def freezes(kafka: Kafka) -> None:
+    """Let the broker be silent for longer than anybody waits, as behind a broken network."""
+    assert kafka.process is not None
+    kafka.process.send_signal(signal.SIGSTOP)
+    time.sleep(4)
+    kafka.process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("fault", "times"),
+    [
+        (dies, 1),
+        pytest.param(dies, 6, marks=pytest.mark.long),
+        pytest.param(freezes, 4, marks=pytest.mark.long),
+    ],
+)
+def test_broker_fails_under_load(
+    found_kafka: Found, tmp_path: Path, fault: Callable[[Kafka], None], times: int
+) -> None:
+    """While the broker dies and comes back, what our exporter acknowledged is in the topic, and gets stored."""
     with ExitStack() as stack:
         kafka = stack.enter_context(running(found_kafka, tmp_path / "kafka"))
         topic = make_topic(kafka, 2)
         group = stack.enter_context(members(kafka, topic, tmp_path, 1))
         with sending(kafka, topic) as senders:
-            for _ in range(restarts):
+            for _ in range(times):
                 time.sleep(1.5)
-                kafka.kill()
-                time.sleep(random.uniform(0, 2))  # noqa: S311  # any
+                fault(kafka)
                 before = len(senders.acknowledged)
-                kafka.start()
                 deadline = time.monotonic() + SECONDS
                 while len(senders.acknowledged) < before + 50:
                     assert time.monotonic() < deadline, senders.failures[-1:]

@@ -45,6 +45,7 @@ _OF_ITEMS: Final = {
     "processor_provenance_malformed": "Number of {items} with something wrong, by reason.",
     "processor_provenance_completed": "Number of {items} that were completed, by what was missing.",
     "connector_routing_dropped": "Number of {items} that no route took.",
+    "kafka_receiver_unmarshal_failed": "Number of records that hold no {items} which can be read.",
 }
 _WORDS: Final = {"spans": "spans", "metric_points": "metric points", "log_records": "log records"}
 _DESCRIPTIONS: Final[dict[str, Description]] = {
@@ -81,6 +82,10 @@ _DESCRIPTIONS: Final[dict[str, Description]] = {
         "Number of times the batch was sent due to a timeout trigger.", MetricLevel.NORMAL
     ),
     "receiver_otlp_json_file_malformed_lines": Description("Number of lines that were passed over."),
+    "kafka_receiver_offset_lag": Description("Number of records of a partition that were not taken yet."),
+    "kafka_receiver_records": Description("Number of records received."),
+    "kafka_receiver_partition_start": Description("Number of partitions begun with."),
+    "kafka_receiver_partition_close": Description("Number of partitions ended with."),
     "process_uptime": Description("Uptime of the process in seconds."),
     "process_cpu_seconds": Description("Total CPU user and system time in seconds."),
     "process_memory_rss": Description("Total physical memory (resident set size) in bytes."),
