@@ -140,8 +140,13 @@ class Shelf(Protocol):
     def remove(self, keys: Sequence[bytes]) -> None:
         """Keep some keys no longer, from some time soon on: those of a process that is killed first come back."""
 
-    def listed(self) -> list[tuple[bytes, int]]:
-        """Return all keys in their order, each with the length of its value."""
+    def listed(self, first: bytes, most: int) -> list[tuple[bytes, int]]:
+        """Return so many keys at most, in their order, each with the length of its value.
+
+        Args:
+            first: The keys that come before this are left out.
+            most: How many to return.
+        """
 
 
 @runtime_checkable

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from provtel_collector.delivery import persistent_queue
 from provtel_collector.delivery.delivered import Delivered
 from provtel_model.components import Batch, Signal
 from provtel_model.delivery import QueueBatch, RetryOnFailure, SendingQueue
@@ -80,12 +81,15 @@ class Senders:
 
 
 @pytest.mark.parametrize("batch", [None, QueueBatch(Duration(0.01), 30, 40)], ids=["single", "batched"])
-@pytest.mark.parametrize("storage", [None, "file_storage"], ids=["memory", "disk"])
+@pytest.mark.parametrize(
+    ("storage", "line"), [(None, 0), ("file_storage", 10_000), ("file_storage", 6)], ids=["memory", "disk", "short"]
+)
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long), pytest.param(3, marks=pytest.mark.long)])
 def test_nothing_is_lost(
-    tmp_path: Path, seed: int, storage: str | None, batch: QueueBatch | None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, seed: int, storage: str | None, line: int, batch: QueueBatch | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each span that was acknowledged was delivered, or is a dead letter if it is bad or if it met too many defects."""
+    monkeypatch.setattr(persistent_queue, "_MOST_IN_LINE", line)
     monkeypatch.setattr("os.fsync", lambda _: None)  # hundreds of letters
     stage = Stage(tmp_path)
     stage.destination.doing = Moody(seed)

@@ -44,10 +44,13 @@ def test_what_was_put_is_there(tmp_path: Path) -> None:
         shelf.remove([b"b", b"missing"])
 
     with storing(tmp_path) as storage:
-        assert storage.shelf("one").listed() == [(b"a", 3), (b"c", 3)]
+        assert storage.shelf("one").listed(b"", 1000) == [(b"a", 3), (b"c", 3)]
         assert storage.shelf("one").get(b"c") == b"ccc"
         assert storage.shelf("one").get(b"b") is None
-        assert storage.shelf("two").listed() == [(b"a", 5)]
+        assert storage.shelf("one").listed(b"b", 1000) == [(b"c", 3)]
+        assert storage.shelf("one").listed(b"", 1) == [(b"a", 3)]
+        assert storage.shelf("one").listed(b"d", 1) == []
+        assert storage.shelf("two").listed(b"", 1000) == [(b"a", 5)]
 
 
 def test_all_who_wait_share_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +80,7 @@ def test_all_who_wait_share_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
         assert sum(commits) == 800
         assert len(commits) < 400
-        assert len(shelf.listed()) == 800
+        assert len(shelf.listed(b"", 1000)) == 800
 
 
 def test_map_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +91,7 @@ def test_map_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         shelf = storage.shelf("one")
         for number in range(30):
             shelf.put(bytes([number]), bytes(200_000))
-        assert len(shelf.listed()) == 30
+        assert len(shelf.listed(b"", 1000)) == 30
 
 
 def test_limit(tmp_path: Path) -> None:
@@ -99,7 +102,7 @@ def test_limit(tmp_path: Path) -> None:
         with pytest.raises(RetryableError, match="100000 bytes in use, its max_size"):
             shelf.put(b"b", b"")
         shelf.remove([b"a"])
-        wait_for(lambda: not shelf.listed())
+        wait_for(lambda: not shelf.listed(b"", 1000))
         shelf.put(b"b", b"")
 
 
@@ -121,10 +124,10 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(RetryableError, match="No space left on device"):
             shelf.put(b"b", b"v")
         monkeypatch.setattr(environment, "_write", write)
-        wait_for(lambda: not shelf.listed())
+        wait_for(lambda: not shelf.listed(b"", 1000))
         shelf.put(b"b", b"v")
 
-        assert shelf.listed() == [(b"b", 1)]
+        assert shelf.listed(b"", 1000) == [(b"b", 1)]
 
 
 def test_environment_that_gave_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +147,7 @@ def test_environment_that_gave_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             shelf.put(b"a", b"v")
         shelf.put(b"b", b"v")
 
-        assert shelf.listed() == [(b"b", 1)]
+        assert shelf.listed(b"", 1000) == [(b"b", 1)]
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
@@ -189,7 +192,7 @@ def test_room_is_given_back(tmp_path: Path, when: str) -> None:
         for number in range(50):
             shelf.put(bytes([number]), bytes(200_000))
         shelf.remove([bytes([number]) for number in range(49)])
-        wait_for(lambda: len(shelf.listed()) == 1)
+        wait_for(lambda: len(shelf.listed(b"", 1000)) == 1)
         file = storage.folder / "provtel.mdb"
         assert file.stat().st_size > 8 * 2**20
 
@@ -199,7 +202,7 @@ def test_room_is_given_back(tmp_path: Path, when: str) -> None:
         shelf.put(b"new", b"v")
         assert shelf.get(bytes([49])) == bytes(200_000)
     with storing(tmp_path) as storage:
-        assert storage.shelf("one").listed() == [(bytes([49]), 200_000), (b"new", 1)]
+        assert storage.shelf("one").listed(b"", 1000) == [(bytes([49]), 200_000), (b"new", 1)]
 
 
 def test_damaged_file(tmp_path: Path) -> None:

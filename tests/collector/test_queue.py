@@ -14,6 +14,7 @@ from provtel_collector.counters import Counters
 from provtel_collector.delivery import memory_queue, persistent_queue
 from provtel_collector.delivery.delivered import Delivered
 from provtel_collector.delivery.sending import Sending
+from provtel_collector.extensions.file_storage import extension
 from provtel_collector.extensions.file_storage.config import FileStorageConfig
 from provtel_collector.extensions.file_storage.extension import FileStorage
 from provtel_model.components import Batch, Component, Context, Signal
@@ -362,6 +363,60 @@ def test_little_is_held_in_memory(stage: Stage, monkeypatch: pytest.MonkeyPatch)
         wait_for(lambda: stage.gauge("size") == 0)
 
     assert stage.destination.spans() == [f"{number:016x}" for number in range(20)]
+
+
+def test_long_queue_is_on_the_disk(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long queue only the beginning is in memory; the rest comes in order, over a restart too, each once."""
+    monkeypatch.setattr(persistent_queue, "_MOST_IN_LINE", 4)
+    stage.destination.doing = raising(RetryableError("away"))
+    one_by_one = Config(SendingQueue(storage="file_storage", num_consumers=1))
+    with stage.delivering(one_by_one) as delivered:
+        for number in range(30):
+            delivered.consume(batch_of(number))
+        assert len(delivered._queues[Signal.TRACES].line) <= 5
+        assert stage.gauge("size") == 30
+    stage.destination.doing = lambda _: None
+
+    with stage.delivering(one_by_one) as delivered:
+        for number in range(30, 60):
+            delivered.consume(batch_of(number))
+        wait_for(lambda: stage.gauge("size") == 0)
+        delivered.consume(batch_of(60))
+
+    assert stage.destination.spans() == [f"{number:016x}" for number in range(61)]
+
+
+def test_slow_put_holds_nobody_up_for_ever(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes after a request that is long under way to the disk, and then fails, is sent."""
+    monkeypatch.setattr(persistent_queue, "_MOST_IN_LINE", 2)
+    release, hung = threading.Event(), threading.Event()
+
+    put = extension._Shelf.put
+
+    def slow_put(self: extension._Shelf, key: bytes, value: bytes) -> None:
+        if b"slow" in value:
+            hung.set()
+            release.wait(SECONDS)
+            raise RetryableError("the disk is full")
+        put(self, key, value)
+
+    monkeypatch.setattr(extension._Shelf, "put", slow_put)
+    go = threading.Event()
+    stage.destination.doing = waiting_for(go)
+    with stage.delivering(Config(SendingQueue(storage="file_storage", num_consumers=1))) as delivered:
+        for number in range(5):
+            delivered.consume(batch_of(number))
+        outcomes = sending(delivered, Batch(Signal.TRACES, b"slow", 1))
+        assert hung.wait(SECONDS)
+        for number in range(5, 8):
+            delivered.consume(batch_of(number))
+        go.set()
+        wait_for(lambda: len(stage.destination.batches) == 5)
+        release.set()
+        wait_for(lambda: stage.gauge("size") == 0)
+
+    assert [str(outcome) for outcome in outcomes] == ["the disk is full"]
+    assert stage.destination.spans() == [f"{number:016x}" for number in range(8)]
 
 
 def test_without_a_queue_the_sender_s_thread_sends(stage: Stage) -> None:

@@ -16,14 +16,23 @@ class Consumers:
     """Threads that work on a line; each begins when it is needed first, and none keeps the process from ending.
 
     Args:
-        line: What they take from.
+        line: What they work on.
+        take: Returns what to work on next, which may have to be waited for; nothing at the end.
         work: Called with entries that were taken; returns whether to go on.
         most: How many threads there may be.
         name: What to call them.
     """
 
-    def __init__(self, line: Line, work: Callable[[list[Entry]], bool], most: int, name: str) -> None:
+    def __init__(
+        self,
+        line: Line,
+        take: Callable[[], list[Entry]],
+        work: Callable[[list[Entry]], bool],
+        most: int,
+        name: str,
+    ) -> None:
         self._line = line
+        self._take = take
         self._work = work
         self._most = most
         self._name = name
@@ -48,7 +57,7 @@ class Consumers:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self) -> None:
-        while entries := self._line.take():
+        while entries := self._take():
             if not self._work(entries):
                 return
             entries.clear()  # they may be large, and the wait for the next may be long

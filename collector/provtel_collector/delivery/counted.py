@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from provtel_model.errors import DeliveryError
 
 from provtel_collector.counters import ITEMS
-from provtel_collector.delivery.defects import defect
+from provtel_collector.delivery.defects import DefectError, defect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 class Counted:
     """Counts what a consumer took and what it refused.
 
-    A failure that is no `DeliveryError` is the consumer's defect: it is logged, and the batch may be sent again.
+    A failure that is no `DeliveryError` is somebody's defect: it is logged, counted apart where there is a name for it,
+    and the batch may be sent again.
 
     Args:
         consumer: The consumer.
         report: Where the counts go.
-        names: Beginnings of the two metrics' names, for what was taken and for what was not.
+        names: Beginnings of the metrics' names, for what was taken, for what was not, and for what failed by a defect.
         attributes: What the counts are told apart by.
     """
 
@@ -31,13 +32,13 @@ class Counted:
         self,
         consumer: Consumer,
         report: Callable[[str, int, Mapping[str, str]], None],
-        names: tuple[str, str],
+        names: tuple[str, str] | tuple[str, str, str],
         attributes: Mapping[str, str] | None = None,
     ) -> None:
         self._consumer = consumer
         self._report = report
         self._names = names
-        self._taken, self._refused = names
+        self._taken, self._refused, self._failed = (*names, names[1])[:3]
         self._attributes = attributes or {}
 
     def over(self, transport: str) -> Counted:
@@ -48,11 +49,11 @@ class Counted:
         """Give a batch on and count how it went."""
         try:
             self._consumer.consume(batch)
-        except DeliveryError:
-            self._count(self._refused, batch)
+        except DeliveryError as error:
+            self._count(self._failed if isinstance(error, DefectError) else self._refused, batch)
             raise
         except Exception as error:
-            self._count(self._refused, batch)
+            self._count(self._failed, batch)
             raise defect(self._consumer, error) from error
         self._count(self._taken, batch)
 

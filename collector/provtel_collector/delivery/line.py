@@ -82,6 +82,9 @@ class Line:
         self.restored_items = 0
         self.bytes_waiting = 0
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     @property
     def short_of_hands(self) -> bool:
         """Whether more entries wait to be taken than there are threads that wait to take one."""
@@ -112,12 +115,11 @@ class Line:
             self._wake()
 
     def restore(self, entry: Entry) -> None:
-        """Put an entry at the end, whether there is room for it or not."""
+        """Count an entry that was there before, whether there is room for it or not."""
         with self._lock:
             self.size += self._measure(entry)
             self.items += entry.items
             self.restored_items += entry.items
-        self.add(entry)
 
     def put_back(self, entries: list[Entry]) -> None:
         """Put entries that were taken at the beginning again."""

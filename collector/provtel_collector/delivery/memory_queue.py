@@ -57,7 +57,7 @@ class MemoryQueue:
         self._waiting = 0
         self._closed = False
         self.line = Line(settings.queue_size, settings.sizer, settings.batch)
-        self._consumers = Consumers(self.line, self._work, settings.num_consumers, name)
+        self._consumers = Consumers(self.line, self.line.take, self._work, settings.num_consumers, name)
 
     def start(self) -> None:
         """Take batches."""

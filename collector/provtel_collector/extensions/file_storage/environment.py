@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import lmdb
@@ -113,10 +114,12 @@ class Environment:
         with self._map, self._lmdb.begin(db=self._handles[name]) as transaction:
             return transaction.get(key)
 
-    def listed(self, name: bytes) -> list[tuple[bytes, int]]:
-        """Return the keys of a shelf in their order, with the lengths of their values."""
+    def listed(self, name: bytes, first: bytes, most: int) -> list[tuple[bytes, int]]:
+        """Return so many keys of a shelf from one on, in their order, with the lengths of their values."""
         with self._map, self._lmdb.begin(db=self._handles[name], buffers=True) as transaction:
-            return [(bytes(key), len(value)) for key, value in transaction.cursor()]
+            cursor = transaction.cursor()
+            found = cursor.set_range(first) if first else cursor.first()
+            return [(bytes(key), len(value)) for key, value in islice(cursor, most)] if found else []
 
     def forgotten(self) -> dict[str, int]:
         """Return the shelves that have something on them and that nobody asked for, with how much it is."""

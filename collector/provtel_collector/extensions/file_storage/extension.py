@@ -195,6 +195,6 @@ class _Shelf:
         """Remove some values some time soon."""
         self._environment.remove(self._name, keys)
 
-    def listed(self) -> list[tuple[bytes, int]]:
-        """Return all keys in their order, with the lengths of their values."""
-        return self._environment.listed(self._name)
+    def listed(self, first: bytes, most: int) -> list[tuple[bytes, int]]:
+        """Return so many keys from one on, in their order, with the lengths of their values."""
+        return self._environment.listed(self._name, first, most)
