@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from provtel_collector.counters import Counters
 
-_RECEIVED: Final = ("receiver_accepted", "receiver_refused")
+_RECEIVED: Final = ("receiver_accepted", "receiver_refused", "receiver_failed")
 _INCOMING: Final = "processor_incoming_items"
 _OUTGOING: Final = "processor_outgoing_items"
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from provtel_collector.counters import Counters
 from provtel_collector.delivery import Announced, Counted, fan_out
+from provtel_collector.delivery.defects import DefectError
 from provtel_model.components import Batch, Signal
 from provtel_model.errors import DeliveryError, PermanentError, RetryableError
 
@@ -39,6 +40,18 @@ def test_refused_items_are_counted(error: DeliveryError) -> None:
 
     assert raised.value is error
     assert counters.sums() == {("otelcol_exporter_send_failed_spans", ()): 3}
+
+
+def test_defects_are_counted_apart() -> None:
+    """What failed by a defect, here or further on, is no refusal, where there is a name for it."""
+    counters = Counters()
+    names = ("receiver_accepted", "receiver_refused", "receiver_failed")
+
+    for error in (KeyError("gone"), DefectError("KeyError: 'gone'")):
+        with pytest.raises(RetryableError, match="KeyError: 'gone'"):
+            Counted(Recorder(raising(error)), counters.add, names).consume(batch(3))
+
+    assert counters.sums() == {("otelcol_receiver_failed_spans", ()): 6}
 
 
 def test_defect_of_a_consumer_may_be_tried_again(caplog: pytest.LogCaptureFixture) -> None:
