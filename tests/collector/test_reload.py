@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -186,6 +187,37 @@ def test_queue_on_disk_survives_reloads(tmp_path: Path) -> None:
         assert process.stop() == 0
 
     assert {f"{number:016x}" for number in range(1, sent + 1)} == set(found)
+
+
+def test_metrics_count_on(tmp_path: Path) -> None:
+    """The collector's own metrics can be read after a reload as before, and go on from where they were."""
+    port, metrics = free_port(), free_port()
+    content = document(tmp_path, port)
+    prometheus: dict[str, Any] = {"host": "127.0.0.1", "port": metrics}
+    content["service"]["telemetry"]["metrics"] = {
+        "level": "normal",
+        "readers": [{"pull": {"exporter": {"prometheus": prometheus}}}],
+    }
+    with collector(tmp_path, content) as process:
+        for expected in (3, 6, 9):
+            assert post(port, traces(3, expected)) == http.HTTPStatus.OK
+            assert accepted(metrics) == expected
+            reload(process, "running with the configuration as it is now")
+        prometheus["port"] = free_port()
+        write(tmp_path, content)
+        reload(process, "running with the configuration as it is now")
+        assert accepted(prometheus["port"]) == 9
+        assert process.stop() == 0
+
+
+def accepted(port: int) -> float:
+    """Return how many spans the receiver has accepted, as Prometheus reads it."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=STOP_SECONDS)
+    with closing(connection):
+        connection.request("GET", "/metrics")
+        page = connection.getresponse().read().decode()
+    (count,) = re.findall(r"^otelcol_receiver_accepted_spans(?:_total)?\{[^}]*\} (\S+)", page, re.MULTILINE)
+    return float(count)
 
 
 def wait_until_open(port: int) -> None:
