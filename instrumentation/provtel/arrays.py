@@ -46,6 +46,7 @@ _BITS: Final = {
     "torch.float8_e5m2": "uint8",
 }
 """Element types that NumPy lacks, and those of whole numbers of the same size."""
+_FINER: Final = ("[ns]", "[ps]", "[fs]", "[as]")
 _KEPT: Final = "biufcmM"
 """Kinds of elements that are numbers or times; texts might be secrets."""
 
@@ -90,10 +91,14 @@ def _find_maker(kind: type) -> Maker | None:
 
 def scalar(value: object) -> Any:
     """Return the Python number of a NumPy scalar; ``NotImplemented`` for any other value."""
-    numpy = sys.modules.get("numpy")
+    numpy: Any = sys.modules.get("numpy")
     generic: Any = getattr(numpy, "generic", None)
-    if generic is None or not issubclass(type(value), generic):
+    if numpy is None or generic is None or not issubclass(type(value), generic):
         return NotImplemented
+    kind = str(generic.dtype.__get__(value)) if issubclass(type(value), (numpy.datetime64, numpy.timedelta64)) else ""
+    if kind.endswith(_FINER):
+        # What is finer than a microsecond NumPy gives as a number, which would not say what it is.
+        value = generic.astype(value, kind.partition("[")[0] + "[us]")
     item = generic.item(value)
     return NotImplemented if issubclass(type(item), generic) else item
 

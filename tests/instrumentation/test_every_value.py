@@ -191,6 +191,8 @@ KEPT += [
     (np.bytes_(b"b"), b"b"),
     (np.datetime64("2024-01-01T00:00"), dt.datetime(2024, 1, 1)),  # noqa: DTZ001  # as above
     (np.timedelta64(1, "s"), dt.timedelta(seconds=1)),
+    (np.datetime64("2024-01-01T00:00:00.000001999", "ns"), dt.datetime(2024, 1, 1, microsecond=1)),  # noqa: DTZ001  # as above
+    (np.timedelta64(1_500, "ns"), dt.timedelta(microseconds=1)),
     ([np.float64(0.5), np.int8(1)], [0.5, 1]),
     ({np.int64(1): "a"}, {1: "a"}),
     (pd.Timestamp("2024-01-01", tz="UTC"), dt.datetime(2024, 1, 1, tzinfo=dt.UTC)),
