@@ -12,7 +12,7 @@ from provtel_model import compiled
 
 from benchmarks.capture import footprint, losses, runner, targets
 from benchmarks.capture.peers import PEERS
-from benchmarks.capture.surroundings import prepare
+from benchmarks.capture.surroundings import ROOT, prepare
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def run(plan: Plan) -> dict[str, Any]:
     many, many_void = footprint.measure_many(field, peers, plan.scale)
     result: dict[str, Any] = {
         "machine": machine(),
-        "compiled": [name for name in _COMPILED if compiled.load(name)],
+        "compiled": [name for name in _with_twins() if compiled.load(name)],
         "rounds": plan.rounds,
         "cases": rounds.medians(),
         "losses": tolls,
@@ -56,12 +56,14 @@ def run(plan: Plan) -> dict[str, Any]:
     return result | {"targets": targets.judge(result, rounds)}
 
 
-_COMPILED = ("provtel._accelerator", "provtel_model.journal._transcode")
-
-
 def machine() -> str:
     """Return what figures were measured on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     model = next(names, platform.machine())
     return f"{os.cpu_count()} x {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+
+
+def _with_twins() -> list[str]:
+    sources = (source.relative_to(ROOT).with_suffix("") for source in sorted(ROOT.glob("*/provtel*/**/*.c")))
+    return [".".join(source.parts[1:]) for source in sources]
