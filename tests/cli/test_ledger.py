@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,56 +20,72 @@ from tests.cli.conftest import Ask
 from tests.collector.parts import logs, traces
 from tests.collector.running import Collector, provtel, running
 from tests.services.otelcol.processing import post
+from tests.services.otelcol.server import free_ports
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return int(server.getsockname()[1])
+@dataclass
+class Place:
+    """A collector that filters, queues on the disk, and cannot reach one of its destinations.
+
+    Args:
+        folder: Where it runs.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        """Write its configuration."""
+        self.otlp, metrics, nowhere = free_ports(3)
+        self.metrics = f"127.0.0.1:{metrics}"
+        (self.folder / "collector.yaml").write_text(json.dumps(self.document(metrics, nowhere)))
+
+    def document(self, metrics: int, nowhere: int) -> dict[str, Any]:
+        """Return its configuration."""
+        return {
+            "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.otlp}"}}}},
+            "processors": {"filter": {"trace_conditions": ['span.name == "span 1"']}},
+            "exporters": {
+                "lmdb": {"store": str(self.folder / "store")},
+                "otlp_http": {
+                    "endpoint": f"http://127.0.0.1:{nowhere}",
+                    "sending_queue": {"storage": "file_storage"},
+                    "retry_on_failure": {"initial_interval": "50ms"},
+                },
+            },
+            "extensions": {"file_storage": {"directory": str(self.folder / "queue"), "create_directory": True}},
+            "service": {
+                "extensions": ["file_storage"],
+                "telemetry": {
+                    "metrics": {
+                        "readers": [{"pull": {"exporter": {"prometheus": {"host": "127.0.0.1", "port": metrics}}}}]
+                    }
+                },
+                "pipelines": {
+                    "traces": {"receivers": ["otlp"], "processors": ["filter"], "exporters": ["lmdb", "otlp_http"]},
+                    "logs": {"receivers": ["otlp"], "exporters": ["lmdb"]},
+                },
+            },
+        }
+
+    def running(self) -> AbstractContextManager[Collector]:
+        """Run it; it is killed at the end of the block."""
+        return running(provtel("collector", "--config", "collector.yaml"), self.folder)
 
 
 @pytest.fixture
-def collector(tmp_path: Path) -> Iterator[Collector]:
-    """Run a collector that filters, queues on the disk, and cannot reach one of its destinations."""
-    otlp, metrics, nowhere = free_port(), free_port(), free_port()
-    document = {
-        "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{otlp}"}}}},
-        "processors": {"filter": {"trace_conditions": ['span.name == "span 1"']}},
-        "exporters": {
-            "lmdb": {"store": str(tmp_path / "store")},
-            "otlp_http": {
-                "endpoint": f"http://127.0.0.1:{nowhere}",
-                "sending_queue": {"storage": "file_storage"},
-                "retry_on_failure": {"initial_interval": "50ms"},
-            },
-        },
-        "extensions": {"file_storage": {"directory": str(tmp_path / "queue"), "create_directory": True}},
-        "service": {
-            "extensions": ["file_storage"],
-            "telemetry": {
-                "metrics": {"readers": [{"pull": {"exporter": {"prometheus": {"host": "127.0.0.1", "port": metrics}}}}]}
-            },
-            "pipelines": {
-                "traces": {"receivers": ["otlp"], "processors": ["filter"], "exporters": ["lmdb", "otlp_http"]},
-                "logs": {"receivers": ["otlp"], "exporters": ["lmdb"]},
-            },
-        },
-    }
-    (tmp_path / "collector.yaml").write_text(json.dumps(document))
-    with running(provtel("collector", "--config", "collector.yaml"), tmp_path) as started:
-        started.addresses = {**started.addresses, "port": str(otlp), "metrics": f"127.0.0.1:{metrics}"}
-        yield started
+def place(tmp_path: Path) -> Place:
+    """Prepare a collector in a folder of the test."""
+    return Place(tmp_path)
 
 
-def test_ledger_adds_up(collector: Collector, ask: Ask) -> None:
+def test_ledger_adds_up(place: Place, ask: Ask) -> None:
     """What was accepted, less what was filtered, is what each exporter got; and that is sent, queued or put aside."""
-    port = int(collector.addresses["port"])
-    post(port, "traces", traces(5))
-    post(port, "traces", traces(5))
-    post(port, "logs", logs(3))
-
-    (found,) = ask("status", "--collector", collector.addresses["metrics"], "--json").objects
-    shown = ask("status", "--collector", f"http://{collector.addresses['metrics']}/metrics").out
+    with place.running():
+        post(place.otlp, "traces", traces(5))
+        post(place.otlp, "traces", traces(5))
+        post(place.otlp, "logs", logs(3))
+        (found,) = ask("status", "--collector", place.metrics, "--json").objects
+        shown = ask("status", "--collector", f"http://{place.metrics}/metrics").out
 
     assert found["received"] == [
         {"signal": "traces", "accepted": 10, "refused": 0, "filtered": 2},
@@ -84,18 +100,31 @@ def test_ledger_adds_up(collector: Collector, ask: Ask) -> None:
     assert "dead letters" in shown
 
 
+def test_ledger_goes_on_after_a_kill(place: Place, ask: Ask) -> None:
+    """What a killed collector left in its queue is in the ledger of the next."""
+    with place.running():
+        post(place.otlp, "traces", traces(5))
+    with place.running():
+        post(place.otlp, "traces", traces(5, 10))
+        (found,) = ask("status", "--collector", place.metrics, "--json").objects
+
+    (row,) = (row for row in found["exporters"] if row["exporter"] == "otlp_http")
+    assert [row[name] for name in ("received", "restored", "queued", "underway")] == [5, 4, 9, 0]
+
+
 def test_nobody_there(ask: Ask) -> None:
     """Where no collector is, that is said, and how to say where one is."""
-    answer = ask("status", "--collector", f"127.0.0.1:{free_port()}")
+    answer = ask("status", "--collector", f"127.0.0.1:{free_ports(1)[0]}")
 
     assert answer.code == 1
     assert "no collector shows its metrics at" in answer.err
     assert "--collector ADDRESS" in answer.err
 
 
-def test_something_else_is_there(collector: Collector, ask: Ask) -> None:
+def test_something_else_is_there(place: Place, ask: Ask) -> None:
     """A page that is no metrics is told from a collector."""
-    answer = ask("status", "--collector", f"http://{collector.addresses['metrics']}/other")
+    with place.running():
+        answer = ask("status", "--collector", f"http://{place.metrics}/other")
 
     assert answer.code == 1
     assert "answers 404" in answer.err
