@@ -24,6 +24,10 @@ from tests.collector.load import Load, free_port
 from tests.collector.running import begin, provtel
 
 SECONDS = 60
+SHORT_LINE = """
+from provtel_collector.delivery import persistent_queue
+persistent_queue._MOST_IN_LINE = 5
+"""
 
 
 @dataclass
@@ -192,8 +196,10 @@ def test_killed_at_random(road: Road, queue: dict[str, Any]) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(6))
-def test_everything_is_killed_at_random(road: Road, seed: int) -> None:
+def test_everything_is_killed_at_random(road: Road, seed: int, tmp_path: Path) -> None:
     """Both collectors are killed time and again, in any order."""
+    (tmp_path / "sitecustomize.py").write_text(SHORT_LINE if seed % 2 else "")
+    road.near.environment["PYTHONPATH"] = str(tmp_path)
     road.start()
     load = Load(road.near.port, spans=1 + seed * 7)
     load.begin(8)
@@ -235,8 +241,11 @@ def test_destination_comes_and_goes(road: Road) -> None:
     road.end(load)
 
 
-def test_killed_while_the_destination_is_away(road: Road) -> None:
-    """What waits survives a kill, and another, before the destination is back."""
+@pytest.mark.parametrize("setting", ["", SHORT_LINE], ids=["long line", "short line"])
+def test_killed_while_the_destination_is_away(road: Road, setting: str, tmp_path: Path) -> None:
+    """What waits survives a kill, and another, before the destination is back, in the line or on the disk only."""
+    (tmp_path / "sitecustomize.py").write_text(setting)
+    road.near.environment["PYTHONPATH"] = str(tmp_path)
     road.start()
     load = Load(road.near.port)
     load.begin(4)
