@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,41 @@ def test_help_tells_how_to_begin(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
     said = capsys.readouterr().out
     assert all(word in said for word in ("preset:embedded", "validate", "components", "print-config", "schema"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--config", "absent.yaml"], 1, "absent.yaml: cannot be read: No such file or directory"),
+        (["--config", "."], 1, ".: cannot be read: Is a directory"),
+        (["--config", "binary"], 1, "binary:2: this is no UTF-8"),
+        (["--config", "yaml:" + "[" * 2000], 1, "nested deeper"),
+        (["--config", "preset:none"], 1, "there is no preset"),
+        (["--config", "preset:debug", "--set", "a"], 1, "--set a: missing equal sign"),
+        (["--config", "preset:debug", "--set", "a..b=1"], 1, "--set a..b: there is an empty key in the path"),
+        (["--config", "preset:debug", "--set", "exporters.debug=["], 1, "--set exporters.debug"),
+        (["--confg", "x"], 2, "No such option"),
+        (["validat"], 2, "No such command"),
+        (["validate"], 2, "name a configuration"),
+        (["print-config", "--config", "preset:debug", "--mode", "loud"], 2, "Invalid value for '--mode'"),
+        (["components", "--config", "x"], 2, "No such option"),
+    ],
+)
+def test_mistakes(arguments: list[str], code: int, said: str, tmp_path: Path) -> None:
+    """Each mistake ends the process with 1 or 2 and a line that says what it was; there is never a traceback."""
+    (tmp_path / "binary").write_bytes(b"a: 1\nb: \xff\n")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "provtel_cli.main", "collector", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_refusal_tells_what_is_not_set(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

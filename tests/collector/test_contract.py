@@ -63,6 +63,15 @@ def test_forward(scenario: Scenario) -> None:
     check(through(find_factory(Kind.CONNECTORS, "forward")), scenario)
 
 
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_routing(scenario: Scenario) -> None:
+    """The connector that chooses a way sends everything one way or the other."""
+    table = [{"context": "span", "condition": 'name == "item"', "pipelines": ["traces"]}]
+    config = {"default_pipelines": ["traces"], "table": table}
+
+    check(through(find_factory(Kind.CONNECTORS, "routing"), config, signals={Signal.TRACES}), scenario)
+
+
 @pytest.mark.parametrize("signal", Signal)
 def test_every_signal(signal: Signal) -> None:
     """What holds for spans holds for the other signals."""

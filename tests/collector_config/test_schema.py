@@ -14,6 +14,7 @@ from provtel_collector_config.dataclass_loading import load_dataclass
 from provtel_collector_config.presets import presets
 from provtel_collector_config.schema import schema
 from provtel_collector_config.telemetry import TelemetryConfig
+from provtel_collector_config.yaml_document import parse
 
 from tests.collector_config.components import FACTORIES
 
@@ -35,6 +36,41 @@ BETWEEN_PARTS = (
     "unrecognized level",
     "environment variable",
 )
+FOLDER = Path(__file__).parent
+SHARED = yaml.safe_load((FOLDER / "shared.yaml").read_text())
+SHAPES = (
+    "there are no other sections",
+    "a section is a map",
+    "a component is a map",
+    "a receiver type is known",
+    "an exporter type is known",
+    "a processor type is known",
+    "a connector type is known",
+    "an extension type is known",
+    "a type has letters, digits and underscores",
+    "an id has a type before its name",
+    "an id has a name after its slash",
+    "a name has no blanks",
+    "a component's keys are known",
+    "keys inside of keys are known",
+    "a choice is one of those that there are",
+    "a text is a text",
+    "a number is a number",
+    "a list is a list",
+    "a duration has a unit",
+    "a yes or no is one",
+    "a compression is known",
+    "a service's keys are known",
+    "a pipeline's keys are known",
+    "a pipeline has a signal that there is",
+    "a pipeline has a name after its slash",
+    "a pipeline lists ids",
+    "what a pipeline names are ids",
+    "the log's keys are known",
+    "a port is a number",
+    "telemetry's keys are known",
+)
+BROKEN = [row for row in yaml.safe_load((FOLDER / "broken.yaml").read_text()) if row["rule"] in SHAPES]
 SHAPELESS = [row for row in REFUSALS if not any(words in row["says"] for words in BETWEEN_PARTS)]
 
 
@@ -42,12 +78,25 @@ def test_schema_is_one() -> None:
     """The schema itself is well formed, and JSON."""
     jsonschema.Draft202012Validator.check_schema(MADE)
     assert json.loads(json.dumps(MADE)) == MADE
+    assert len(BROKEN) == len(SHAPES)
 
 
 @pytest.mark.parametrize("name", presets())
 def test_presets_are_taken(name: str) -> None:
     """Every preset that ships fits."""
     SHIPPED.validate(yaml.safe_load(presets()[name].read_text()))
+
+
+@pytest.mark.parametrize("row", SHARED, ids=lambda row: row["of"])
+def test_shared_documents_are_taken(row: dict[str, str]) -> None:
+    """What the collector takes an editor does not mark."""
+    SHIPPED.validate(parse(row["document"], "").tree)
+
+
+@pytest.mark.parametrize("row", BROKEN, ids=lambda row: row["rule"])
+def test_broken_documents_are_marked(row: dict[str, str]) -> None:
+    """Documents that are refused for their shape by the OpenTelemetry Collector too are marked."""
+    assert list(SHIPPED.iter_errors(yaml.safe_load(row["document"])))
 
 
 @pytest.mark.parametrize("row", SHAPELESS, ids=lambda row: row["says"])

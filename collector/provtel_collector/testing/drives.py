@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from provtel_collector_config.dataclass_loading import load_dataclass
 from provtel_collector_config.problems import InvalidConfigurationError
-from provtel_model.components import Batch, Component, Consumer, Context, Factory
+from provtel_model.components import Batch, Component, Consumer, Context, Factory, Signal
 
 from provtel_collector.testing.destination import Destination
 
@@ -20,7 +20,10 @@ Drive = Callable[[Destination], AbstractContextManager[Send]]
 
 
 def through(
-    factory: Factory, config: Mapping[str, Any] | None = None, extensions: Mapping[str, Component] | None = None
+    factory: Factory,
+    config: Mapping[str, Any] | None = None,
+    extensions: Mapping[str, Component] | None = None,
+    signals: Collection[Signal] | None = None,
 ) -> Drive:
     """Return a drive for a processor or a connector.
 
@@ -28,11 +31,12 @@ def through(
         factory: What makes it.
         config: What a user writes in YAML; the pipelines that a connector may name are `traces`, `metrics`, `logs`.
         extensions: Extensions that it asks for, by id; they are not started.
+        signals: Of which signals there are pipelines; of all that it can carry where nothing is said.
     """
 
     @contextmanager
     def drive(destination: Destination) -> Iterator[Send]:
-        with _running(factory, config, destination, extensions) as component:
+        with _running(factory, config, destination, extensions, signals) as component:
             yield component.consume
 
     return drive
@@ -84,11 +88,12 @@ def _running(
     config: Mapping[str, Any] | None,
     following: Consumer | None,
     extensions: Mapping[str, Component] | None,
+    signals: Collection[Signal] | None = None,
 ) -> Iterator[Any]:
     loaded, problems = load_dataclass(factory.config, dict(config or {}))
     if problems:
         raise InvalidConfigurationError(problems)
-    ways = dict.fromkeys(factory.signals, following) if following else {}
+    ways = dict.fromkeys(signals or factory.signals, following) if following else {}
     pipelines = {str(signal): way for signal, way in ways.items()}
     context = Context(factory.type, ways, lambda *_: None, extensions=extensions or {}, pipelines=pipelines)
     component = factory.create(loaded, context)
