@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import random
 import sys
 import threading
 import time
@@ -16,7 +15,7 @@ from provtel_model.components import Signal
 from provtel_model.errors import DeliveryError, MalformedError, RetryableError
 from provtel_model.journal import JournalDrainer, destination, drain_journal, find_journals, is_dead
 
-from provtel import forking, notices, recording
+from provtel import forking, ids, notices, recording
 from provtel.sender import RefusedError, Sender
 
 if TYPE_CHECKING:
@@ -128,7 +127,8 @@ class Shipper:
             self._ship_siblings()
         except RetryableError as error:
             self._problem = str(error)
-            wait = error.retry_after or self._wait * random.uniform(0.5, 1)  # noqa: S311  # spreads processes, no secret
+            # Spread over processes; the global `random` is the user's.
+            wait = error.retry_after or self._wait * ids.GENERATOR.uniform(0.5, 1)
             self._wait = min(2 * self._wait, _LONGEST_WAIT)
             return wait
         except DeliveryError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import time
 from collections.abc import Iterator
@@ -146,6 +147,22 @@ def test_server_that_is_away_for_longer_than_the_program(stage: Stage, server: O
     assert len(back.records) == 102
     assert len({record.id for record in back.records}) == 102
     assert find_journals(stage.store) == []
+
+
+def test_attempts_draw_no_numbers(stage: Stage) -> None:
+    """A seeded program draws the same numbers while the shipper waits for a server that is away."""
+    stage.environment |= {"PROVTEL_ENDPOINT": "http://127.0.0.1:1", "PROVTEL_EXIT_TIMEOUT": "100ms"}
+    program = """
+        import random, time
+        random.seed(42)
+        from provtel import task
+        task(lambda: 1)()
+        time.sleep(2.5)
+        print(random.random())
+        """
+    outcome = stage.run(program, quiet=False)
+
+    assert float(outcome.stdout) == random.Random(42).random()  # noqa: S311  # what the program draws
 
 
 def test_busy_server_is_asked_again(shipping: Stage, server: OtlpServer) -> None:
