@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from provtel_model.components import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 PREFIX: Final = "otelcol_"
 ITEMS: Final = {Signal.TRACES: "spans", Signal.METRICS: "metric_points", Signal.LOGS: "log_records"}
@@ -98,6 +98,14 @@ class Counters:
         with self._lock:
             self._gauges[name, tuple(sorted(attributes.items()))] = read
 
+    def forget(self, gauges: Iterable[tuple[str, Mapping[str, str], Callable[[], float]]]) -> None:
+        """Show some gauges no more, as far as nobody else has replaced them since."""
+        with self._lock:
+            for name, attributes, read in gauges:
+                key = name, tuple(sorted(attributes.items()))
+                if self._gauges.get(key) is read:
+                    del self._gauges[key]
+
     def gauges(self) -> dict[tuple[str, Attributes], float]:
         """Return what every gauge shows now, by full name and attributes; one that cannot be read is left out."""
         with self._lock:
@@ -115,3 +123,28 @@ class Counters:
     def __str__(self) -> str:
         names = sorted({name for name, _ in self.sums()})
         return " ".join(f"{name}={self.total(name)}" for name in names) or "nothing was received"
+
+
+class OwnCounters:
+    """Counters of one service among others: its gauges go with it.
+
+    Args:
+        counters: What all services count in.
+    """
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._gauges: list[tuple[str, Mapping[str, str], Callable[[], float]]] = []
+
+    def add(self, name: str, count: int, attributes: Mapping[str, str]) -> None:
+        """Add to the sum of a name and its attributes."""
+        self._counters.add(name, count, attributes)
+
+    def observe(self, name: str, read: Callable[[], float], attributes: Mapping[str, str]) -> None:
+        """Know how a gauge is read, for as long as the service lives."""
+        self._gauges.append((name, attributes, read))
+        self._counters.observe(name, read, attributes)
+
+    def forget(self) -> None:
+        """Show the gauges no more."""
+        self._counters.forget(self._gauges)

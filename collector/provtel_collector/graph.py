@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from provtel_collector_config.configuration import Configuration, Pipeline
 
-    from provtel_collector.counters import Counters
+    from provtel_collector.counters import Counters, OwnCounters
 
 _RECEIVED: Final = ("receiver_accepted", "receiver_refused", "receiver_failed")
 _INCOMING: Final = "processor_incoming_items"
@@ -49,7 +49,9 @@ AllJourneys = dict[tuple[str, str], Journeys]
 """How long batches take, by receiver and signal."""
 
 
-def build(configuration: Configuration, counters: Counters, journeys: AllJourneys | None = None) -> list[Node]:
+def build(
+    configuration: Configuration, counters: Counters | OwnCounters, journeys: AllJourneys | None = None
+) -> list[Node]:
     """Return the components that a configuration uses, in the order in which they start.
 
     Extensions come first, then everything before what feeds it, so that receivers come last.
@@ -68,7 +70,7 @@ def build(configuration: Configuration, counters: Counters, journeys: AllJourney
 class _Building:
     """One pass over a configuration, from what is last in the flow to what is first."""
 
-    def __init__(self, configuration: Configuration, counters: Counters, journeys: AllJourneys) -> None:
+    def __init__(self, configuration: Configuration, counters: Counters | OwnCounters, journeys: AllJourneys) -> None:
         self.configuration = configuration
         self.counters = counters
         self.journeys = journeys

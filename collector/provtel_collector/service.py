@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from provtel_collector.counters import Counters
+from provtel_collector.counters import Counters, OwnCounters
 from provtel_collector.graph import Node, build
 from provtel_collector.located import located
 from provtel_collector.telemetry import MetricsServers
@@ -55,7 +55,8 @@ class Service:
         self.counters = Counters() if counters is None else counters
         self._configuration = configuration
         self._journeys: dict[tuple[str, str], Journeys] = {}
-        self._nodes = build(configuration, self.counters, self._journeys)
+        self._own_counters = OwnCounters(self.counters)
+        self._nodes = build(configuration, self._own_counters, self._journeys)
         self._metrics = MetricsServers(configuration.telemetry, self.counters)
 
     def __enter__(self) -> Self:
@@ -99,6 +100,7 @@ class Service:
             except Exception:  # noqa: BLE001  # whatever it was, the others are still to be stopped
                 _log.exception("%s did not stop as it should", node.path)
         self._metrics.shutdown()
+        self._own_counters.forget()
 
     def addresses(self, id_: str) -> tuple[str, ...]:
         """Return where a component can be reached."""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from provtel_collector.counters import Counters, Sizes
+from provtel_collector.counters import Counters, OwnCounters, Sizes
 from provtel_collector.registry import find_factories
 from provtel_collector.service import Service
 from provtel_collector.telemetry import exposed
@@ -156,6 +156,22 @@ def test_broken_gauge_hides_nothing() -> None:
 
     assert not any("bad" in name for name in found)
     assert "otelcol_good{}" in found
+
+
+def test_gauges_go_with_their_service() -> None:
+    """Of a service that has stopped no gauge is shown, unless the next one shows the same."""
+    counters = Counters()
+    first, second = OwnCounters(counters), OwnCounters(counters)
+    first.observe("queue", lambda: 1, {"exporter": "old"})
+    first.observe("queue", lambda: 1, {"exporter": "both"})
+    first.add("sent", 5, {})
+    second.observe("queue", lambda: 2, {"exporter": "both"})
+
+    first.forget()
+
+    found = shown(counters)
+    assert {name: value for name, value in found.items() if "queue" in name} == {'otelcol_queue{exporter="both"}': 2}
+    assert found["otelcol_sent{}"] == 5
 
 
 def test_counts_of_many_threads() -> None:

@@ -80,4 +80,3 @@ class MetricsServers:
         if path != _PATH:
             return NOT_FOUND
         return Answer(HTTPStatus.OK, exposed(self._counters, self._level, self._target).encode(), CONTENT_TYPE)
-

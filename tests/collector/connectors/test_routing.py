@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,26 @@ def test_other_signals(signal: Signal, context: str, condition: str, items: tupl
     assert tuple(sum(one.items for one in taken.batches) for taken in pipelines.recorders.values()) == items
 
 
+@pytest.mark.parametrize(
+    ("condition", "metadata", "taken"),
+    [
+        ('request["Tenant"] == "physics"', {"tenant": "physics"}, True),
+        ('request["tenant"] == "physics"', {"tenant": "chemistry"}, False),
+        ('request["tenant"] == "physics"', {}, False),
+        ('request["tenant"] != "physics"', {"tenant": "chemistry"}, True),
+        ('request["tenant"] != "physics"', {}, False),
+    ],
+)
+def test_by_request(condition: str, metadata: dict[str, str], taken: bool) -> None:
+    """A request goes as a whole where its metadata say so."""
+    pipelines = Pipelines([row(condition, "traces/a", context="request")], "a", "b", default_pipelines=["traces/b"])
+    pipelines.batch = replace(pipelines.batch, metadata=metadata)
+    pipelines.consume()
+
+    assert pipelines.recorders["traces/a" if taken else "traces/b"].batches[0] is pipelines.batch
+    assert pipelines.recorders["traces/b" if taken else "traces/a"].batches == []
+
+
 def test_whole_batch_goes_as_it_came() -> None:
     """A batch that goes one way is not written anew."""
     pipelines = Pipelines([row('attributes["pid"] == 42', "traces/a", "traces/b")], "a", "b")
@@ -172,7 +193,9 @@ def test_undecided(mode: str, caplog: pytest.LogCaptureFixture) -> None:
         ([{"statement": "delete_key(x)", "pipelines": ["traces/a"]}], "only route()"),
         ([{"condition": 'span.name == "x"', "pipelines": ["traces/a"]}], "looks deeper than the context resource"),
         ([{"condition": "nam", "pipelines": ["traces/a"]}], '"nam" is not available'),
-        ([{"condition": LOGIN, "pipelines": ["traces/a"], "context": "request"}], '"request"'),
+        ([{"condition": LOGIN, "pipelines": ["traces/a"], "context": "request"}], "of a request only request"),
+        ([{"statement": "route()", "pipelines": ["traces/a"], "context": "request"}], "requires a 'condition'"),
+        ([{"condition": LOGIN, "pipelines": ["traces/a"], "context": "datapoint"}], '"datapoint"'),
     ],
 )
 def test_refused_table(table: list[dict[str, Any]], message: str) -> None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from provtel_model.components import Signal
 
 from provtel_collector.conditions import Condition, Level, parse_condition
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 _SIGNALS: Final = {
+    "request": tuple(Signal),
     "resource": tuple(Signal),
     "span": (Signal.TRACES,),
     "log": (Signal.LOGS,),
     "metric": (Signal.METRICS,),
 }
+_REQUEST: Final = re.compile(r'\s*request\["([^"]+)"\]\s*(==|!=)\s*"([^"]*)"\s*')
 _STATEMENT: Final = re.compile(r"\s*route\(\)\s*(?:where\s+(.*))?", re.DOTALL)
 
 
@@ -24,14 +29,14 @@ class RouteConfig:
     """A row of the table.
 
     Args:
-        context: What the condition is about: ``resource``, ``span``, ``log`` or ``metric``.
+        context: What the condition is about: ``request`` (its metadata), ``resource``, ``span``, ``log`` or ``metric``.
         condition: What must hold.
         statement: The same as ``route() where CONDITION``.
         pipelines: Where to.
         action: ``move`` it there, so that the rows below do not see it, or ``copy`` it.
     """
 
-    context: Literal["", "resource", "span", "log", "metric"] = ""
+    context: Literal["", "request", "resource", "span", "log", "metric"] = ""
     condition: str = ""
     statement: str = ""
     pipelines: tuple[str, ...] = ()
@@ -49,7 +54,10 @@ class RouteConfig:
             raise ValueError("invalid route: both condition and statement provided")
         if not self.pipelines:
             raise ValueError("invalid route: no pipelines defined")
-        self.parsed(self.signals[0])
+        if self.about == "request":
+            self.of_request()
+        else:
+            self.parsed(self.signals[0])
 
     @property
     def about(self) -> str:
@@ -60,6 +68,24 @@ class RouteConfig:
     def signals(self) -> tuple[Signal, ...]:
         """What the condition can be about."""
         return _SIGNALS[self.about]
+
+    def of_request(self) -> Callable[[Mapping[str, str]], bool]:
+        """Return what decides by the metadata of a request.
+
+        Raises:
+            ValueError: The condition is not understood.
+        """
+        if not self.condition:
+            raise ValueError("\"request\" context requires a 'condition'")
+        match = _REQUEST.fullmatch(self.condition)
+        if match is None:
+            raise ValueError(
+                f'condition {self.condition!r}: of a request only request["KEY"] == "VALUE" and != are available'
+            )
+        key, sign, value = match[1].lower(), match[2], match[3]
+        if sign == "==":
+            return lambda metadata: metadata.get(key) == value
+        return lambda metadata: key in metadata and metadata[key] != value
 
     def parsed(self, signal: Signal) -> Condition | None:
         """Return the condition; ``None`` where everything is meant.

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 class _Route:
     """A row of the table for one signal."""
 
-    take: Callable[[Any], Any]
+    take: Callable[[Batch, Any], Any]
     consumer: Consumer
 
 
@@ -76,7 +76,7 @@ class RoutingConnector:
         request = parse(batch)
         ways = []
         for route in self._routes[batch.signal]:
-            part = route.take(request)
+            part = route.take(batch, request)
             if resources(batch.signal, part):
                 ways.append((route.consumer, part))
         if resources(batch.signal, request):
@@ -91,17 +91,20 @@ class RoutingConnector:
                 raise ConfigError(f"{row.about} is no part of {signal}", f"{path}::context")
             consumer = self._heads(row.pipelines, signal)
             if consumer is not None:
-                condition = row.parsed(signal)
-                routes.append(_Route(self._taking(signal, row, condition), consumer))
+                routes.append(_Route(self._taking(signal, row), consumer))
         return routes
 
-    def _taking(self, signal: Signal, row: RouteConfig, condition: Condition | None) -> Callable[[Any], Any]:
+    def _taking(self, signal: Signal, row: RouteConfig) -> Callable[[Batch, Any], Any]:
         copy = row.action == "copy"
+        if row.about == "request":
+            wanted = row.of_request()
+            return lambda batch, request: take_groups(signal, request, lambda _: wanted(batch.metadata), copy=copy)
+        condition = row.parsed(signal)
         if row.about == "resource":
-            return lambda request: take_groups(
+            return lambda _, request: take_groups(
                 signal, request, lambda group: self._holds(condition, Place(group)), copy=copy
             )
-        return lambda request: take_items(
+        return lambda _, request: take_items(
             signal, request, lambda *place: self._holds(condition, Place(*place)), copy=copy
         )
 
