@@ -107,9 +107,13 @@ def _filled(kind: Any, value: Any) -> Any:
 
 def _as_map(pairs: list[Any]) -> Any:
     """Return a map of secrets, headers for example, that is written as a list of names and values."""
-    if all(isinstance(pair, dict) and pair.keys() == {"name", "value"} for pair in pairs):
+    if all(map(_is_named, pairs)):
         return {pair["name"]: pair["value"] for pair in pairs}
     return pairs
+
+
+def _is_named(pair: Any) -> bool:
+    return isinstance(pair, dict) and pair.keys() == {"name", "value"} and isinstance(pair["name"], str)
 
 
 def _replaced(value: Any, path: Sequence[str | int], text: str) -> Any:
