@@ -14,6 +14,7 @@ from tests.services import torch
 from tests.services.compose import reader as compose_reader_service
 from tests.services.container import reader as container_reader_service
 from tests.services.found import Found, MissingServiceError
+from tests.services.h2spec import program as h2spec
 from tests.services.kafka import server as kafka_server
 from tests.services.otelcol import server as otelcol_server
 from tests.services.sdks import programs as sdks
@@ -72,6 +73,12 @@ def otelcol(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[otelcol_
 def found_otelcol(request: pytest.FixtureRequest) -> Found:
     """Find the OpenTelemetry Collector, for a test that runs one by a configuration of its own."""
     return _required(request, "otelcol", otelcol_server.find)
+
+
+@pytest.fixture
+def found_h2spec(request: pytest.FixtureRequest) -> Found:
+    """Find the program that asks a server of HTTP/2 for everything."""
+    return _required(request, "h2spec", h2spec.find)
 
 
 @pytest.fixture

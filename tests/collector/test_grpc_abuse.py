@@ -231,8 +231,8 @@ def test_fields_of_the_table(receiver: OtlpReceiver) -> None:
         rest = literal_headers([(b":path", PATHS[Signal.TRACES].encode()), (b"content-type", b"application/grpc")])
         for _ in range(2):
             assert client.answer(client.call(message(traces()), method + scheme + rest + b"\xbe"))["grpc-status"] == "0"
-        assert client.answer(client.call(message(traces()), b"\x84\x82"))[":status"] == "415"
-        assert client.answer(client.call(message(traces()), b"\x84\x82"))[":status"] == "415"
+        for _ in range(2):
+            assert client.answer(client.call(message(traces()), method + scheme + b"\x84"))[":status"] == "415"
 
 
 CLOSED: list[tuple[str, bytes, Code]] = [
@@ -272,7 +272,7 @@ CLOSED: list[tuple[str, bytes, Code]] = [
     ),
     (
         "a call that goes on after its end",
-        b"".join(frame(Kind.HEADERS, Flag.END_HEADERS | Flag.END_STREAM, 1, block()) for _ in range(2)),
+        frame(Kind.HEADERS, Flag.END_HEADERS | Flag.END_STREAM, 1, block()) + frame(Kind.DATA, 0, 1, b"x"),
         Code.STREAM_CLOSED,
     ),
     (
@@ -358,10 +358,9 @@ def test_client_without_room_for_the_answer() -> None:
         seen = []
         for kind, flags, stream, _ in client.frames():
             seen.append((kind, stream))
-            if stream == number and flags & Flag.END_STREAM:
+            if kind == Kind.HEADERS and stream == number and flags & Flag.END_STREAM:
                 break
-        assert seen.index((Kind.PING, 0)) < seen.index((Kind.HEADERS, number))
-        assert (Kind.DATA, number) in seen
+        assert seen.index((Kind.PING, 0)) < seen.index((Kind.DATA, number))
 
 
 def test_window_of_the_connection_runs_out() -> None:

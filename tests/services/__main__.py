@@ -8,6 +8,7 @@ from tests.services import redis, systemd, torch
 from tests.services.compose import reader as compose
 from tests.services.container import reader as container
 from tests.services.found import MissingServiceError
+from tests.services.h2spec import program as h2spec
 from tests.services.kafka import server as kafka
 from tests.services.otelcol import server as otelcol
 from tests.services.sdks import programs as sdks
@@ -17,6 +18,7 @@ FINDERS = {
     "compose": compose.find,
     "container": container.find,
     "go_sdk": sdks.find_go,
+    "h2spec": h2spec.find,
     "java_sdk": sdks.find_java,
     "kafka": kafka.find,
     "otelcol": otelcol.find,

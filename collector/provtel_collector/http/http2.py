@@ -10,17 +10,19 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from hpack import Decoder, HPACKError
 from provtel_model import http2 as frames
 from provtel_model.http2 import Code, Flag, Http2Error, Kind, Setting
 
+from provtel_collector.http.rules import check_frame, check_length, check_setting, checked_headers
+from provtel_collector.http.streams import Response, Stream
+
 if TYPE_CHECKING:
     from provtel_collector.http.serving import Server
+    from provtel_collector.http.streams import Headers, Keeping, StreamHandler
 
 _log = logging.getLogger(__name__)
 
@@ -32,90 +34,12 @@ _CACHED_HEADS: Final = 64
 _NOISE_LIMIT: Final = 1000
 _RESET_LIMIT: Final = 200
 _FORGIVEN: Final = 2
+_FORGIVEN_STREAMS: Final = 1000
 _START_SECONDS: Final = 10.0
 _UNREAD_SECONDS: Final = 30.0
 _BYTES_A_SECOND: Final = 1024
 # What neither changes the table of headers nor goes on in the next byte: a field that the table has.
 _INDEXED: Final = bytes(range(0x81, 0xFF))
-
-Headers = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer.
-
-    Args:
-        head: Its header block.
-        data: Its body.
-        trailers: The header block after the body; without, the answer consists of its head.
-    """
-
-    head: bytes
-    data: bytes = b""
-    trailers: bytes = b""
-
-
-class StreamHandler(Protocol):
-    """What answers the requests of a server; its methods are called in the thread of the event loop, and never wait."""
-
-    @property
-    def limit(self) -> int:
-        """The most bytes that a body may have."""
-
-    def admit(self, headers: Headers) -> Response | None:
-        """Return why a request is not taken, as soon as its headers are known; None where its body is wanted."""
-
-    def too_large(self, headers: Headers) -> Response:
-        """Return what is said to a request whose body is longer than the limit."""
-
-    def overloaded(self, headers: Headers) -> Response:
-        """Return what is said to a request that there is no room for now."""
-
-    def take(self, headers: Headers, body: bytes, reply: Callable[[Response], None]) -> None:
-        """Answer a whole request: call `reply` once, now or later, from any thread."""
-
-
-@dataclass(frozen=True)
-class Keeping:
-    """How long connections are kept, in seconds; 0 is for ever.
-
-    Args:
-        streams: The most requests that one connection may have open.
-        body: How long a request may take from its headers to its end, besides what it brings.
-        idle: When a connection without requests is closed.
-        age: When a connection is closed however busy it is; its requests are finished.
-        grace: How long they may take for that.
-        ping: After how long a silent client is asked whether it is there.
-        ping_timeout: How long it may take to say so.
-        their_ping: The least time between two such questions of a client, while nothing is answered.
-        their_ping_when_idle: It may ask while it has no request open.
-    """
-
-    streams: int = 256
-    body: float = 60
-    idle: float = 0
-    age: float = 0
-    grace: float = 0
-    ping: float = 7200
-    ping_timeout: float = 20
-    their_ping: float = 0
-    their_ping_when_idle: bool = True
-
-
-class _Stream:
-    """A request while it comes in and while it is answered."""
-
-    __slots__ = ("headers", "parts", "received", "size", "taken", "unacknowledged", "window")
-
-    def __init__(self, headers: Headers, window: int) -> None:
-        self.headers = headers
-        self.parts: list[bytes] = []
-        self.size = 0
-        self.unacknowledged = 0
-        self.window = window
-        self.received = False
-        self.taken = False
 
 
 class Http2Connection(asyncio.Protocol):
@@ -136,8 +60,9 @@ class Http2Connection(asyncio.Protocol):
         self._heads: dict[bytes, Headers] = {}
         self._rest = b""
         self._begun = False
-        self._open: dict[int, _Stream] = {}
+        self._open: dict[int, Stream] = {}
         self._reset: set[int] = set()
+        self._forgiven: dict[int, None] = {}
         self._last = 0
         self._block: tuple[int, int, list[bytes]] | None = None
         self._incomplete = 0
@@ -255,6 +180,7 @@ class Http2Connection(asyncio.Protocol):
     def _on_frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         if self._block is not None and (kind != Kind.CONTINUATION or number != self._block[0]):
             raise Http2Error(Code.PROTOCOL_ERROR, "a header block without its end")
+        check_frame(kind, flags, number, payload)
         if kind == Kind.DATA:
             self._on_data(flags, number, payload)
         elif kind == Kind.HEADERS:
@@ -281,9 +207,8 @@ class Http2Connection(asyncio.Protocol):
 
     def _on_settings(self, payload: bytes) -> None:
         for name, value in frames.read_settings(payload):
+            check_setting(name, value)
             if name == Setting.INITIAL_WINDOW_SIZE:
-                if value > frames.LARGEST_WINDOW:
-                    raise Http2Error(Code.FLOW_CONTROL_ERROR, "a window that is too large")
                 for stream in self._open.values():
                     stream.window += value - self._their_window
                 self._their_window = value
@@ -291,8 +216,6 @@ class Http2Connection(asyncio.Protocol):
         self._send_unsent()
 
     def _on_ping(self, flags: int, payload: bytes) -> None:
-        if len(payload) != 8:  # noqa: PLR2004  # RFC 9113, 6.7
-            raise Http2Error(Code.FRAME_SIZE_ERROR, "PING of a wrong length")
         if flags & Flag.ACK:
             self._pinged = False
             self._rested()
@@ -311,21 +234,33 @@ class Http2Connection(asyncio.Protocol):
             raise Http2Error(Code.ENHANCE_YOUR_CALM, "too_many_pings")
 
     def _on_window_update(self, number: int, increment: int) -> None:
+        if increment == 0 or number > self._last:
+            raise Http2Error(Code.PROTOCOL_ERROR, "room for nothing")
+        stream = self._open.get(number)
         if number == 0:
             self._window += increment
-            if self._window > frames.LARGEST_WINDOW:
-                raise Http2Error(Code.FLOW_CONTROL_ERROR, "a window that is too large")
-        elif number in self._open:
-            self._open[number].window += increment
+        elif stream is not None:
+            stream.window += increment
+        if self._window > frames.LARGEST_WINDOW:
+            raise Http2Error(Code.FLOW_CONTROL_ERROR, "a window that is too large")
+        if stream is not None and stream.window > frames.LARGEST_WINDOW:
+            self._write(frames.reset(number, Code.FLOW_CONTROL_ERROR))
+            self._take_back(number, stream)
         self._send_unsent()
 
     def _on_reset(self, number: int) -> None:
         stream = self._open.get(number)
+        if number > self._last:
+            raise Http2Error(Code.PROTOCOL_ERROR, "the end of what has not begun")
         if stream is None:
             return
         self._resets += 1
         if self._resets > _RESET_LIMIT:
             raise Http2Error(Code.ENHANCE_YOUR_CALM, "too many requests that were taken back")
+        self._take_back(number, stream)
+
+    def _take_back(self, number: int, stream: Stream) -> None:
+        """Forget a request that ends before its answer."""
         if stream.taken and not any(number == unsent for unsent, _ in self._unsent):
             self._reset.add(number)  # its work goes on, and it counts until that is done
         else:
@@ -351,10 +286,12 @@ class Http2Connection(asyncio.Protocol):
             self._on_head(first, number, b"".join(parts))
 
     def _on_head(self, flags: int, number: int, block: bytes) -> None:
-        headers = self._headers(block)
         known = self._open.get(number)
+        headers = self._headers(block, trailers=known is not None)
         if known is not None:
-            self._on_end(number, known)  # trailers
+            if not flags & Flag.END_STREAM:
+                raise Http2Error(Code.PROTOCOL_ERROR, "trailers that are not the end")
+            self._on_end(number, known)
             return
         if number <= self._last or number % 2 == 0:
             raise Http2Error(Code.PROTOCOL_ERROR, "the number of a stream goes up and is odd")
@@ -363,8 +300,9 @@ class Http2Connection(asyncio.Protocol):
         self._last = number
         if len(self._open) >= self._keeping.streams:
             self._write(frames.reset(number, Code.REFUSED_STREAM))
+            self._forgive(number)
             return
-        stream = self._open[number] = _Stream(headers, self._their_window)
+        stream = self._open[number] = Stream(headers, self._their_window)
         self._begin_body()
         refusal = self._handler.admit(headers)
         if refusal is not None:
@@ -372,18 +310,18 @@ class Http2Connection(asyncio.Protocol):
         elif flags & Flag.END_STREAM:
             self._on_end(number, stream)
 
-    def _headers(self, block: bytes) -> Headers:
+    def _headers(self, block: bytes, *, trailers: bool) -> Headers:
         known = self._heads.get(block)
-        if known is not None:
+        if known is not None and not trailers:
             return known
         try:
             pairs = self._decoder.decode(block, raw=True)
         except HPACKError as error:
             raise Http2Error(Code.COMPRESSION_ERROR, f"headers that cannot be read: {error}") from None
-        headers = {bytes(name).decode("latin-1"): bytes(value).decode("latin-1") for name, value in pairs}
+        headers = checked_headers([(bytes(name), bytes(value)) for name, value in pairs], trailers=trailers)
         if block.translate(None, _INDEXED):
             self._heads.clear()  # the table may have changed, and with it what a block means
-        elif len(self._heads) < _CACHED_HEADS:
+        elif len(self._heads) < _CACHED_HEADS and not trailers:
             self._heads[block] = headers
         return headers
 
@@ -395,8 +333,10 @@ class Http2Connection(asyncio.Protocol):
             self._unacknowledged = 0
         stream = self._open.get(number)
         if stream is None or stream.received:
-            if number > self._last or number == 0:
+            if number > self._last:
                 raise Http2Error(Code.PROTOCOL_ERROR, "data of no request")
+            if number not in self._forgiven and not self._closing:
+                raise Http2Error(Code.STREAM_CLOSED, "data after the end of a request")
             return
         content = frames.unpadded(flags & ~Flag.PRIORITY, payload)
         if not content:
@@ -405,7 +345,7 @@ class Http2Connection(asyncio.Protocol):
         if flags & Flag.END_STREAM and number in self._open:
             self._on_end(number, stream)
 
-    def _take_in(self, number: int, stream: _Stream, content: bytes, size: int) -> None:
+    def _take_in(self, number: int, stream: Stream, content: bytes, size: int) -> None:
         """Keep a part of a body, and give leave to send as much again."""
         if stream.size + len(content) > self._handler.limit:
             self._refuse(number, self._handler.too_large(stream.headers))
@@ -421,10 +361,11 @@ class Http2Connection(asyncio.Protocol):
             self._write(frames.window_update(number, stream.unacknowledged))
             stream.unacknowledged = 0
 
-    def _on_end(self, number: int, stream: _Stream) -> None:
+    def _on_end(self, number: int, stream: Stream) -> None:
         """Have a whole request answered."""
         if stream.received:
             raise Http2Error(Code.STREAM_CLOSED, "a request goes on after its end")
+        check_length(stream.headers, stream.size)
         stream.received = stream.taken = True
         self._noise = 0
         self._end_body()
@@ -455,7 +396,14 @@ class Http2Connection(asyncio.Protocol):
         self._send(number, response)
         if not ended:
             self._write(frames.reset(number, Code.NO_ERROR))
+            self._forgive(number)
         self._after_one()
+
+    def _forgive(self, number: int) -> None:
+        """Expect more of a request that was refused before its end: its sender may not know yet."""
+        self._forgiven[number] = None
+        if len(self._forgiven) > _FORGIVEN_STREAMS:
+            del self._forgiven[next(iter(self._forgiven))]
 
     def _drop(self, number: int) -> None:
         stream = self._open.pop(number)
@@ -493,18 +441,23 @@ class Http2Connection(asyncio.Protocol):
     # Sending
 
     def _send(self, number: int, response: Response) -> None:
-        """Send an answer, as soon as the client has room for it."""
+        """Send an answer, as much of it as the client has room for, and the rest when it has."""
         stream = self._open[number]
-        if response.trailers and len(response.data) > min(self._window, stream.window):
-            self._unsent.append((number, response))
-            return
-        del self._open[number]
         self._strikes = 0
-        end = 0 if response.trailers else Flag.END_STREAM
-        parts = frames.frame(Kind.HEADERS, Flag.END_HEADERS | end, number, response.head)
-        if response.trailers:
-            self._window -= len(response.data)
-            parts += frames.frame(Kind.DATA, 0, number, response.data)
+        if not response.trailers:
+            del self._open[number]
+            self._write(frames.frame(Kind.HEADERS, Flag.END_HEADERS | Flag.END_STREAM, number, response.head))
+            return
+        parts = frames.frame(Kind.HEADERS, Flag.END_HEADERS, number, response.head) if response.head else b""
+        room = max(0, min(self._window, stream.window, len(response.data)))
+        if room:
+            self._window -= room
+            stream.window -= room
+            parts += frames.frame(Kind.DATA, 0, number, response.data[:room])
+        if room < len(response.data):
+            self._unsent.append((number, Response(b"", response.data[room:], response.trailers)))
+        else:
+            del self._open[number]
             parts += frames.frame(Kind.HEADERS, Flag.END_HEADERS | Flag.END_STREAM, number, response.trailers)
         self._write(parts)
 

@@ -12,8 +12,8 @@ from provtel_model.tls import ServerTls
 from provtel_model.unpacking import PACKINGS
 
 from provtel_collector.http.http1 import Patience
-from provtel_collector.http.http2 import Keeping
 from provtel_collector.http.listening import Transport, check_endpoint
+from provtel_collector.http.streams import Keeping
 from provtel_collector.receivers.otlp.cross_origin import CorsConfig
 
 _MIB: Final = 2**20

@@ -11,7 +11,7 @@ from provtel_model.components import Signal
 from provtel_model.http2 import literal_headers
 from provtel_model.unpacking import PLAIN
 
-from provtel_collector.http.http2 import Response
+from provtel_collector.http.streams import Response
 from provtel_collector.receivers.otlp.verdicts import (
     ALL_PACKINGS,
     TAKEN,
