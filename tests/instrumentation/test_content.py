@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tests.instrumentation.programs import Stage
 
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system or give a folder away")
 KEEPING = Settings(keep_content=2**20)
 
 
@@ -220,7 +223,49 @@ def test_folder_that_is_deleted_meanwhile(store: Path, monkeypatch: pytest.Monke
     assert decode(snapshots.of(np.ones(1000))).uri is not None
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand a folder to others")
+@pytest.fixture
+def small_disk(store: Path) -> Iterator[Path]:
+    """Keep content on a disk of two megabytes."""
+    store.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "provtel-test", str(store)], check=True)
+    yield store
+    subprocess.run(["umount", "--lazy", str(store)], check=True)
+
+
+@only_root
+def test_full_disk(small_disk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk that is full nothing is kept, whether or not its size was foreseen, and nothing half written stays."""
+    snapshots = Snapshots(KEEPING)
+    found = [decode(snapshots.of(np.full(50_000, float(number)))) for number in range(10)]
+    kept = [reference for reference in found if reference.uri is not None]
+    assert 0 < len(kept) < 6
+    monkeypatch.setattr("provtel.content._FREE_SHARE", -10)  # as where others fill the disk meanwhile
+    unforeseen = Snapshots(KEEPING)
+    found = [decode(unforeseen.of(np.full(50_000, float(number)))) for number in range(10, 20)]
+    assert any(reference.uri is None for reference in found)
+
+    assert all(reference.hash.startswith("sha256:") for reference in found)
+    for reference in kept + [reference for reference in found if reference.uri is not None]:
+        assert provtel.load(reference).shape == (50_000,)
+    assert not [path for path in small_disk.glob("content/*/*") if path.name.startswith(".")]
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@only_root
+def test_disk_that_becomes_read_only(small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is there is still found by its hash; nothing more is kept."""
+    snapshots = Snapshots(KEEPING)
+    before = decode(snapshots.of(np.zeros(1000)))
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+
+    again, other = decode(snapshots.of(np.zeros(1000))), decode(snapshots.of(np.ones(1000)))
+
+    assert again == before
+    assert (other.uri, other.hash[:7]) == (None, "sha256:")
+    assert "Read-only file system" in capsys.readouterr().err
+
+
+@only_root
 def test_store_of_somebody_else(store: Path) -> None:
     """Nothing is written into a store that another user owns."""
     store.mkdir(mode=0o700)
