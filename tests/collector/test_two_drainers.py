@@ -20,6 +20,7 @@ from provtel_model.otlp.json_codec import from_json
 
 from tests.collector.journals import add_to_journal, living, write_journal
 from tests.collector.running import provtel, running
+from tests.services.otelcol.server import free_ports
 
 VICTIMS = 6
 TASKS = 400
@@ -107,11 +108,13 @@ def test_two_collectors(tmp_path: Path) -> None:
     assert lost == {"unended", "w"}
 
 
-def document(file: Path) -> dict[str, object]:
-    """Return the configuration of a collector that keeps what journals have in a file."""
-    pipeline = {"receivers": ["journal"], "exporters": ["file"]}
+def document(file: Path, otlp: int = 0, **settings: bool) -> dict[str, object]:
+    """Return the configuration of a collector that keeps in a file what journals have, or what is sent to it."""
+    journal = {"journal": {"poll_interval": "20ms", **settings}}
+    receivers = {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{otlp}"}}}} if otlp else journal
+    pipeline = {"receivers": list(receivers), "exporters": ["file"]}
     return {
-        "receivers": {"journal": {"poll_interval": "20ms"}},
+        "receivers": receivers,
         "exporters": {"file": {"path": str(file)}},
         "service": {
             "telemetry": {"metrics": {"level": "none"}},
@@ -135,3 +138,34 @@ def records(file: Path) -> list[dict[str, object]]:
         kind = Signal.TRACES if b'"resourceSpans"' in line[:30] else Signal.LOGS
         found.extend(map(dict, decode(check(kind, from_json(kind, line)))))
     return found
+
+
+def test_shipper_and_collector(tmp_path: Path) -> None:
+    """A process that ships to one collector and is followed by another gives each task to one of them, and once."""
+    (otlp,) = free_ports(1)
+    environment = {"XDG_STATE_HOME": str(tmp_path / "state"), "PROVTEL_STORE": str(tmp_path / "store")}
+    (tmp_path / "program.py").write_text(PROGRAM)
+    shipped_to = document(tmp_path / "shipped" / "kept.jsonl", otlp=otlp)
+    follows = document(tmp_path / "followed" / "kept.jsonl", registered=True, follow=True)
+    for name, configuration in (("shipped", shipped_to), ("followed", follows)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "collector.yaml").write_text(json.dumps(configuration))
+    command = provtel("collector", "--config", "collector.yaml")
+    with running(command, tmp_path / "shipped", **environment), running(command, tmp_path / "followed", **environment):
+        for mode, code in (("live", 0), ("kill", -signal.SIGKILL)):
+            victim = subprocess.run(
+                [sys.executable, "program.py", mode],
+                cwd=tmp_path,
+                env={**os.environ, **environment, "PROVTEL_ENDPOINT": f"http://127.0.0.1:{otlp}"},
+                check=False,
+                timeout=SECONDS,
+            )
+            assert victim.returncode == code
+        wait_until_drained(tmp_path / "store")
+        time.sleep(0.5)
+
+    kept = {name: records(tmp_path / name / "kept.jsonl") for name in ("shipped", "followed")}
+    ended = Counter(record["span_id"] for found in kept.values() for record in found if "ended_at" in record)
+    assert len(ended) == 2 * TASKS + 1
+    assert set(ended.values()) == {1}
+    assert {record["name"] for record in kept["followed"] if record["status"] == "lost"} == {"unended", "w"}
