@@ -182,7 +182,7 @@ def test_destination_that_hangs_holds_few_senders(stage: Stage) -> None:
     release = threading.Event()
     stage.destination.doing = waiting_for(release)
 
-    with stage.delivering(Config()) as delivered:
+    with stage.delivering(Config(SendingQueue(num_consumers=4))) as delivered:
         sending(delivered, *[batch()] * 8)
         wait_for(lambda: stage.gauge("size") == 8)
         time.sleep(1.1)

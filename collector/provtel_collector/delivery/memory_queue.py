@@ -23,7 +23,7 @@ PATIENCE_SECONDS: Final = 8.0
 """How long a sender waits: less than the ten seconds after which most would give up by themselves."""
 
 # A receiver has more threads than this, so that some are left for exporters that do well.
-_MOST_WAITING: Final = 8
+_MOST_WAITING: Final = 20
 
 
 class MemoryQueue:
@@ -99,7 +99,7 @@ class MemoryQueue:
         with self._lock:
             if self._closed:
                 raise RetryableError("the collector stops")
-            if self._waiting >= _MOST_WAITING and self._destination.struggling:
+            if self._waiting >= min(2 * self._settings.num_consumers, _MOST_WAITING) and self._destination.struggling:
                 raise RetryableError("the destination does not answer, and others wait for it already")
             self._waiting += 1
         try:
