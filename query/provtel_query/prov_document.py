@@ -51,6 +51,16 @@ _Attributes: TypeAlias = list[tuple[str, Any]]
 
 _KINDS: Final = frozenset({"task", "workflow", "loop", "iteration", "campaign"})
 _AGENT_TYPES: Final = {name.lower(): f"prov:{name}" for name in ("Person", "Organization", "SoftwareAgent")}
+_OF_PROCESSES: Final = (
+    names.PROCESS_OWNER,
+    names.PROCESS_RUNTIME_NAME,
+    names.PROCESS_RUNTIME_VERSION,
+    names.SERVICE_NAME,
+    names.VCS_REF_HEAD_REVISION,
+    names.VCS_REF_HEAD_NAME,
+    names.VCS_REPOSITORY_URL_FULL,
+    names.PROVTEL_VCS_MODIFIED,
+)
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -163,7 +173,7 @@ class _Writer:
         process = f"agent:process-{_digest(resource)}"
         where = f"process {record.pid} on {record.host}" if record.pid and record.host else "process"
         attributes: _Attributes = [("prov:type", self._name("prov:SoftwareAgent")), ("prov:label", where)]
-        for key in (names.PROCESS_OWNER, names.PROCESS_RUNTIME_NAME, names.PROCESS_RUNTIME_VERSION, names.SERVICE_NAME):
+        for key in _OF_PROCESSES:
             if key in resource:
                 attributes.append((f"provtel:{_NOT_IN_NAMES.sub('_', key)}", _scalar(resource[key])))
         self._declare_agent(process, attributes)

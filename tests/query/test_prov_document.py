@@ -154,6 +154,17 @@ def test_the_process_is_the_agent_where_no_other_is_known() -> None:
     assert (said["provtel:plan_hash"], said["provtel:plan_function"]) == ("sha256:ab", "m.f")
 
 
+def test_the_process_says_which_code_it_ran() -> None:
+    """The version of the code is the process's; the plan, which others share, is a function's."""
+    resource = {"vcs.ref.head.revision": "ab" * 20, "vcs.ref.head.name": "main", "provtel.vcs.modified": True}
+    found = document([activity(1, resource=resource)])
+
+    (agent,) = found.get_records(ProvAgent)
+    assert attributes(agent)["provtel:vcs_ref_head_revision"] == "ab" * 20
+    assert attributes(agent)["provtel:vcs_ref_head_name"] == "main"
+    assert attributes(agent)["provtel:provtel_vcs_modified"] is True
+
+
 def test_agents_act_on_behalf_of_others() -> None:
     """An agent that is known is associated, and so is for whom it acted."""
     agent: dict[str, Any] = {"id": "a-1", "name": "planner", "type": "SoftwareAgent", "acted_on_behalf_of": "Ada"}
