@@ -155,6 +155,19 @@ def test_stop_gives_on_what_waits() -> None:
     assert ids(made.recorder.batches) == [[1]]
 
 
+def test_nobody_waits_for_a_batch_at_the_end() -> None:
+    """When the collector is about to stop, what waits goes on at once, and so does what still comes."""
+    made = Made("batch", {"timeout": LONG})
+    with made as component:
+        (future,) = send(component, spans(1))
+        time.sleep(0.05)
+        component.not_ready()
+        future.result(5)
+        component.consume(spans(2))
+
+        assert ids(made.recorder.batches) == [[1], [2]]
+
+
 def test_signals_are_kept_apart() -> None:
     """Traces and logs are never put into one batch."""
     made = Made("batch", {"send_batch_size": 2, "timeout": LONG})

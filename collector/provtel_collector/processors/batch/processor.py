@@ -62,11 +62,18 @@ class BatchProcessor:
         """Begin to watch the time."""
         self._thread.start()
 
-    def shutdown(self) -> None:
-        """Give on what waits, and stop."""
+    def ready(self) -> None:
+        """Go on as before."""
+
+    def not_ready(self) -> None:
+        """Give on what waits, and from now on each request at once: receivers are about to wait for their answers."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+
+    def shutdown(self) -> None:
+        """Give on what waits, and stop."""
+        self.not_ready()
         if self._thread.is_alive():
             self._thread.join()
         self._send(self._take())
@@ -113,9 +120,11 @@ class BatchProcessor:
             with self._changed:
                 while not self._stopping and (self._due is None or self._due > time.monotonic()):
                     self._changed.wait(None if self._due is None else self._due - time.monotonic())
-                if self._stopping:
-                    return
                 taken = self._take()
+                stopping = self._stopping
+            if stopping:
+                self._send(taken)
+                return
             self._context.report("processor_batch_timeout_trigger_send", 1, {})
             # Not here: who gives on may wait for long, and the time goes on for others.
             threading.Thread(target=self._send, args=(taken,), name=self._thread.name, daemon=True).start()
