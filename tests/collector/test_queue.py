@@ -265,15 +265,34 @@ def test_requests_are_sent_together(stage: Stage) -> None:
 
 
 def test_small_batch_is_sent_when_its_time_is_over(stage: Stage) -> None:
-    """What does not become large enough is sent after the flush timeout."""
-    queue = SendingQueue(batch=QueueBatch(flush_timeout=Duration(0.1), min_size=100))
+    """What does not become large enough is sent after the flush timeout, and not before."""
+    settings = QueueBatch(flush_timeout=Duration(0.3), min_size=100)
 
-    with stage.delivering(Config(queue)) as delivered:
+    with stage.delivering(Config(SendingQueue(storage="file_storage", batch=settings))) as delivered:
         begun = time.monotonic()
         delivered.consume(batch(3))
-        assert 0.09 < time.monotonic() - begun < 5
+        delivered.consume(batch(4))
+        wait_for(lambda: len(stage.destination.batches) == 1)
+        assert 0.29 < time.monotonic() - begun < 5
 
-    assert [one.items for one in stage.destination.batches] == [3]
+    assert [one.items for one in stage.destination.batches] == [7]
+
+
+def test_batch_that_does_not_grow_is_sent_early_where_senders_wait(stage: Stage) -> None:
+    """Without a storage a sender does not wait for others who do not come; while they come it does."""
+    settings = QueueBatch(flush_timeout=Duration(2), min_size=100)
+
+    with stage.delivering(Config(SendingQueue(batch=settings))) as delivered:
+        begun = time.monotonic()
+        delivered.consume(batch(3))
+        assert 0.2 < time.monotonic() - begun < 1.5
+        outcomes = sending(delivered, batch(4))
+        for _ in range(3):
+            time.sleep(0.1)
+            sending(delivered, batch(4))
+        wait_for(lambda: outcomes == [None])
+
+    assert [one.items for one in stage.destination.batches] == [3, 16]
 
 
 def test_large_requests_are_split(stage: Stage) -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from provtel_model.delivery import QueueBatch, Sizer
 
 
+_LULL_SHARE: Final = 0.125
+
+
 class Entry:
     """A batch that waits.
 
@@ -61,10 +64,12 @@ class Line:
         capacity: The most that may be in it.
         sizer: What the capacity counts.
         batch: How entries are put together.
+        awaited: Whether somebody waits for what is in it, so that a batch that does not grow is sent early.
     """
 
-    def __init__(self, capacity: int, sizer: Sizer, batch: QueueBatch | None) -> None:
+    def __init__(self, capacity: int, sizer: Sizer, batch: QueueBatch | None, *, awaited: bool) -> None:
         self.capacity = capacity
+        self._lull_share = _LULL_SHARE if awaited else 1.0
         self._measure = MEASURES[sizer]
         self._batch = batch
         self._weigh = MEASURES[batch.sizer or "items"] if batch else MEASURES["requests"]
@@ -172,9 +177,12 @@ class Line:
     def _gather(self, batch: QueueBatch) -> list[Entry]:
         """Return entries once they are a batch, or the time for it is over; there is one who gathers at a time."""
         deadline = time.monotonic() + batch.flush_timeout
+        lull = batch.flush_timeout * self._lull_share
         self._gathering = True
         while self._weight < batch.min_size and not self._closed:
-            if not self._grown.wait(deadline - time.monotonic()):
+            before = self._weight
+            self._grown.wait(min(lull, deadline - time.monotonic()))
+            if self._weight == before or time.monotonic() >= deadline:
                 break
         self._gathering = False
         entries: list[Entry] = []

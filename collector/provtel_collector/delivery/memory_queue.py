@@ -56,7 +56,7 @@ class MemoryQueue:
         self._lock = threading.Lock()
         self._waiting = 0
         self._closed = False
-        self.line = Line(settings.queue_size, settings.sizer, settings.batch)
+        self.line = Line(settings.queue_size, settings.sizer, settings.batch, awaited=True)
         self._consumers = Consumers(self.line, self.line.take, self._work, settings.num_consumers, name)
 
     def start(self) -> None:

@@ -72,7 +72,7 @@ class PersistentQueue:
         self._open = False
         self._given_up = False
         self._most_consumers = settings.num_consumers
-        self.line = Line(settings.queue_size, settings.sizer, settings.batch)
+        self.line = Line(settings.queue_size, settings.sizer, settings.batch, awaited=False)
         self._consumers = Consumers(self.line, self._take, self._work, settings.num_consumers, name)
 
     def start(self) -> None:
