@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from provtel_cli.main import main
 from provtel_exporters.lmdb import open_reader
 from provtel_model.filters import Query
 
@@ -40,7 +41,17 @@ double(int(os.environ.get("SLURM_PROCID", 0)))
 if "linger" in sys.argv:
     linger()
 """
-pytestmark = pytest.mark.usefixtures("slurm")
+
+
+def test_job_configuration_is_shared(otelcol_binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The OpenTelemetry Collector takes the file of a job's collector, as it says, and so does ours."""
+    monkeypatch.setenv("PROVTEL_COLLECTOR_ENDPOINT", "localhost:0")
+    monkeypatch.setenv("PROVTEL_JOB_FOLDER", str(tmp_path))
+    file = str(SCRIPTS / "job.yaml")
+
+    theirs = subprocess.run([otelcol_binary, "validate", "--config", file], capture_output=True, check=False)
+
+    assert (theirs.returncode, main(["collector", "validate", "--config", file])) == (0, 0)
 
 
 def test_scripts_are_clean() -> None:
@@ -94,6 +105,7 @@ def states(folder: Path) -> dict[str, str]:
         return {record.name: str(record.status) for record in reader.find(Query())}
 
 
+@pytest.mark.usefixtures("slurm")
 def test_killed_job_is_known(collector: Collector, tmp_path: Path) -> None:
     """What a killed job's task finished arrives, and so does what was lost with it; nothing stays behind."""
     scripts = installed(tmp_path, collector.addresses["otlp"])
@@ -114,6 +126,7 @@ def test_killed_job_is_known(collector: Collector, tmp_path: Path) -> None:
     assert states(tmp_path)["double"] == "finished"
 
 
+@pytest.mark.usefixtures("slurm")
 def test_unreachable_collector_leaves_the_node_alone(tmp_path: Path) -> None:
     """Where nobody takes the records they stay on the node, and the node stays as it is."""
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -128,6 +141,7 @@ def test_unreachable_collector_leaves_the_node_alone(tmp_path: Path) -> None:
         assert slurm.run("sinfo", "--noheader", "--format=%T", cwd=tmp_path).stdout.strip() in {"idle", "completing"}
 
 
+@pytest.mark.usefixtures("slurm")
 def test_job_brings_its_own_collector(tmp_path: Path) -> None:
     """What every task of a job records is in the file that the job's own collector wrote when the job has ended."""
     (tmp_path / "work.py").write_text(WORK)
