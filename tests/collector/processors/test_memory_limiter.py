@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +14,10 @@ from provtel_collector.processors.memory_limiter.config import MemoryLimiterConf
 from provtel_collector_config.dataclass_loading import load_dataclass
 from provtel_model.errors import RetryableError
 
-from tests.collector.parts import batch
+from tests.collector.parts import batch, traces
 from tests.collector.processors.made import Made
+from tests.collector.running import provtel, running
+from tests.services.otelcol.server import free_ports
 
 MIB = 2**20
 
@@ -149,3 +154,28 @@ def test_refused_configuration(config: dict[str, Any], message: str) -> None:
     _, (problem,) = load_dataclass(MemoryLimiterConfig, config)
 
     assert message in str(problem)
+
+
+def test_senders_are_told(tmp_path: Path) -> None:
+    """A collector that is above its limit refuses for now, lives on, and counts what it refused."""
+    (otlp,) = free_ports(1)
+    document = {
+        "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{otlp}"}}}},
+        "processors": {"memory_limiter": {"check_interval": "20ms", "limit_mib": 1}},
+        "exporters": {"nop": {}},
+        "service": {
+            "telemetry": {"metrics": {"level": "none"}},
+            "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["memory_limiter"], "exporters": ["nop"]}},
+        },
+    }
+    (tmp_path / "collector.yaml").write_text(json.dumps(document))
+    with running(provtel("collector", "--config", "collector.yaml"), tmp_path) as collector:
+        time.sleep(0.3)
+        for _ in range(3):
+            connection = http.client.HTTPConnection("127.0.0.1", otlp, timeout=10)
+            connection.request("POST", "/v1/traces", traces(2), {"content-type": "application/x-protobuf"})
+            answer = connection.getresponse()
+            assert (answer.status, b"high memory usage" in answer.read()) == (503, True)
+            connection.close()
+        assert collector.stop() == 0
+        assert collector.counts()["otelcol_processor_memory_limiter_refused_spans"] == 6
