@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import resource
 import signal
 import threading
 from queue import SimpleQueue
@@ -30,6 +32,13 @@ _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 STOP_SECONDS: Final = 25
 
 
+def allow_descriptors() -> None:
+    """Open as many files and connections as the system lets us; the usual 1024 are for programs that use select."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def run(
     configuration: Configuration,
     stop_seconds: float = STOP_SECONDS,
@@ -48,6 +57,7 @@ def run(
     Raises:
         UserError: It cannot run as it is configured.
     """
+    allow_descriptors()
     signals = _Signals()
     running = _Running(configuration)
     running.start()

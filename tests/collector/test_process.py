@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -198,3 +200,15 @@ def test_log_in_json(tmp_path: Path) -> None:
     entries = [json.loads(line) for line in (tmp_path / "collector.log").read_text().splitlines()]
     assert {"ts", "level", "logger", "caller", "msg", "resource"} == set(entries[-1])
     assert entries[-1]["msg"] == "stopped: nothing was received"
+
+
+def test_as_many_connections_as_the_system_allows() -> None:
+    """The soft limit of descriptors, which is low where nobody raised it, is raised to the hard one."""
+    program = (
+        "import resource; from provtel_collector.process import allow_descriptors; "
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 3000)); allow_descriptors(); "
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "(3000, 3000)\n"
