@@ -251,7 +251,11 @@ def test_many_writers_and_a_replay(tmp_path: Path) -> None:
 
 
 def test_where_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without a storage they are in the folder that systemd gives the service, else in the user's state folder."""
+    """Without a storage they are in systemd's folder of the service, else the user's, else where one works."""
     assert default_folder() == tmp_path / "state/provtel/dead-letters"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(Path, "expanduser", raising(RuntimeError("Could not determine home directory.")))
+    monkeypatch.chdir(tmp_path)
+    assert default_folder() == tmp_path / "dead-letters"
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/provtel:/var/lib/other")
     assert default_folder() == Path("/var/lib/provtel/dead-letters")

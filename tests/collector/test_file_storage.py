@@ -150,6 +150,19 @@ def test_environment_that_gave_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert shelf.listed(b"", 1000) == [(b"b", 1)]
 
 
+def test_defect_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure that should not be is told to who waits, and the next one is served."""
+    with storing(tmp_path) as storage:
+        shelf = storage.shelf("one")
+        environment = storage._environment
+        assert environment is not None
+        monkeypatch.setattr(environment, "_write", None)
+        with pytest.raises(RetryableError, match="NoneType"):
+            shelf.put(b"a", b"v")
+        monkeypatch.undo()
+        shelf.put(b"b", b"v")
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     """A directory that another process uses is refused, and can be used when that process is gone."""
     program = (

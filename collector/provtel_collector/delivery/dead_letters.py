@@ -208,9 +208,16 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def default_folder() -> Path:
-    """Return where dead letters are where no storage says it: systemd's folder for the service, else the user's."""
+    """Return where dead letters are where no storage says it.
+
+    In the folder that systemd has for the service, else in the user's for state, else, where a user has no home, as in
+    some containers, in the working folder.
+    """
     service = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if service:
         return Path(service) / FOLDER_NAME
     state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path("~/.local/state").expanduser()) / "provtel" / FOLDER_NAME
+    try:
+        return (Path(state) if state else Path("~/.local/state").expanduser()) / "provtel" / FOLDER_NAME
+    except RuntimeError:
+        return Path(FOLDER_NAME).absolute()

@@ -192,7 +192,10 @@ class Environment:
             elif self._closing:
                 return
             if self._upkeep and time.monotonic() >= checked + self._upkeep_seconds:
-                self._upkeep(self)
+                try:
+                    self._upkeep(self)
+                except Exception:  # noqa: BLE001  # the thread has more to do than that
+                    _log.exception("the upkeep of %s failed in a way that it should not", self.file)
                 checked = time.monotonic()
 
     def _next(self, deadline: float | None) -> tuple[list[_Order], list[tuple[bytes, bytes]]]:
@@ -211,7 +214,7 @@ class Environment:
             if orders and self._most and self.used() > self._most:
                 raise StoreError(f"it has {self._most} bytes in use, its max_size")  # noqa: TRY301  # one way out
             self._write(orders, removals)
-        except (lmdb.Error, OSError, StoreError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait are told, and the others go on
             self._fail(orders, removals, error)
         for order in orders:
             order.over.release()
