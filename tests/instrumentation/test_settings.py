@@ -9,7 +9,7 @@ from pathlib import Path
 
 import provtel
 import pytest
-from provtel import notices, settings
+from provtel import notices, recording, settings
 from provtel.settings import TABLE, Settings, find_file, load
 
 from tests.instrumentation.programs import Stage
@@ -199,7 +199,8 @@ def test_file_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def unconfigured() -> Iterator[None]:
-    """Leave no argument behind."""
+    """Begin as if nothing had been recorded, and leave no argument behind."""
+    recording.replace(None)
     yield
     settings.configure(**dict.fromkeys((setting.name for setting in TABLE), None))
 
@@ -227,6 +228,7 @@ def test_arguments_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ({"max_text": [1]}, ValueError, "max_text is .*: write one value"),
     ],
 )
+@pytest.mark.usefixtures("unconfigured")
 def test_arguments_that_make_no_sense(arguments: dict[str, object], error: type[Exception], says: str) -> None:
     """A call that is wrong is an error as in any call, and changes nothing."""
     before = settings.current()
