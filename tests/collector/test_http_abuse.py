@@ -23,6 +23,7 @@ from provtel_collector.receivers.otlp.config import HttpConfig
 from provtel_collector.receivers.otlp.receiver import OtlpReceiver
 from provtel_exporters.otlp.packing import packer
 from provtel_model.components import Batch
+from provtel_model.otlp import wire
 from provtel_model.settings import Duration
 
 from tests.collector.otlp_receivers import receiving
@@ -217,6 +218,18 @@ def test_more_than_there_is_room_for() -> None:
             late.sendall(post(body))
             assert answers(late, 1) == [b"200 OK"]
         assert receiver._server._held == 0
+
+
+def test_room_for_what_is_allowed() -> None:
+    """A request that is as large as the configuration allows is taken, whatever that is."""
+    recorder = Recorder()
+    body = traces() + wire.sized(15, bytes(150 * 2**20))
+    config = HttpConfig("localhost:0", max_request_body_size=len(body))
+    with receiving(recorder, http=config) as receiver, connected(receiver) as connection:
+        connection.settimeout(60)
+        connection.sendall(post(body))
+        assert answers(connection, 1) == [b"200 OK"]
+    assert [received.payload for received in recorder.batches] == [body]
 
 
 BOMBS: dict[str, Any] = {

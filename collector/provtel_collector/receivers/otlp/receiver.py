@@ -53,7 +53,7 @@ class OtlpReceiver:
     def __init__(self, config: OtlpConfig, context: Context, limits: Limits | None = None) -> None:
         self._protocols = config.protocols
         self._context = context
-        self._limits = limits or Limits()
+        self._limits = limits or _limits(config)
         self._budget = Budget(self._limits.held)
         self._workers: dict[Signal, Workers] = {}
         self._listeners: list[socket.socket] = []
@@ -156,6 +156,12 @@ class OtlpReceiver:
             tls = protocol.tls
             if tls is not None and door.context is not None and tls.reload_interval:
                 server.every(tls.reload_interval, partial(_reload, tls, door.context))
+
+
+def _limits(config: OtlpConfig) -> Limits:
+    """Return what connections may cost: enough for two of the largest requests."""
+    protocols = [one for one in (config.protocols.http, config.protocols.grpc) if one is not None]
+    return Limits(held=max(Limits.held, *(2 * one.size_limit for one in protocols)))
 
 
 def _context(tls: ServerTls | None, protocols: tuple[str, ...], path: str) -> ssl.SSLContext | None:
