@@ -2,12 +2,13 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long bench bench-collector services fmt lint types docs clean
+.PHONY: help demo test test-long test-oldest test-newest test-alone bench bench-collector services fmt lint types docs clean
 
 # The Python to build on: PYTHON=... where given, else python3, else the newest named one; 3.11 is the oldest that will do.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
   $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$name && break; done)
 VENV := .venv
+CONSTRAINTS := constraints.txt
 PY := $(VENV)/bin/python
 PYTEST := $(PY) -m pytest
 TWINS := tests/instrumentation tests/model
@@ -25,6 +26,16 @@ test: lint types ## set up, and run lint, types and all tests but the long ones
 
 test-long: $(VENV)/.dev ## run the long fault and fuzz tests too
 	@$(PYTEST) </dev/null
+
+test-oldest: ## run the tests with the oldest versions that pyproject.toml allows, in an environment of their own
+	@$(PYTHON) -m tests.house.oldest > .venv-oldest.txt
+	@$(MAKE) test-alone VENV=.venv-oldest CONSTRAINTS=.venv-oldest.txt
+
+test-newest: ## run the tests with the newest versions that it allows
+	@$(MAKE) test-alone VENV=.venv-newest CONSTRAINTS=/dev/null
+
+test-alone: $(VENV)/.dev
+	@$(PYTEST) -m 'not long' </dev/null
 
 bench: $(VENV)/.dev ## measure us beside our peers in one run; prints ratios, and writes them to docs/
 	@$(PY) -m benchmarks --page docs/reference/benchmarks.md </dev/null
@@ -52,11 +63,11 @@ docs: $(VENV)/.dev ## write the generated reference pages anew
 	@$(PY) -m docs.generate
 
 clean: ## remove what the targets made here
-	@rm -rf $(VENV) demo_output digits_output dist .provtel .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .venv-* demo_output digits_output dist .provtel .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@$(FIND_MODULES) -delete
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable
 # The install compiles the C modules where it can; without them their twins in Python run.
 SOURCES := pyproject.toml constraints.txt hatch_build.py $(shell find model instrumentation -name '*.[ch]')
 FIND_MODULES := find model instrumentation -name '*.so'

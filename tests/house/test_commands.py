@@ -14,6 +14,8 @@ TARGETS = [
     "demo",
     "test",
     "test-long",
+    "test-oldest",
+    "test-newest",
     "bench",
     "bench-collector",
     "services",

@@ -84,9 +84,16 @@ def schema(signal: Signal) -> bytes:
     return b"".join(tables)
 
 
+def is_repeated(field: FieldDescriptor) -> bool:
+    """Say whether a field is a list; of protobuf before 6 too, which says it in another way."""
+    said: bool | None = getattr(field, "is_repeated", None)
+    old: Any = field
+    return bool(old.label == old.LABEL_REPEATED) if said is None else said
+
+
 def _described(field: FieldDescriptor) -> int:
     kind = _KINDS.get(field.type, _VARINT)
-    if field.is_repeated:
+    if is_repeated(field):
         kind |= _REPEATED
     if field.name in _ITEMS:
         kind |= _COUNTED

@@ -23,6 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from provtel_model.components import Signal
 from provtel_model.errors import MalformedError
+from provtel_model.otlp.checking import is_repeated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +126,7 @@ def _by_name(descriptor: Descriptor) -> Mapping[str, _Field]:
 def _field(field: FieldDescriptor) -> _Field:
     message = field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE
     read, write = (_same, _same) if message else _scalar(field)
-    return _Field(field.name, field.json_name, bool(field.is_repeated), message, read, write)
+    return _Field(field.name, field.json_name, is_repeated(field), message, read, write)
 
 
 def _scalar(field: FieldDescriptor) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
