@@ -8,6 +8,7 @@ import resource
 import struct
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,8 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from provtel_exporters.file import factory
-from provtel_exporters.file.config import FileConfig, RotationConfig
+from provtel_exporters.file.config import FileConfig, GroupByConfig, RotationConfig
+from provtel_exporters.file.durable import DurableFile
 from provtel_exporters.file.exporter import FileExporter
+from provtel_exporters.file.grouping import FilesByValue
 from provtel_exporters.nop import factory as nop
 from provtel_model.components import Batch, Context, Signal
 from provtel_model.errors import ConfigError, PermanentError, RetryableError
@@ -226,6 +229,8 @@ def test_closed(tmp_path: Path) -> None:
     [
         ({"path": ""}, "path must be non-empty"),
         ({"path": "x", "append": True, "rotation": RotationConfig()}, "append and rotation enabled"),
+        ({"path": "x", "group_by": GroupByConfig(enabled=True)}, "exactly one"),
+        ({"path": "*x", "group_by": GroupByConfig(enabled=True)}, "must not start with"),
         ({"path": "x", "directory_permissions": "0755"}, "requires create_directory"),
         ({"path": "x", "create_directory": True, "directory_permissions": "9"}, "valid octal"),
         ({"path": "x", "create_directory": True, "directory_permissions": "1777"}, "invalid bits"),
@@ -276,6 +281,80 @@ def requests_of(path: Path, form: dict[str, str]) -> list[bytes]:
         return lines(path)
     contents = [zstd.decompress(one) if "compression" in form else one for one in frames(path)]
     return contents if "format" in form else [from_json(Signal.TRACES, one) for one in contents]
+
+
+def never(*_: object) -> DurableFile:
+    """Make no file."""
+    pytest.fail("no file was to be made")
+
+
+GROUPED = GroupByConfig(enabled=True, resource_attribute="run", max_open_files=2)
+
+
+def of_runs(*runs: str | int | None) -> Batch:
+    """Return a batch with a span for each run, in a resource of its own."""
+    request = ExportTraceServiceRequest()
+    for number, run in enumerate(runs, 1):
+        group = request.resource_spans.add()
+        if isinstance(run, str):
+            group.resource.attributes.add(key="run").value.string_value = run
+        elif run is not None:
+            group.resource.attributes.add(key="run").value.int_value = run
+        group.scope_spans.add().spans.add(name=f"of {run}", trace_id=b"t" * 16, span_id=bytes([number]) * 8)
+    return check(Signal.TRACES, request.SerializeToString())
+
+
+def names_in(path: Path) -> list[str]:
+    """Return the names of the spans in a file."""
+    requests = map(ExportTraceServiceRequest.FromString, lines(path))
+    return [span.name for one in requests for group in one.resource_spans for span in group.scope_spans[0].spans]
+
+
+def test_a_file_for_each_value(tmp_path: Path) -> None:
+    """Each value has a file, also when more are written than may be open; what has no value is counted."""
+    counts: Counter[str] = Counter()
+    context = Context("file", {}, lambda name, count, _: counts.update({name: count}))
+    exporter = factory.create(FileConfig(str(tmp_path / "runs" / "*.jsonl"), group_by=GROUPED), context)
+    exporter.start()
+    for _ in range(2):
+        exporter.consume(of_runs("a", "b", None, "a", "deep/er", 5))
+    exporter.shutdown()
+
+    assert names_in(tmp_path / "runs" / "a.jsonl") == ["of a"] * 4
+    assert names_in(tmp_path / "runs" / "b.jsonl") == ["of b"] * 2
+    assert names_in(tmp_path / "runs" / "deep" / "er.jsonl") == ["of deep/er"] * 2
+    assert counts == {"exporter_file_ungrouped_items": 4}
+    with pytest.raises(RetryableError, match="is closed"):
+        exporter.consume(of_runs("a"))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_no_value_leads_out_of_the_folder(value: str) -> None:
+    """Whatever an attribute says, its file is in the folder that the path begins with."""
+    path = FilesByValue("/data/runs/*.jsonl", 1, 0o755, never).path_of(value)
+
+    assert str(path).startswith("/data/runs/")
+    assert ".." not in path.parts
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [("../etc/my_config", "/data/etc/my_config.json"), ("./a", "/data/a.json"), ("../../../x", "/data/x.json")],
+)
+def test_values_that_lead_upward(value: str, path: str) -> None:
+    """A value that would lead upward is turned inward, as the OpenTelemetry Collector does."""
+    assert str(FilesByValue("/data/*.json", 1, 0o755, never).path_of(value)) == path
+
+
+@pytest.mark.parametrize("value", ["x" * 300, "a\0b", "d/" * 3000])
+def test_value_that_can_be_no_file(tmp_path: Path, value: str) -> None:
+    """A value that no file can be called by is refused for good before anything is written, and harms nothing else."""
+    with writing(tmp_path / "*.jsonl", group_by=GROUPED) as exporter:
+        with pytest.raises(PermanentError, match="no file can be called by"):
+            exporter.consume(of_runs("a", value))
+        exporter.consume(of_runs("a"))
+
+    assert names_in(tmp_path / "a.jsonl") == ["of a"]
 
 
 def test_nop() -> None:

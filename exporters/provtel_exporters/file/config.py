@@ -58,6 +58,32 @@ class CompressionParamsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupByConfig:
+    """One file for each value of a resource attribute, in place of one for all.
+
+    Args:
+        enabled: It is so; the path has one star then, in whose place the value comes.
+        resource_attribute: The attribute; what has none, or one that is no text, is dropped and counted.
+        max_open_files: The most files that are open at once.
+    """
+
+    enabled: bool = False
+    resource_attribute: str = "fileexporter.path_segment"
+    max_open_files: int = 100
+
+    def __post_init__(self) -> None:
+        """Refuse to group by nothing, or into no file.
+
+        Raises:
+            ValueError: It is asked for.
+        """
+        if self.enabled and not self.resource_attribute:
+            raise ValueError("resource_attribute must not be empty when group_by is enabled")
+        if self.max_open_files < 1:
+            raise ValueError("max_open_files must be positive")
+
+
+@dataclass(frozen=True, slots=True)
 class FileConfig:
     """The ``file`` exporter.
 
@@ -71,6 +97,7 @@ class FileConfig:
         flush_interval: Accepted, and of no effect: every request is on the disk when its sender is answered.
         create_directory: Make the folder of the file where it is missing.
         directory_permissions: The permissions of a folder that is made, octal.
+        group_by: One file for each value of a resource attribute.
     """
 
     path: str = ""
@@ -82,6 +109,7 @@ class FileConfig:
     flush_interval: Duration = Duration(1)
     create_directory: bool = False
     directory_permissions: str = ""
+    group_by: GroupByConfig = field(default_factory=GroupByConfig)
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself, in the OpenTelemetry Collector's words.
@@ -91,6 +119,10 @@ class FileConfig:
         """
         if not self.path:
             raise ValueError("path must be non-empty")
+        if self.group_by.enabled and self.path.count("*") != 1:
+            raise ValueError("path must contain exactly one * when group_by is enabled")
+        if self.group_by.enabled and self.path.startswith("*"):
+            raise ValueError("path must not start with * when group_by is enabled")
         if self.append and self.rotation is not None:
             raise ValueError("append and rotation enabled at the same time is not supported")
         if self.directory_permissions and not self.create_directory:

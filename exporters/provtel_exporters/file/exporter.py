@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provtel_model.errors import ConfigError, MalformedError, PermanentError
+from provtel_model.otlp.decode import attributes_of
 from provtel_model.otlp.json_codec import to_json
+from provtel_model.otlp.pieces import merge
+from provtel_model.otlp.regroup import by_resource
 
 from provtel_exporters.file.durable import DurableFile
+from provtel_exporters.file.grouping import FilesByValue
 from provtel_exporters.file.rotation import Rotation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from provtel_model.components import Batch, Context
 
     from provtel_exporters.file.config import FileConfig
@@ -36,32 +42,36 @@ class FileExporter:
 
     def __init__(self, config: FileConfig, context: Context) -> None:
         self._config = config
-        self._path = f"exporters::{context.id}::path"
-        rotation = Rotation(config.rotation) if config.rotation else None
-        self._file = DurableFile(
-            Path(config.path),
-            append=config.append or rotation is not None,
-            separator=b"" if config.framed else b"\n",
-            rotation=rotation,
+        self._context = context
+        self._file = self._make_file(Path(config.path), config.append)
+        group_by = config.group_by
+        self._files = (
+            FilesByValue(config.path, group_by.max_open_files, config.permissions, self._make_file)
+            if group_by.enabled
+            else None
         )
 
     def start(self) -> None:
-        """Open the file.
+        """Open the file, or see that the folder of the files can be written.
 
         Raises:
             ConfigError: It cannot be written.
         """
-        file = Path(self._config.path)
+        file = Path(self._config.path.partition("*")[0] + "x") if self._files else Path(self._config.path)
         try:
-            if self._config.create_directory:
+            if self._config.create_directory or self._files:
                 file.parent.mkdir(self._config.permissions, parents=True, exist_ok=True)
-            self._file.open()
+            if not self._files:
+                self._file.open()
         except OSError as error:
-            raise ConfigError(f"{file} cannot be written: {error.strerror or error}", self._path) from error
+            path = f"exporters::{self._context.id}::path"
+            raise ConfigError(f"{self._config.path} cannot be written: {error.strerror or error}", path) from error
 
     def shutdown(self) -> None:
         """Close the file."""
         self._file.close()
+        if self._files:
+            self._files.close()
 
     def consume(self, batch: Batch) -> None:
         """Write a request; return when it is on the disk.
@@ -70,7 +80,32 @@ class FileExporter:
             RetryableError: It is not: the disk is full, for example.
             PermanentError: It is no request.
         """
-        self._file.write(self._written(batch))
+        if self._files is None:
+            self._file.write(self._written(batch))
+            return
+        groups = list(self._grouped(batch))
+        for value, _ in groups:  # first, so that nothing is written of a batch that is refused for good
+            self._files.check(value)
+        for value, part in groups:
+            self._files.write(value, self._written(part))
+
+    def _make_file(self, path: Path, append: bool) -> DurableFile:  # noqa: FBT001  # called by position
+        rotation = Rotation(self._config.rotation) if self._config.rotation else None
+        separator = b"" if self._config.framed else b"\n"
+        go_on = append or self._config.append or rotation is not None
+        return DurableFile(path, append=go_on, separator=separator, rotation=rotation)
+
+    def _grouped(self, batch: Batch) -> Iterator[tuple[str, Batch]]:
+        """Yield what each file gets of a batch; what none gets is counted."""
+        wanted = self._config.group_by.resource_attribute
+        groups: dict[str, list[Batch]] = {}
+        for resource, part in by_resource(batch):
+            value = attributes_of(resource.attributes).get(wanted)
+            if isinstance(value, str):
+                groups.setdefault(value, []).append(part)
+            else:
+                self._context.report("exporter_file_ungrouped_items", part.items, {})
+        yield from ((value, merge(parts)) for value, parts in groups.items())
 
     def _written(self, batch: Batch) -> bytes:
         content = batch.payload
