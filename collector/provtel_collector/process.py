@@ -58,7 +58,7 @@ def run(
         UserError: It cannot run as it is configured.
     """
     allow_descriptors()
-    signals = _Signals()
+    signals = _Signals(stop_seconds)
     running = _Running(configuration)
     running.start()
     tell_ready()
@@ -71,7 +71,6 @@ def run(
         tell_ready()
     tell_stopping()
     _log.info("stopping after %s: taking no more data, finishing what was taken", signal.Signals(number).name)
-    _end_after(stop_seconds)
     running.service.shutdown()
     _log.info("stopped: %s", running.service.counters)
 
@@ -130,9 +129,14 @@ class _Running:
 
 
 class _Signals:
-    """Waits for signals; the second that asks to stop ends the process."""
+    """Waits for signals; the second that asks to stop ends the process.
 
-    def __init__(self) -> None:
+    Args:
+        stop_seconds: How long after the first that asks to stop the process ends in any case.
+    """
+
+    def __init__(self, stop_seconds: float) -> None:
+        self._stop_seconds = stop_seconds
         # Of the queues and events, this one may be used by a handler that interrupts a call of its own.
         self._received: SimpleQueue[int] = SimpleQueue()
         self._stopping = False
@@ -148,6 +152,8 @@ class _Signals:
             if self._stopping:
                 os._exit(1)
             self._stopping = True
+            # From now on, as what is going on at the moment, a reload for example, may hang too.
+            _end_after(self._stop_seconds)
         self._received.put(number)
 
 

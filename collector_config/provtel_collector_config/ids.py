@@ -93,8 +93,8 @@ def _split(text: str) -> tuple[str, str]:
         raise ValueError(f'in "{text}" id: the part before / should not be empty' if slash else "id must not be empty")
     if slash and not name:
         raise ValueError(f'in "{text}" id: the part after / should not be empty')
-    if len(name) > _NAME_LIMIT:
-        raise ValueError(f'in "{text[:20]}…" id: the name has more than {_NAME_LIMIT} characters')
+    if len(name.encode()) > _NAME_LIMIT:
+        raise ValueError(f'in "{text[:20]}…" id: the name has more than {_NAME_LIMIT} bytes')
     if any(unicodedata.category(character)[0] in _SPACE_CONTROL_SYMBOL for character in name):
         raise ValueError(f'in "{text}" id: invalid character(s) in name "{name}"')
     return head, name

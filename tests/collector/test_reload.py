@@ -189,6 +189,19 @@ def test_queue_on_disk_survives_reloads(tmp_path: Path) -> None:
     assert {f"{number:016x}" for number in range(1, sent + 1)} == set(found)
 
 
+def test_many_signals_at_once(tmp_path: Path) -> None:
+    """A storm of signals to reload, with one to stop in its midst, ends the collector in good order."""
+    port = free_port()
+    with collector(tmp_path, document(tmp_path, port)) as process:
+        for number in range(30):
+            process.process.send_signal(signal.SIGTERM if number == 20 else signal.SIGHUP)
+            time.sleep(0.002)
+        assert process.process.wait(STOP_SECONDS) == 0
+
+    assert "stopped:" in process.log.read_text()
+    assert "Traceback" not in process.log.read_text()
+
+
 def test_metrics_count_on(tmp_path: Path) -> None:
     """The collector's own metrics can be read after a reload as before, and go on from where they were."""
     port, metrics = free_port(), free_port()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from provtel_collector_config.ids import ComponentId
 from provtel_collector_config.problems import InvalidConfigurationError
 from provtel_collector_config.sources import Sources
 from provtel_collector_config.substitution import substitute
@@ -193,3 +194,51 @@ def test_refused_sources(argument: str, otelcol_binary: Path) -> None:
         Sources(configs, settings).read({}, [])
     with pytest.raises(ValueError, match="Error"):
         resolved(otelcol_binary, "--config", "base.yaml", argument)
+
+
+IDS = [
+    "debug/a",
+    "debug/a/b",
+    "debug/a.b-c_d",
+    "debug/ä",
+    "debug/日本",
+    "debug/" + "n" * 1000,
+    "debug/" + "n" * 1025,
+    "debug/" + "ä" * 512,
+    "debug/" + "ä" * 513,
+    "debug/a b",
+    "debug/a\tb",
+    "debug/a+b",
+    "debug/a$$b",
+    "debug/a|b",
+    "debug/a,b;c",
+    "debug/",
+    "/debug",
+    "",
+    " debug / a ",
+    "1debug",
+    "de-bug",
+    "debug/\u200b",
+]
+
+
+@pytest.mark.parametrize("text", IDS, ids=lambda text: repr(text[:20]))
+def test_ids(text: str, otelcol_binary: Path) -> None:
+    """What is an id of a component for one is one for the other."""
+    content = yaml.safe_load(BASE)
+    content["exporters"][text] = None
+    Path("ids.yaml").write_text(json.dumps(content))
+
+    def ours() -> bool:
+        try:
+            return bool(ComponentId.parse(text))
+        except ValueError:
+            return False
+
+    def theirs() -> bool:
+        try:
+            return bool(resolved(otelcol_binary, "--config", "ids.yaml"))
+        except ValueError:
+            return False
+
+    assert ours() == theirs()
