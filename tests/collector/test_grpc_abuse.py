@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import resource
 import socket
 import threading
 import time
@@ -47,6 +46,7 @@ from provtel_model.settings import Duration
 
 from tests.collector.otlp_receivers import receiving
 from tests.collector.parts import Recorder, batch, traces
+from tests.memory import growth
 
 LIMIT = 4 * 2**20
 HEADERS = {
@@ -213,13 +213,12 @@ def test_too_much(packing: str) -> None:
     content = bytes(LIMIT + 1 if pack is None else 200 * 2**20)
     body = message(content) if pack is None else message(pack(content), packed=True)
     del content
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with grpc_receiver() as receiver, connected(receiver) as client:
+    with growth() as grown, grpc_receiver() as receiver, connected(receiver) as client:
         told = client.answer(client.call(body, block(grpc_encoding="identity" if pack is None else packing)))
         assert (told["grpc-status"], "max_recv_msg_size_mib" in told["grpc-message"]) == ("8", True)
         assert client.answer(client.call(message(traces())))["grpc-status"] == "0"
 
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+    assert grown.mib < 100
 
 
 def test_fields_of_the_table(receiver: OtlpReceiver) -> None:

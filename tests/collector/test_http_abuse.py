@@ -28,6 +28,7 @@ from provtel_model.settings import Duration
 
 from tests.collector.otlp_receivers import receiving
 from tests.collector.parts import Recorder, batch, traces
+from tests.memory import growth
 
 QUICK = Limits(sweep=0.05)
 HEAD = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
@@ -172,9 +173,12 @@ def test_far_too_much_is_refused_before_it_is_sent() -> None:
 @pytest.mark.parametrize("chunked", [False, True])
 def test_far_too_much_is_not_kept(*, chunked: bool) -> None:
     """Who sends 100 MB anyway gets the answer, can go on, and costs no memory."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     part = bytes(2**20)
-    with receiving(Recorder(), http=HttpConfig("localhost:0")) as receiver, connected(receiver) as connection:
+    with (
+        growth() as grown,
+        receiving(Recorder(), http=HttpConfig("localhost:0")) as receiver,
+        connected(receiver) as connection,
+    ):
         connection.sendall(HEAD + (b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 104857600"))
         connection.sendall(b"\r\n\r\n")
         for _ in range(100):
@@ -184,7 +188,7 @@ def test_far_too_much_is_not_kept(*, chunked: bool) -> None:
         time.sleep(0.1)
         assert answers(connection, 2) == [b"413 Request Entity Too Large", b"200 OK"]
 
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 80 * 1024
+    assert grown.mib < 80
 
 
 def test_more_than_there_is_room_for() -> None:
@@ -248,13 +252,16 @@ def test_bomb(packing: str) -> None:
     content = bytes(200 * 2**20)
     bomb = BOMBS[packing](content)
     del content
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with receiving(Recorder(), http=HttpConfig("localhost:0")) as receiver, connected(receiver) as connection:
+    with (
+        growth() as grown,
+        receiving(Recorder(), http=HttpConfig("localhost:0")) as receiver,
+        connected(receiver) as connection,
+    ):
         for _ in range(3):
             connection.sendall(post(bomb, b"Content-Encoding: " + packing.encode()))
             assert connection.recv(10_000).startswith(b"HTTP/1.1 413 ")
 
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+    assert grown.mib < 100
 
 
 def test_endless_headers() -> None:

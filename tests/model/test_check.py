@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-
 import pytest
 from google.protobuf.message import Message
 from hypothesis import given, settings
@@ -16,6 +14,7 @@ from provtel_model.otlp import check, wire
 from provtel_model.otlp.checking import count_parsed, schema
 
 from tests.collector.otlp_receivers import everything
+from tests.memory import growth
 from tests.model.strategies import LOG_REQUESTS, TRACE_REQUESTS
 
 WALK = compiled.load("provtel_model.otlp._check")
@@ -149,11 +148,12 @@ def test_of_a_choice_the_last_counts() -> None:
 @needs_walk
 def test_very_many_very_small_items() -> None:
     """A request of ten million empty spans is counted without an object for each."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     payload = wire.sized(1, wire.sized(2, b"\x12\x00" * 10_000_000))
 
-    assert check(Signal.TRACES, payload).items == 10_000_000
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 * 1024
+    with growth() as grown:
+        assert check(Signal.TRACES, payload).items == 10_000_000
+
+    assert grown.mib < 20
 
 
 @needs_walk
