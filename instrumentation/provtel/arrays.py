@@ -3,7 +3,7 @@
 The hash of an array covers ``a``, its element type as NumPy writes it (``<f8``), its shape and its bytes in C order,
 each with its length, in the domain of `provtel_model.hashing`: so equal arrays hash equal whatever their layout in
 memory, and a tensor as an array. The fingerprint of a large one covers a regular grid of at most 1,024 elements.
-A frame is hashed by its columns.
+A frame is hashed by its columns; the fingerprint of a large one covers at most 64 rows.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ _OBJECT_COST: Final = 256
 """To look at an object takes as long as to hash so many bytes."""
 _NUMBER_COST: Final = 8
 _NUMBERS: Final = ("int", "uint", "float", "bool", "complex", "date", "time", "duration")
+_SAMPLED_COLUMNS: Final = 32
+_SAMPLED_ROWS: Final = 64
 _MAX_COLUMNS: Final = 100
 _FEW_COLUMNS: Final = 8
 _LEAVES: Final = frozenset(map(id, LEAF_TYPES))
@@ -241,22 +243,29 @@ def _of_frame(value: Any, budget: HashBudget, content: Content | None) -> Refere
 
 def _frame_hash(value: Any, columns: list[str], kinds: list[Any], budget: HashBudget) -> str | None:
     by_row = sum(_NUMBER_COST if str(kind).lower().startswith(_NUMBERS) else _OBJECT_COST for kind in kinds)
-    if not budget.take(len(columns) * _COLUMN_COST + len(value) * by_row):
+    whole = budget.take(len(columns) * _COLUMN_COST + len(value) * by_row)
+    if not whole and len(columns) > _SAMPLED_COLUMNS:
         return None
-    parts = [_column_canonical(column) for column in _columns(value)]
-    return None if None in parts else hash_bytes(b"".join([b"f", canonical_bytes([*columns]), *filter(None, parts)]))
+    parts = [
+        _column_canonical(column) for column in _columns(value, 1 if whole else -(-len(value) // _SAMPLED_ROWS) or 1)
+    ]
+    if None in parts:
+        return None
+    canonical = b"".join([b"f", canonical_bytes([*columns]), *filter(None, parts)])
+    if whole:
+        return hash_bytes(canonical)
+    return FINGERPRINT_PREFIX + hashlib.sha256(b"%d:" % len(value) + canonical).hexdigest()
 
 
-def _columns(value: Any) -> Iterator[Any]:
-    """Yield the columns as arrays, of a frame of pandas the index first."""
-    if hasattr(value, "index"):
+def _columns(value: Any, step: int) -> Iterator[Any]:
+    """Yield the columns as arrays, with each row or some, of a frame of pandas the index first."""
+    if hasattr(value, "iloc"):
+        value = value.iloc[::step]
         yield value.index.to_numpy()
-    if hasattr(value, "get_columns"):
-        yield from (column.to_numpy() for column in value.get_columns())
-    elif len(value.shape) == 1:
-        yield value.to_numpy()
-    else:
-        yield from (column.to_numpy() for _, column in value.items())
+        yield from [value.to_numpy()] if len(value.shape) == 1 else (column.to_numpy() for _, column in value.items())
+        return
+    columns = value.get_columns() if hasattr(value, "get_columns") else [value]
+    yield from ((column.gather_every(step) if step > 1 else column).to_numpy() for column in columns)
 
 
 def _column_canonical(column: Any) -> bytes | None:

@@ -256,7 +256,8 @@ def test_keys_are_not_asked_for_their_hash() -> None:
     held = {key: 1, "a": 2}, {key}, frozenset([key])
     key.hostile = True
 
-    by_key, *sets = SNAPSHOTS.of(held)["items"]  # type: ignore[index, call-overload]  # a tuple's form
+    form: Any = SNAPSHOTS.of(held)
+    by_key, *sets = form["items"]
 
     assert by_key["entries"][1] == ["a", 2]
     assert [len(made["items"]) for made in sets] == [1, 1]
@@ -362,7 +363,17 @@ def test_frames() -> None:
         assert column.hash.startswith("sha256:")
     assert _python(pd.DataFrame(data, index=[1, 2, 3])).hash != _python(pd.DataFrame(data)).hash
     assert _python(pd.DataFrame({"a": [object()]})).hash is None
-    assert _python(pd.DataFrame(np.zeros((200_000, 2)))).hash is None
+    for large in (pd.DataFrame, pl.DataFrame, pd.Series, pl.Series):
+        same, other = (
+            {"a": range(400_000), "b": [str(n % 7) for n in range(start, 400_000 + start)]} for start in (0, 1)
+        )
+        made = [
+            large(data) if large in {pd.DataFrame, pl.DataFrame} else large(data["b"]) for data in (same, same, other)
+        ]
+        first, again, different = (_python(value).hash for value in made)
+        assert first.startswith("fp1:")
+        assert first == again != different
+    assert _python(pd.DataFrame(np.zeros((200_000, 90)))).hash is None
     assert _python(pd.Timestamp("2020-01-01T12:00")) == dt.datetime(2020, 1, 1, 12)  # noqa: DTZ001  # it has no zone
     assert _python(pd.NaT).type.endswith(".NaTType")
 
