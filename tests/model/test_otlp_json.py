@@ -17,6 +17,7 @@ from provtel_model.components import Signal
 from provtel_model.errors import MalformedError
 from provtel_model.otlp import check, from_json, to_json
 
+from tests.memory import growth
 from tests.model.strategies import LOG_REQUESTS, TRACE_REQUESTS
 
 TRACES = {
@@ -176,6 +177,17 @@ def test_malformed(text: bytes, message: str) -> None:
     """What is wrong is told, with the path where there is one."""
     with pytest.raises(MalformedError, match=message):
         from_json(Signal.TRACES, text)
+
+
+@pytest.mark.parametrize("part", [b"{},", b"[],"])
+def test_very_many_very_small_objects(part: bytes) -> None:
+    """A request of millions of empty objects is refused before there are any."""
+    text = b'{"resourceSpans":[' + part * 6_000_000 + b"{}]}"
+
+    with growth() as grown, pytest.raises(MalformedError, match="more than 1000000 objects and arrays"):
+        from_json(Signal.TRACES, text)
+
+    assert grown.mib < 20
 
 
 def test_original_field_names_are_no_keys() -> None:

@@ -35,6 +35,8 @@ _REQUESTS: Final[dict[Signal, type[Message]]] = {
     Signal.METRICS: ExportMetricsServiceRequest,
     Signal.LOGS: ExportLogsServiceRequest,
 }
+# Each costs a hundred bytes and more, however little it holds; a million of them are 20 MB of any real request.
+_OBJECTS: Final = 1_000_000
 _ID_SIZES: Final = {"trace_id": 16, "span_id": 8, "parent_span_id": 8}
 _FLOATS: Final = frozenset({FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT})
 _LONGS: Final = frozenset({FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64})
@@ -48,6 +50,8 @@ def from_json(signal: Signal, text: bytes) -> bytes:
     Raises:
         MalformedError: It is no JSON, or no request of this signal; the text says where.
     """
+    if text.count(b"{") + text.count(b"[") > _OBJECTS:
+        raise MalformedError(f"the body has more than {_OBJECTS} objects and arrays; send smaller ones")
     request = _REQUESTS[signal]()
     try:
         content = json.loads(text, parse_constant=_refuse_constant)
