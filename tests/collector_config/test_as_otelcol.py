@@ -227,7 +227,7 @@ def test_ids(text: str, otelcol_binary: Path) -> None:
     """What is an id of a component for one is one for the other."""
     content = yaml.safe_load(BASE)
     content["exporters"][text] = None
-    Path("ids.yaml").write_text(json.dumps(content))
+    Path("ids.yaml").write_text(json.dumps(content, ensure_ascii=False))
 
     def ours() -> bool:
         try:
