@@ -7,8 +7,9 @@ import logging
 import os
 import resource
 import signal
+import socket
 import threading
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from provtel_model.errors import UserError
@@ -140,12 +141,19 @@ class _Signals:
         # Of the queues and events, this one may be used by a handler that interrupts a call of its own.
         self._received: SimpleQueue[int] = SimpleQueue()
         self._stopping = False
+        # A signal that comes in the moment before a wait begins does not end the wait; what it writes here does.
+        self._awake, self._bell = socket.socketpair()
+        self._bell.setblocking(False)  # noqa: FBT003  # the name says it
+        signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
         for number in (*_STOP_SIGNALS, signal.SIGHUP):
             signal.signal(number, self._on_signal)
 
     def wait(self) -> int:
         """Return the next signal when it comes."""
-        return self._received.get()
+        while True:
+            with contextlib.suppress(Empty):
+                return self._received.get_nowait()
+            self._awake.recv(64)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number in _STOP_SIGNALS:
