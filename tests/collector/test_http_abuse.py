@@ -336,6 +336,20 @@ def test_client_that_asks_first() -> None:
             assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
+def test_client_that_only_stops_sending() -> None:
+    """A client that closes its side after its request gets its answer, and the connection ends."""
+    goes_on = threading.Event()
+
+    def wait(_batch: Batch) -> None:
+        assert goes_on.wait(10)
+
+    with receiving(Recorder(wait), http=HttpConfig("localhost:0")) as receiver, connected(receiver) as connection:
+        connection.sendall(post(traces()))
+        connection.shutdown(socket.SHUT_WR)
+        threading.Timer(0.1, goes_on.set).start()
+        assert all_of(connection).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_client_that_is_gone_before_the_answer() -> None:
     """A request whose sender hung up is taken all the same, and nothing is left of it."""
     begun, goes_on = threading.Event(), threading.Event()

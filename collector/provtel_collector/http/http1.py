@@ -127,8 +127,9 @@ class Http1Connection(asyncio.Protocol):
                 self._end_with(_HEAD_TOO_LARGE)
 
     def eof_received(self) -> bool:
-        """Let the answer go out to a client that only has stopped sending."""
-        return self._busy
+        """Let the answer go out to a client that only has stopped sending; with TLS nobody can."""
+        self._draining = True
+        return self._busy and self._transport is not None and self._transport.can_write_eof()
 
     def pause_writing(self) -> None:
         """Read nothing more from a client that does not read its answers, and wait for it only for a while."""
