@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from provtel_collector_config.sources import Sources
     from provtel_model.components import Factory
 
-Named = tuple[tuple[str, ...], tuple[str, ...]]
+_Named = tuple[tuple[str, ...], tuple[str, ...]]
 """What ``--config`` and what ``--set`` were given."""
 
 _EXTRA: Final = ("hpack", "httptools", "pydantic")
@@ -78,7 +78,7 @@ def collector(context: click.Context, configs: tuple[str, ...], settings: tuple[
 @collector.command()
 @_sourced
 @click.pass_obj
-def validate(before: Named, configs: tuple[str, ...], settings: tuple[str, ...]) -> None:
+def validate(before: _Named, configs: tuple[str, ...], settings: tuple[str, ...]) -> None:
     """Check a configuration, and tell everything that is wrong with it."""
     configuration = _load(_sources(before, configs, settings))
     for warning in configuration.warnings:
@@ -115,7 +115,7 @@ def validate(before: Named, configs: tuple[str, ...], settings: tuple[str, ...])
 )
 @click.pass_obj
 def print_config(
-    before: Named,
+    before: _Named,
     configs: tuple[str, ...],
     settings: tuple[str, ...],
     mode: str,
@@ -137,7 +137,7 @@ def print_config(
 @options.json_option
 @click.pass_obj
 def replay(
-    before: Named, configs: tuple[str, ...], settings: tuple[str, ...], exporters: tuple[str, ...], *, as_json: bool
+    before: _Named, configs: tuple[str, ...], settings: tuple[str, ...], exporters: tuple[str, ...], *, as_json: bool
 ) -> None:
     """Send again what EXPORTERS could not deliver and put aside; all of them where none is named.
 
@@ -206,7 +206,7 @@ def _components() -> Iterable[dict[str, str | list[str]]]:
             }
 
 
-def _sources(before: Named, configs: tuple[str, ...], settings: tuple[str, ...]) -> Sources:
+def _sources(before: _Named, configs: tuple[str, ...], settings: tuple[str, ...]) -> Sources:
     """Return what the options of the group and those of its command name together."""
     _need_extra()
     from provtel_collector_config.sources import Sources

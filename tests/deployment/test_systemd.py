@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
+import http.client
 import os
 import re
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from provtel_collector.process import STOP_SECONDS
 from provtel_collector_config.presets import presets
+from provtel_exporters.lmdb import open_reader
+from provtel_model.filters import Query
 
+from tests.collector.parts import traces
+from tests.collector.running import running
 from tests.house.project import ROOT
 
 FOLDER = ROOT / "deployment"
@@ -78,3 +85,33 @@ def test_unit_fits_the_collector(kind: str) -> None:
     assert said["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
     assert int(said["TimeoutStopSec"][0]) > STOP_SECONDS
     assert said["ExecStart"][0].endswith("provtel collector --config ${PROVTEL_COLLECTOR_CONFIG}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process confines itself by prctl")
+def test_collector_runs_confined(tmp_path: Path) -> None:
+    """Where no memory may be both written and run, as the unit has it, the collector works all the same."""
+    environment = {
+        "PROVTEL_COLLECTOR_ENDPOINT": "127.0.0.1:0",
+        "PROVTEL_COLLECTOR_HEALTH_ENDPOINT": "127.0.0.1:0",
+        "PROVTEL_STORE": str(tmp_path / "store"),
+    }
+    quiet = ("--set", "service.telemetry.metrics.level=none")
+    command: list[str | Path] = [
+        Path(__file__).with_name("confined.py"),
+        "collector",
+        "--config",
+        "preset:embedded",
+        *quiet,
+    ]
+    with running(command, tmp_path, **environment) as collector:
+        connection = http.client.HTTPConnection(collector.addresses["otlp"].removeprefix("http://"), timeout=30)
+        with closing(connection):
+            body = gzip.compress(traces(5))
+            headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
+            connection.request("POST", "/v1/traces", body, headers)
+            assert connection.getresponse().status == http.HTTPStatus.OK
+        assert collector.stop() == 0
+
+    with closing(open_reader(str(tmp_path / "store"))) as reader:
+        assert reader.count(Query()) == 5
+    assert (tmp_path / "store" / "lmdb").stat().st_mode & 0o077 == 0
