@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from provtel_collector_config.ids import ComponentId, Kind, PipelineId
 from provtel_model.components import Component, Consumer, Context, Signal
@@ -77,6 +77,7 @@ class _Building:
         self.pipelines = configuration.pipelines
         self.connectors = configuration.components[Kind.CONNECTORS]
         self.extensions: dict[str, Component] = {}
+        self.shared: dict[tuple[Kind, ComponentId], dict[str, Any]] = {}
         self.made: list[Node] = []
         self.exits: dict[tuple[ComponentId, Signal], Consumer] = {}
         self.heads: dict[PipelineId, Consumer] = {}
@@ -173,6 +174,7 @@ class _Building:
             extensions=self.extensions,
             pipelines=pipelines or {},
             signals=frozenset(name.signal for name in self.pipelines),
+            shared=self.shared.setdefault((kind, id_), {}),
         )
         with located(f"{kind}::{id_}"):
             component = configured.factory.create(configured.config, context)

@@ -175,6 +175,7 @@ class Context:
         extensions: The extensions that run, by id; they start before everything else and stop after it.
         pipelines: For a connector, the head of each pipeline that it begins, by the pipeline's id.
         signals: What the pipelines of this collector carry, all of them together.
+        shared: For a processor or a connector, what those of its id in all pipelines share: whatever they put there.
     """
 
     id: str
@@ -184,6 +185,7 @@ class Context:
     extensions: Mapping[str, Component] = field(default_factory=dict)
     pipelines: Mapping[str, Consumer] = field(default_factory=dict)
     signals: frozenset[Signal] = ALL_SIGNALS
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from provtel_model.components import Batch, Signal
 from provtel_model.otlp import check, decode
 from provtel_model.otlp.decode import attributes_of
 
+from tests.collector.parts import Workshop
 from tests.collector.processors.made import Made
 from tests.collector.processors.requests import fill
 
@@ -102,6 +104,32 @@ def test_workflow_of_open_activities() -> None:
     assert second["used"] == {"lr": 0.1}
     sent = ExportLogsServiceRequest.FromString(made.recorder.batches[0].payload)
     assert sent.resource_logs[0].scope_logs[0].log_records[2] == other
+
+
+def test_start_of_a_parent_completes_its_children(tmp_path: Path) -> None:
+    """What a log record told of a parent that still runs completes the spans of its children, in another pipeline."""
+    workshop = Workshop(tmp_path)
+    document = """
+receivers: {part/r: }
+processors: {provenance: }
+exporters: {part/e: }
+service:
+  pipelines:
+    logs: {receivers: [part/r], processors: [provenance], exporters: [part/e]}
+    traces: {receivers: [part/r], processors: [provenance], exporters: [part/e]}
+"""
+    request = ExportLogsServiceRequest()
+    started = request.resource_logs.add().scope_logs.add().log_records.add(event_name=names.EVENT_STARTED)
+    started.trace_id, started.span_id = TRACE, bytes([1]) * 8
+    fill(started.attributes, {names.WORKFLOW_ID: "w"})
+
+    with workshop.service(document):
+        following = workshop.part("part/r").context.next
+        following[Signal.LOGS].consume(check(Signal.LOGS, request.SerializeToString()))
+        following[Signal.TRACES].consume(spans({"id": 2, "parent": 1}))
+
+    (record,) = decode(workshop.part("part/e").batches[-1])
+    assert record["workflow_id"] == "w"
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,9 @@ class ProvenanceProcessor:
 
     def __init__(self, config: ProvenanceConfig, context: Context) -> None:
         self._context = context
-        self._workflows = Workflows(config.remembered) if config.workflow else None
+        # Shared with the one of the other signal: the start of a parent is a log record, that of a child a span.
+        known: Workflows = context.shared.setdefault("workflows", Workflows(config.remembered))
+        self._workflows = known if config.workflow else None
         self._edits: list[tuple[str, Callable[[Activity], bool]]] = []
         if config.data != "keep":
             self._edits.append(("data", nest if config.data == "nested" else flatten))
