@@ -17,7 +17,9 @@ _HEAD_START: Final = 10_000_000
 """Nanoseconds that a program has at its start, and saves at most."""
 _LARGEST_TIMES: Final = 2
 
-_now: Final = time.perf_counter_ns
+_now: Final = time.monotonic_ns
+_worked: Final = time.thread_time_ns
+"""The thread's own time: what a busy machine takes from it is not what its hashes cost."""
 
 
 class HashingTime:
@@ -46,8 +48,8 @@ class HashingTime:
         return self._left > 0
 
     def spend(self, since: int) -> None:
-        """Take away the time since a moment, as `time.perf_counter_ns` told it."""
-        self._left -= _now() - since
+        """Take away the thread's time since a moment, as `time.thread_time_ns` told it."""
+        self._left -= _worked() - since
 
 
 class HashBudget:
@@ -89,7 +91,7 @@ class HashBudget:
             return True
         if not self._time.is_left():
             return False
-        self._since = _now()
+        self._since = _worked() or 1
         return True
 
     def settle(self) -> None:

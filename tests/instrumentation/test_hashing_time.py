@@ -35,6 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Let hashes be timed by a clock of the test's."""
     made = Clock()
     monkeypatch.setattr(hashing_time, "_now", made)
+    monkeypatch.setattr(hashing_time, "_worked", made)
     return made
 
 
