@@ -16,8 +16,8 @@ from provtel_model.errors import DeliveryError, PermanentError, RetryableError
 from provtel_model.otlp import decode
 from provtel_model.settings import Duration
 
+from tests.collector.delivering import Config, Stage, batch_of, wait_for
 from tests.collector.parts import Recorder, traces
-from tests.collector.test_queue import Config, Stage, batch_of, wait_for
 
 HASTY = RetryOnFailure(initial_interval=Duration(0.002), max_interval=Duration(0.01))
 

@@ -19,7 +19,7 @@ from provtel_model.components import Context
 from provtel_model.errors import ConfigError, RetryableError, StoreError
 from provtel_model.settings import Duration
 
-from tests.collector.test_queue import wait_for
+from tests.collector.delivering import wait_for
 
 
 @contextmanager

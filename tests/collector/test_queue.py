@@ -4,124 +4,37 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from provtel_collector.counters import Counters
 from provtel_collector.delivery import memory_queue, persistent_queue
 from provtel_collector.delivery.delivered import Delivered
 from provtel_collector.delivery.sending import Sending
 from provtel_collector.extensions.file_storage import extension
-from provtel_collector.extensions.file_storage.config import FileStorageConfig
-from provtel_collector.extensions.file_storage.extension import FileStorage
-from provtel_model.components import Batch, Component, Context, Signal
+from provtel_model.components import Batch, Context, Signal
 from provtel_model.delivery import QueueBatch, QueuePartition, RetryOnFailure, SendingQueue
 from provtel_model.errors import ConfigError, PermanentError, RetryableError
-from provtel_model.otlp import decode
 from provtel_model.settings import Duration
 
-from tests.collector.parts import Recorder, batch, raising, traces
-from tests.collector.test_timeout import waiting_for
-
-QUICK = RetryOnFailure(initial_interval=Duration(0.01), max_interval=Duration(0.02))
-SECONDS = 20
-
-
-class Destination(Recorder):
-    """An exporter that keeps what it is given, or does as told."""
-
-    def start(self) -> None:
-        """Need nothing."""
-
-    def shutdown(self) -> None:
-        """Release nothing."""
-
-    def spans(self) -> list[str]:
-        """Return the ids of the spans that came, in order."""
-        return [record["span_id"] for one in list(self.batches) for record in decode(one)]
-
-
-@dataclass(frozen=True)
-class Config:
-    """What the config of an exporter for the network has."""
-
-    sending_queue: SendingQueue = SendingQueue()
-    retry_on_failure: RetryOnFailure = QUICK
-    timeout: Duration = Duration(10)
-
-
-@dataclass
-class Stage:
-    """An exporter with its delivery, and the storage that it may use."""
-
-    folder: Path
-    destination: Destination = field(default_factory=Destination)
-    counters: Counters = field(default_factory=Counters)
-
-    @contextmanager
-    def delivering(self, config: Config, signal: Signal = Signal.TRACES) -> Iterator[Delivered]:
-        """Run the delivery of a config."""
-        with self.storage(config.sending_queue.storage) as extensions:
-            context = Context("out", {}, self.counters.add, self.counters.observe, extensions)
-            delivered = Delivered(self.destination, config, context, [signal])
-            delivered.start()
-            try:
-                yield delivered
-            finally:
-                delivered.shutdown()
-
-    @contextmanager
-    def storage(self, id_: str | None) -> Iterator[dict[str, Component]]:
-        """Run the storage of an id."""
-        if id_ is None:
-            yield {}
-            return
-        config = FileStorageConfig(directory=str(self.folder / "queue"), create_directory=True)
-        storage = FileStorage(config, Context(id_, {}, self.counters.add))
-        storage.start()
-        try:
-            yield {id_: storage}
-        finally:
-            storage.shutdown()
-
-    def gauge(self, name: str) -> float:
-        """Return a gauge of the queue."""
-        name = f"queue_{name}" if name in {"size", "capacity"} else name
-        return self.counters.gauges()[f"otelcol_exporter_{name}", (("data_type", "traces"),)]
+from tests.collector.delivering import (
+    QUICK,
+    SECONDS,
+    Config,
+    Cupboard,
+    Stage,
+    batch_of,
+    sending,
+    wait_for,
+    waiting_for,
+)
+from tests.collector.parts import batch, raising
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
     """Have a folder of the test."""
     return Stage(tmp_path)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
-
-
-def sending(delivered: Delivered, *batches: Batch) -> list[Exception | None]:
-    """Send batches at the same time, each from a thread of its own; return what becomes of each as it is known."""
-    outcomes: list[Exception | None] = []
-
-    def send(one: Batch) -> None:
-        try:
-            delivered.consume(one)
-        except Exception as error:  # noqa: BLE001  # for the test to look at
-            outcomes.append(error)
-        else:
-            outcomes.append(None)
-
-    for one in batches:
-        threading.Thread(target=send, args=[one], daemon=True).start()
-    return outcomes
 
 
 ON_DISK = SendingQueue(storage="file_storage")
@@ -521,6 +434,27 @@ def test_defect_of_the_delivery_loses_nothing(stage: Stage, monkeypatch: pytest.
     assert [one.items for one in stage.destination.batches] == [3]
 
 
+def test_any_storage_will_do(stage: Stage) -> None:
+    """An extension of somebody else that is a storage keeps a queue as ours does."""
+    cupboard = Cupboard(stage.folder)
+    context = Context("out", {}, stage.counters.add, stage.counters.observe, {"cupboard": cupboard})
+    config = Config(SendingQueue(storage="cupboard"))
+    stage.destination.doing = raising(RetryableError("away"))
+    for number in (1, 2):
+        delivered = Delivered(stage.destination, config, context, [Signal.TRACES])
+        delivered.start()
+        delivered.consume(batch_of(number))
+        delivered.shutdown()
+    stage.destination.doing = lambda _: None
+    delivered = Delivered(stage.destination, config, context, [Signal.TRACES])
+    delivered.start()
+    wait_for(lambda: stage.gauge("size") == 0)
+    delivered.shutdown()
+
+    assert sorted(stage.destination.spans()) == [f"{number:016x}" for number in (1, 2)]
+    assert [board.values for board in cupboard.shelves.values()] == [{}]
+
+
 @pytest.mark.parametrize("storage", ["file_storage", "health_check"])
 def test_storage_that_is_none(stage: Stage, storage: str) -> None:
     """A queue whose storage does not run, or is something else, is refused with the path."""
@@ -528,8 +462,3 @@ def test_storage_that_is_none(stage: Stage, storage: str) -> None:
 
     with pytest.raises(ConfigError, match=r"exporters::out::sending_queue::storage: .* storage .*extension"):
         Delivered(stage.destination, Config(SendingQueue(storage=storage)), context, [Signal.TRACES])
-
-
-def batch_of(number: int) -> Batch:
-    """Return a batch of one span with a certain id."""
-    return Batch(Signal.TRACES, traces(1, number), 1)

@@ -19,8 +19,8 @@ from provtel_collector_config.sources import Sources
 from provtel_model.components import Batch, Consumer, Signal
 from provtel_model.otlp import decode
 
+from tests.collector.delivering import wait_for
 from tests.collector.parts import traces
-from tests.collector.test_queue import wait_for
 
 
 class Destination(ThreadingHTTPServer):

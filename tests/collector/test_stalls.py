@@ -19,10 +19,10 @@ import pytest
 from provtel_exporters.lmdb import open_reader
 from provtel_model.filters import Query
 
+from tests.collector.delivering import wait_for
 from tests.collector.load import HEADERS
 from tests.collector.parts import traces
 from tests.collector.running import Collector, provtel, running
-from tests.collector.test_queue import wait_for
 
 SENDERS = 40
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 from provtel_collector.delivery import attempts
@@ -13,16 +12,8 @@ from provtel_collector.delivery.timeout import Timeout
 from provtel_model.components import Batch
 from provtel_model.errors import PermanentError, RetryableError
 
+from tests.collector.delivering import waiting_for
 from tests.collector.parts import Recorder, batch, raising
-
-
-def waiting_for(event: threading.Event) -> Callable[[Batch], None]:
-    """Return what a consumer does that hangs until something happens."""
-
-    def hang(_batch: Batch) -> None:
-        event.wait(10)
-
-    return hang
 
 
 def test_answer_in_time() -> None:
