@@ -152,7 +152,10 @@ def replay(
 @collector.command()
 @options.json_option
 def components(*, as_json: bool) -> None:
-    """List the component types that a configuration can name, and the package that each comes from."""
+    """List the component types that a configuration can name.
+
+    A file that names only those which the OpenTelemetry Collector has too, as the column otelcol says, runs on both.
+    """
     rows = list(_components())
     if as_json:
         print_json(rows)
@@ -161,10 +164,10 @@ def components(*, as_json: bool) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("kind", "type", "stability", "signals", "package"):
+    for column in ("kind", "type", "stability", "signals", "otelcol", "package"):
         table.add_column(column)
     for row in rows:
-        table.add_row(*(", ".join(value) if isinstance(value, list) else value for value in row.values()))
+        table.add_row(*map(_cell, row.values()))
     console().print(table)
 
 
@@ -191,8 +194,15 @@ def _factories() -> Mapping[Kind, Mapping[str, Factory]]:
     return factories
 
 
-def _components() -> Iterable[dict[str, str | list[str]]]:
+def _cell(value: str | bool | list[str]) -> str:  # noqa: FBT001  # one of the values of a row
+    if isinstance(value, bool):
+        return "too" if value else ""
+    return ", ".join(value) if isinstance(value, list) else value
+
+
+def _components() -> Iterable[dict[str, str | bool | list[str]]]:
     from provtel_collector.registry import package_of
+    from provtel_collector_config.shared import is_shared
 
     for kind, factories in _factories().items():
         for type_, factory in factories.items():
@@ -202,6 +212,7 @@ def _components() -> Iterable[dict[str, str | list[str]]]:
                 "type": type_,
                 "stability": factory.stability,
                 "signals": signals,
+                "shared": is_shared(kind, type_),
                 "package": package_of(kind, type_),
             }
 

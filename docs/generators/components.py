@@ -15,6 +15,7 @@ from provtel_collector.registry import find_factories, package_of
 from provtel_collector_config.ids import Kind
 from provtel_collector_config.keys import REQUIRED, Key, is_map, keys_of, summary, without_none
 from provtel_collector_config.printing import plain
+from provtel_collector_config.shared import is_shared
 from provtel_collector_config.telemetry import TelemetryConfig
 from provtel_model.components import Factory
 from provtel_model.settings import Duration, Secret, Size
@@ -39,7 +40,8 @@ What a configuration can name; [how a collector is configured](../../explanation
 comes from the code that reads the configuration, as does the schema that `provtel collector schema` prints for editors.
 
 Durations are written `200ms`, `1.5s` or `1h2m`, sizes `64KiB`, `4MiB` or as a number of bytes; a secret shows itself in
-no output. Where a value is not written, its default counts.
+no output. Where a value is not written, its default counts. A file that names only components which the OpenTelemetry
+Collector has too, as the column otelcol says, runs on both.
 """
 TELEMETRY = """\
 # `service.telemetry`
@@ -66,12 +68,15 @@ def _index(factories: Mapping[Kind, Mapping[str, Factory]]) -> str:
     parts = [INTRODUCTION, "\nWhat the collector says of itself is set in [`service.telemetry`](telemetry.md).\n"]
     for kind, known in factories.items():
         if known:
-            parts.append(f"\n## {kind.title()}\n\n| type | stability | signals |\n|---|---|---|\n")
-            parts += [
-                f"| [`{type_}`]({kind}/{type_}.md) | {factory.stability} | {_signals(kind, factory)} |\n"
-                for type_, factory in known.items()
-            ]
+            parts.append(f"\n## {kind.title()}\n\n| type | stability | signals | otelcol |\n|---|---|---|---|\n")
+            parts += [_row_of(kind, factory) for factory in known.values()]
     return "".join(parts)
+
+
+def _row_of(kind: Kind, factory: Factory) -> str:
+    name = f"[`{factory.type}`]({kind}/{factory.type}.md)"
+    too = "too" if is_shared(kind, factory.type) else ""
+    return f"| {name} | {factory.stability} | {_signals(kind, factory)} | {too} |\n"
 
 
 def _page(kind: Kind, factory: Factory) -> str:

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from click.shell_completion import ShellComplete
 from provtel_cli import collector as command
 from provtel_cli.main import main, provtel
 from provtel_collector.registry import find_factories
+from provtel_collector_config.ids import Kind
 from provtel_collector_config.loading import load
 from provtel_collector_config.presets import presets
 
@@ -84,11 +86,25 @@ def test_components(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     assert run(monkeypatch, "components", "--json") == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     lmdb = {"kind": "exporter", "type": "lmdb", "stability": "alpha", "signals": ["logs", "traces"]}
-    assert {**lmdb, "package": "provtel"} in rows
+    assert {**lmdb, "shared": False, "package": "provtel"} in rows
 
     assert run(monkeypatch, "components") == 0
     table = capsys.readouterr().out
     assert all(row["type"] in table for row in rows)
+
+
+def test_shared_components_are_those_of_the_other_collector(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], otelcol_binary: Path
+) -> None:
+    """What is said to be in the OpenTelemetry Collector too is; the one for tests is built without `routing`."""
+    assert run(monkeypatch, "components", "--json") == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    said = {(row["kind"], row["type"]) for row in rows if row["shared"]}
+    listed = yaml.safe_load(subprocess.run([otelcol_binary, "components"], capture_output=True, check=True).stdout)
+    theirs = {(kind.one, component["name"]) for kind in Kind for component in listed[kind]}
+    older_names = {("exporter", "otlp"), ("exporter", "otlphttp")}
+
+    assert said == theirs | older_names | {("connector", "routing")}
 
 
 @pytest.mark.parametrize("arguments", [["--config", "preset:embedded"], ["validate", "--config", "x"], ["components"]])
