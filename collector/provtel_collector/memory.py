@@ -15,13 +15,28 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _CGROUP_LIMITS: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def used() -> int:
-    """Return the resident bytes of this process; where they cannot be told, the most that it ever had."""
+def resident() -> int:
+    """Return the bytes of this process that are in memory; where they cannot be told, the most that ever were."""
+    return _pages()[0]
+
+
+def held() -> int:
+    """Return the bytes that only this process's end would free.
+
+    Mapped files, such as stores and queues in LMDB, are in memory only for as long as nobody needs the room.
+    """
+    in_memory, of_files = _pages()
+    return in_memory - of_files
+
+
+def _pages() -> tuple[int, int]:
+    """Return how many bytes are in memory, and how many of these are of files."""
     try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE
-    except (OSError, ValueError, IndexError):
+        _, in_memory, of_files, *_ = Path("/proc/self/statm").read_text(encoding="ascii").split()
+        return int(in_memory) * _PAGE, int(of_files) * _PAGE
+    except (OSError, ValueError):
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most * 1024
+        return most if sys.platform == "darwin" else most * 1024, 0
 
 
 def available() -> int:

@@ -65,7 +65,7 @@ def _of_process() -> dict[tuple[str, Attributes], float]:
 
 
 def _gauges(counters: Counters) -> dict[tuple[str, Attributes], float]:
-    return {**counters.gauges(), (f"{PREFIX}process_memory_rss", ()): float(memory.used())}
+    return {**counters.gauges(), (f"{PREFIX}process_memory_rss", ()): float(memory.resident())}
 
 
 def _size_rows(name: str, attributes: Attributes, sizes: Sizes) -> Iterator[str]:

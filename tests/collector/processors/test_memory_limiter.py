@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import mmap
 import time
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ class Machine:
         self.used = 0
         self.garbage = 0
         self.collections = 0
-        monkeypatch.setattr(memory, "used", lambda: (self.used + self.garbage) * MIB)
+        monkeypatch.setattr(memory, "held", lambda: (self.used + self.garbage) * MIB)
         monkeypatch.setattr(memory, "available", lambda: 1000 * MIB)
         monkeypatch.setattr(memory, "give_back", self._collect)
 
@@ -120,12 +121,26 @@ def test_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_real_memory() -> None:
-    """What this process uses is more than an interpreter and less than the machine has."""
-    held = bytearray(50 * MIB)
+    """What this process holds is more than an interpreter and less than is in memory, which is less than there is."""
+    block = bytearray(50 * MIB)
 
-    assert 50 * MIB < memory.used() < memory.available()
+    assert 50 * MIB < memory.held() < memory.resident() < memory.available()
     memory.give_back()
-    assert len(held) == 50 * MIB
+    assert len(block) == 50 * MIB
+
+
+def test_mapped_files_do_not_count(tmp_path: Path) -> None:
+    """A file that is mapped and read is in memory, and is not held."""
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 50 * MIB)
+    before = memory.held(), memory.resident()
+
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        assert sum(mapped[offset] for offset in range(0, len(mapped), 4096)) > 0
+        after = memory.held(), memory.resident()
+
+    assert after[0] - before[0] < 10 * MIB
+    assert after[1] - before[1] > 40 * MIB
 
 
 @pytest.mark.parametrize(

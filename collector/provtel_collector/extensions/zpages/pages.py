@@ -35,7 +35,7 @@ def service(view: View) -> str:
         "Process": str(os.getpid()),
         "Started": _time(view.started_at),
         "Uptime": str(timedelta(seconds=round(time.time() - view.started_at))),
-        "Memory": f"{memory.used() // _MIB} MiB",
+        "Memory": f"{memory.resident() // _MIB} MiB",
     }
     listening = [(path, " ".join(where)) for path, where in view.addresses.items() if where]
     return _page("Service provtel", _table((), rows.items()), _table(("Component", "Listens on"), listening))

@@ -29,7 +29,7 @@ _NEARLY: Final = 0.95
 class MemoryLimiter:
     """Refuses data for now while the process uses more memory than its soft limit.
 
-    What counts is the resident memory of the process: what the system counts too.
+    What counts is what the process holds for itself, without files that are mapped.
 
     Args:
         config: What the user wrote.
@@ -81,12 +81,12 @@ class MemoryLimiter:
 
     def check(self) -> None:
         """Look at the memory once, and decide whether data are refused until the next look."""
-        used = memory.used()
+        used = memory.held()
         above = self._judge(used, collected=False)
         if above and time.monotonic() - self._collected_at > self._gate(used):
             memory.give_back()
             self._collected_at = time.monotonic()
-            used = memory.used()
+            used = memory.held()
             above = self._judge(used, collected=True)
         if above != self._refusing:
             said = "above the soft limit, refusing data" if above else "back within limits, taking data again"
