@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from provtel_collector.extensions.file_storage import factory as file_storage
 from provtel_collector.extensions.file_storage.config import FileStorageConfig
 from provtel_collector.receivers.otlp_json_file import factory
@@ -204,6 +207,37 @@ def test_bad_lines_are_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert ids(recorder) == [9]
     assert counts == {"receiver_otlp_json_file_malformed_lines": 5}
     assert "the line behind byte 0 is passed over" in caplog.text
+
+
+def keyed(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Make objects, some with keys that requests have."""
+    keys = st.sampled_from(["resourceSpans", "scopeSpans", "spans", "attributes", "key", "value", "traceId"])
+    return st.dictionaries(keys | st.text(), values)
+
+
+def as_line(value: Any) -> bytes:
+    """Return a value as JSON."""
+    return json.dumps(value).encode()
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(
+        st.binary()
+        | st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | keyed(inner)).map(as_line)
+        | st.sampled_from([b"[" * 100_000, b'{"a":' * 100_000, b'{"resourceSpans":' + b"[" * 100_000]),
+        max_size=5,
+    )
+)
+def test_any_line_is_passed_over(tmp_path_factory: pytest.TempPathFactory, contents: list[bytes]) -> None:
+    """Whatever a file has, what follows comes in."""
+    path, recorder = tmp_path_factory.mktemp("files") / "a.jsonl", Recorder()
+    add(path, *(content + b"\n" for content in contents), line(9))
+
+    with receiving(recorder, path):
+        wait_for(lambda: has(recorder, 1))
+
+    assert ids(recorder) == [9]
 
 
 def test_other_signals_are_passed_over(tmp_path: Path) -> None:

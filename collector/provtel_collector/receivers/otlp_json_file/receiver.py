@@ -165,7 +165,7 @@ def _is_whole(tail: bytes) -> bool:
     """Say whether what has no end of a line is a line all the same: half an object is none."""
     try:
         return tail.rstrip().endswith(b"}") and isinstance(json.loads(tail), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -184,7 +184,7 @@ def _signal_of(line: bytes) -> Signal:
         return _KEYS[match[1].decode()]
     try:
         found = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedError(f"it is no JSON: {error}") from None
     for key, signal in _KEYS.items():
         if isinstance(found, dict) and key in found:
