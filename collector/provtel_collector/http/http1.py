@@ -96,7 +96,7 @@ class Http1Connection(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         """End."""
-        self._transport = None
+        self._transport = self._parser = None  # the parser has us too, and both would wait for the garbage collector
         self._server.closed(self)
         if self._request is not None:
             self._forget(self._request)

@@ -37,6 +37,7 @@ _FORGIVEN: Final = 2
 _FORGIVEN_STREAMS: Final = 1000
 _START_SECONDS: Final = 10.0
 _UNREAD_SECONDS: Final = 30.0
+_LINGER_SECONDS: Final = 2.0
 _BYTES_A_SECOND: Final = 1024
 # What neither changes the table of headers nor goes on in the next byte: a field that the table has.
 _INDEXED: Final = bytes(range(0x81, 0xFF))
@@ -77,6 +78,7 @@ class Http2Connection(asyncio.Protocol):
         self._asked = -math.inf
         self._closing = False
         self._unread = False
+        self._said = False
         self._old = math.inf
         self.deadline = math.inf
 
@@ -104,7 +106,7 @@ class Http2Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
-        if self._closing and not self._open:
+        if self._said or (self._closing and not self._open):
             return
         data = self._rest + data if self._rest else data
         try:
@@ -474,17 +476,28 @@ class Http2Connection(asyncio.Protocol):
             return
         self._write(frames.goaway(self._last, code, message))
         self._closing = True
-        if not (wait and self._open):
+        if code is not Code.NO_ERROR:
+            self._linger()
+        elif not (wait and self._open):
+            self._close()
+
+    def _linger(self) -> None:
+        """Close so that the client can read why: a socket closed with unread data takes back what was sent."""
+        self._said = True
+        self.deadline = time.monotonic() + _LINGER_SECONDS
+        if self._transport is not None and self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
             self._close()
 
     def _close(self) -> None:
         self._closing = True
-        self.deadline = time.monotonic() + 2
+        self.deadline = time.monotonic() + _LINGER_SECONDS
         if self._transport is not None:
             self._transport.close()
 
     def _write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and not self._said and not self._transport.is_closing():
             self._transport.write(data)
 
 
