@@ -6,6 +6,7 @@ metaclass, and a class as a key the ``__hash__`` of one. These functions read wh
 
 from __future__ import annotations
 
+import enum
 import struct
 import types
 from dataclasses import dataclass
@@ -120,6 +121,19 @@ def class_attribute(kind: type, name: str) -> Any:
         if name in namespace:
             return namespace[name]
     return None
+
+
+def name_of(key: object) -> str:
+    """Return what a key of a map says as a name: text of any kind, bytes, a member of an enumeration; else nothing."""
+    kind = type(key)
+    if kind is str:
+        return key  # type: ignore[return-value]  # exactly a str
+    if issubclass(kind, enum.Enum):
+        name = object.__getattribute__(key, "_name_")
+        return name if type(name) is str else ""
+    if issubclass(kind, str):
+        return str.__str__(key)
+    return bytes.decode(key, "latin-1") if issubclass(kind, bytes) else ""  # type: ignore[arg-type]  # bytes
 
 
 def fields(value: object) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Final
 
+from provtel import anatomy
 from provtel.anatomy import class_name
 from provtel.redaction import REDACTED
 
@@ -78,4 +79,4 @@ def _name(key: object, redaction: Redaction) -> str:
 
 
 def _secret(key: object, redaction: Redaction) -> str | None:
-    return REDACTED if type(key) is str and redaction.hides(key) else None
+    return REDACTED if redaction.hides(anatomy.name_of(key)) else None

@@ -208,7 +208,7 @@ class Walk:
 
     def _under(self, key: object, item: object) -> AnyValue:
         """Return the form of what has a name."""
-        if type(key) is str and item is not None and type(item) is not bool and self.limits.redaction.hides(key):
+        if item is not None and type(item) is not bool and self.limits.redaction.hides(anatomy.name_of(key)):
             return self.hidden()
         return self.form(item)
 
@@ -236,7 +236,7 @@ class Walk:
 
     def _member(self, value: object, kind: type) -> AnyValue:
         name, content = (object.__getattribute__(value, key) for key in ("_name_", "_value_"))
-        return encode_object(anatomy.class_name(kind), {"name": self.form(name), "value": self.form(content)})
+        return encode_object(anatomy.class_name(kind), {"name": self.form(name), "value": self._under(name, content)})
 
     def given(self, reference: Reference) -> AnyValue:
         """Return the form of a reference that the program itself passes around."""
@@ -281,6 +281,8 @@ class Walk:
 
     def _by_fields(self, kind: type, found: dict[str, object]) -> AnyValue:
         """Return the reference to an instance, with a hash where its fields are all there is and all are known."""
+        if self.limits.redaction.hides(anatomy.class_name(kind).rpartition(".")[2]):
+            return self.refer(Reference(anatomy.class_name(kind)))
         known = uri = None
         if found and anatomy.kind_of(kind).is_all_python:
             known, uri = self.hash_by(lambda walk: walk.as_object(kind, found))

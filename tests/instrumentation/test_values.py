@@ -10,6 +10,7 @@ import decimal
 import enum
 import io
 import math
+import os
 import pathlib
 import textwrap
 import types
@@ -427,6 +428,54 @@ def test_secret_names(name: str) -> None:
     assert SNAPSHOTS.of_role(name, "hunter2") == REDACTED
     assert SNAPSHOTS.of_role("config", {"deep": [{name: "hunter2"}]}) == {"deep": [{name: REDACTED}]}
     assert SNAPSHOTS.of_role(name, None) is None
+
+
+class Key(enum.StrEnum):
+    """Names as members of an enumeration."""
+
+    PASSWORD = "hunter2"  # noqa: S105  # it is the case
+    RATE = "rate"
+
+
+class ApiKey:
+    """A class whose name says that it hides something."""
+
+    def __init__(self, text: str) -> None:
+        """Hide it."""
+        self.text = text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {b"password": b"hunter2"},
+        {Text("password"): "hunter2"},
+        {Key.PASSWORD: 1},
+        Key.PASSWORD,
+        [Key.PASSWORD],
+        {"deep": ({"a": Point(1, "hunter2")},)},
+        Settled(rate=1, api_key="hunter2"),
+        argparse.Namespace(password="hunter2"),  # noqa: S106  # it is the case
+        types.SimpleNamespace(client_secret="hunter2"),  # noqa: S106  # as above
+        collections.OrderedDict(token="hunter2"),  # noqa: S106  # as above
+        pydantic.SecretStr("hunter2"),
+        ApiKey("hunter2"),
+        [ApiKey("hunter2")] * 2000,
+        dict([(b"password", b"hunter2"), *((number, number) for number in range(2000))]),
+        [{b"password": "hunter2"}] * 2000,
+        types.SimpleNamespace(connection=types.SimpleNamespace(pwd="hunter2")),  # noqa: S106  # as above
+        os.environ,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_secrets_at_any_depth(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A telling name is a key of text or bytes, a field, a member of an enumeration, or a class."""
+    monkeypatch.setitem(os.environ, "SOME_PASSWORD", "hunter2")
+
+    form = Snapshots(Settings(hashing_share=1.0)).of(value)
+
+    assert "hunter2" not in str(form)
+    assert "hunter2" not in str(Snapshots(Settings(hashing_share=1.0)).of({"inside": [value]}))
 
 
 @pytest.mark.parametrize("name", ["tokens", "max_tokens", "tokenizer", "token_ids", "compass", "key", "author"])
