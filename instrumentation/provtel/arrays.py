@@ -168,7 +168,7 @@ def _bytes_of(array: Any) -> Any:
 
 
 def _array_preview(array: Any) -> str | None:
-    if array.dtype.hasobject or not array.size:
+    if array.dtype.kind not in _KEPT or not array.size:
         return None
     first = array[(0,) * (array.ndim - 1)][:_SHOWN] if array.ndim else array.reshape(1)
     more = ", …" if array.size > len(first) else ""

@@ -459,6 +459,7 @@ class ApiKey:
         types.SimpleNamespace(client_secret="hunter2"),  # noqa: S106  # as above
         collections.OrderedDict(token="hunter2"),  # noqa: S106  # as above
         pydantic.SecretStr("hunter2"),
+        np.array(["hunter2", "ftp://me:hunter2@h/"]),
         ApiKey("hunter2"),
         [ApiKey("hunter2")] * 2000,
         dict([(b"password", b"hunter2"), *((number, number) for number in range(2000))]),
