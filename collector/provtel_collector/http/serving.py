@@ -29,6 +29,8 @@ _HANDSHAKE_SECONDS: Final = 10.0
 # Those who are told that there is no room; whoever comes beyond them is not told.
 _REFUSED_AT_ONCE: Final = 256
 _REFUSED_SECONDS: Final = 2.0
+# A connection that was accepted while the door was closed is made, refused and closed in one round each.
+_LAST_ROUNDS: Final = 4
 
 
 class Connection(Protocol):
@@ -101,6 +103,7 @@ class Server:
         self._held = 0
         self._room = min(self.limits.connections, _descriptors())
         self._sweeping = False
+        self._draining = False
         self._open: list[asyncio.Server] = []
 
     def start(self) -> None:
@@ -137,6 +140,9 @@ class Server:
 
     def opened(self, connection: Connection) -> bool:
         """Know of a connection; return False where there are too many."""
+        if self._draining:
+            connection.abort()
+            return False
         self._sweep_later()
         if len(self._connections) < self._room:
             self._connections.add(connection)
@@ -187,6 +193,7 @@ class Server:
             )
 
     async def _drain(self) -> None:
+        self._draining = True
         for server in self._open:
             server.close()
         for connection in tuple(self._connections):
@@ -196,7 +203,8 @@ class Server:
             await asyncio.sleep(0.01)
         for connection in (*self._connections, *self._refused):
             connection.abort()
-        await asyncio.sleep(0)  # let the transports close their sockets
+        for _ in range(_LAST_ROUNDS):  # let the transports close their sockets
+            await asyncio.sleep(0)
 
     def _sweep_later(self) -> None:
         if not self._sweeping:
