@@ -48,6 +48,8 @@ def set_raw(value: Any, raw: Any) -> None:
         value.double_value = raw
     elif isinstance(raw, str):
         value.string_value = raw
+    elif isinstance(raw, bytes):
+        value.bytes_value = raw
     elif isinstance(raw, Mapping):
         value.kvlist_value.SetInParent()
         for key, one in raw.items():

@@ -9,8 +9,9 @@ arithmetic, lists and maps) is refused when the configuration is read.
 
 from __future__ import annotations
 
+from provtel_collector.conditions.deciding import Decider, ErrorMode
 from provtel_collector.conditions.parsing import Condition, parse_condition
 from provtel_collector.conditions.paths import Level, Place
 from provtel_collector.conditions.values import ConditionError
 
-__all__ = ["Condition", "ConditionError", "Level", "Place", "parse_condition"]
+__all__ = ["Condition", "ConditionError", "Decider", "ErrorMode", "Level", "Place", "parse_condition"]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from provtel_model.components import Batch, Consumer, Signal
-from provtel_model.errors import ConfigError, PermanentError
+from provtel_model.errors import ConfigError
 
-from provtel_collector.conditions import Condition, ConditionError, Place
+from provtel_collector.conditions import Condition, Decider, Place
 from provtel_collector.counters import ITEMS
 from provtel_collector.delivery import FanOut, fan_out
 from provtel_collector.requests import count, parse, resources, take_groups, take_items
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from provtel_model.components import Context
 
     from provtel_collector.connectors.routing.config import RouteConfig, RoutingConfig
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +59,7 @@ class RoutingConnector:
     def __init__(self, config: RoutingConfig, context: Context) -> None:
         self._config = config
         self._context = context
+        self._decider = Decider(f"connectors::{context.id}", config.error_mode)
         self._routes = {signal: self._table(signal) for signal in context.next}
         self._defaults = {signal: self._heads(config.default_pipelines, signal) for signal in context.next}
 
@@ -117,16 +115,7 @@ class RoutingConnector:
         return fan_out([self._context.pipelines[name] for name in mine]) if mine else None
 
     def _holds(self, condition: Condition | None, place: Place) -> bool:
-        if condition is None:
-            return True
-        try:
-            return condition.decide(place)
-        except ConditionError as error:
-            if self._config.error_mode == "propagate":
-                raise PermanentError(f"condition {condition.text!r} cannot be decided: {error}") from error
-            if self._config.error_mode == "ignore":
-                _log.warning("condition %r cannot be decided and is taken as not holding: %s", condition.text, error)
-            return False
+        return condition is None or self._decider.holds(condition, place)
 
 
 class _Dropped:

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from opentelemetry.proto.logs.v1 import logs_pb2
 from provtel_model.components import Signal
 
-from provtel_collector.conditions import parse_condition
+from provtel_collector.conditions import ErrorMode, parse_condition
 from provtel_collector.processors.matching import (
     AttributeMatch,
     MatchConfig,
@@ -17,8 +17,6 @@ from provtel_collector.processors.matching import (
     SeverityMatch,
     attributes_match,
 )
-
-ErrorMode = Literal["ignore", "silent", "propagate"]
 
 _SEVERITY: Final = "SEVERITY_NUMBER_"
 

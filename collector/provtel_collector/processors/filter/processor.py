@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.components import Signal
-from provtel_model.errors import ConfigError, PermanentError
+from provtel_model.errors import ConfigError
 
-from provtel_collector.conditions import Condition, ConditionError, Level, Place, parse_condition
+from provtel_collector.conditions import Condition, Decider, Level, Place, parse_condition
 from provtel_collector.processors.editing import EditingProcessor
 from provtel_collector.processors.matching import Matches, attributes_match, skips
 from provtel_collector.requests import data_points, drop, items, resources, scopes
@@ -19,14 +18,11 @@ if TYPE_CHECKING:
     from provtel_model.components import Batch, Context
 
     from provtel_collector.processors.filter.config import (
-        ErrorMode,
         FilterConfig,
         LogMatchConfig,
         MetricMatchConfig,
     )
     from provtel_collector.processors.matching import MatchConfig
-
-_log = logging.getLogger(__name__)
 
 _COUNTED: Final = {
     Signal.TRACES: "processor_filter_spans.filtered",
@@ -44,7 +40,7 @@ def make_processor(config: FilterConfig, context: Context) -> EditingProcessor:
         ConfigError: A signal that comes here cannot be matched like this.
     """
     try:
-        filters = {signal: _filters(config, signal) for signal in context.next}
+        filters = {signal: _filters(config, signal, f"processors::{context.id}") for signal in context.next}
     except ValueError as error:
         raise ConfigError(str(error), f"processors::{context.id}") from error
 
@@ -57,14 +53,14 @@ def make_processor(config: FilterConfig, context: Context) -> EditingProcessor:
     return EditingProcessor(context, edit, _COUNTED, {"filter": context.id})
 
 
-def _filters(config: FilterConfig, signal: Signal) -> list[Filter]:
+def _filters(config: FilterConfig, signal: Signal, owner: str) -> list[Filter]:
     by_likeness = _likeness(config, signal)
     if by_likeness is not None:
         return [by_likeness]
     filters = []
     for given in config.conditions(signal):
         conditions = [parse_condition(text, signal, given.context) for text in given.conditions]
-        filters.append(Filter.of_conditions(conditions, given.error_mode or config.error_mode))
+        filters.append(Filter.of_conditions(conditions, Decider(owner, given.error_mode or config.error_mode)))
     return filters
 
 
@@ -123,10 +119,10 @@ class Filter:
     part: Drops | None = None
 
     @classmethod
-    def of_conditions(cls, conditions: list[Condition], error_mode: ErrorMode) -> Filter:
+    def of_conditions(cls, conditions: list[Condition], decider: Decider) -> Filter:
         """Return what drops wherever one of several conditions holds."""
         by_level = [[one for one in conditions if one.level is level] for level in Level]
-        return cls(*(_any_holds(several, error_mode) if several else None for several in by_level))
+        return cls(*(_any_holds(several, decider) if several else None for several in by_level))
 
     def apply(self, signal: Signal, request: Any) -> bool:
         """Drop in place; return whether anything was dropped."""
@@ -175,19 +171,5 @@ class Filter:
         return drop(items(signal, scoped), item_is_dropped) or changed
 
 
-def _any_holds(conditions: list[Condition], error_mode: ErrorMode) -> Drops:
-    def drops(place: Place) -> bool:
-        return any(_holds(condition, place, error_mode) for condition in conditions)
-
-    return drops
-
-
-def _holds(condition: Condition, place: Place, error_mode: ErrorMode) -> bool:
-    try:
-        return condition.decide(place)
-    except ConditionError as error:
-        if error_mode == "propagate":
-            raise PermanentError(f"condition {condition.text!r} cannot be decided: {error}") from error
-        if error_mode == "ignore":
-            _log.warning("condition %r cannot be decided and is taken as not holding: %s", condition.text, error)
-        return False
+def _any_holds(conditions: list[Condition], decider: Decider) -> Drops:
+    return lambda place: any(decider.holds(condition, place) for condition in conditions)
