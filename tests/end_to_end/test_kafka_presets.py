@@ -1,0 +1,97 @@
+"""A workflow's way through Kafka, by the presets that users run: program, collector, Kafka, collector, store."""
+
+from __future__ import annotations
+
+import subprocess
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.end_to_end.processes import PROVTEL, SECONDS, Place, free_address, wait
+from tests.services.kafka.server import Kafka
+
+TASKS = 30
+PROGRAM = f"""
+from provtel import task, workflow
+
+
+@task
+def square(number):
+    return number * number
+
+
+@workflow
+def squares():
+    for number in range({TASKS}):
+        square(number)
+
+
+squares()
+"""
+
+
+@contextmanager
+def collecting(place: Place, preset: str, kafka: Kafka, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a collector by a preset, from when it is healthy to the end of the block."""
+    health = free_address()
+    environment = place.environment(
+        PROVTEL_KAFKA_BROKERS=f"[{kafka.address}]",
+        PROVTEL_COLLECTOR_HEALTH_ENDPOINT=health,
+        PROVTEL_COLLECTOR_GRPC_ENDPOINT=free_address(),
+        PROVTEL_COLLECTOR_METRICS_PORT=free_address().rpartition(":")[2],
+        **more,
+    )
+    log = place.folder / f"{preset}.log"
+
+    def is_healthy() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(f"http://{health}/", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [PROVTEL, "collector", "--config", f"preset:{preset}"],
+            cwd=place.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        wait(is_healthy, f"a healthy collector; its log is {log}")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_workflow_reaches_the_store_through_kafka(kafka: Kafka, tmp_path: Path) -> None:
+    """What a program records on one side of Kafka is found in a store on the other, every task once."""
+    (tmp_path / "program").mkdir()
+    (tmp_path / "store").mkdir()
+    program, store = Place(tmp_path / "program"), Place(tmp_path / "store")
+    (program.folder / "program.py").write_text(PROGRAM)
+    endpoint = free_address()
+
+    with (
+        collecting(program, "kafka", kafka, PROVTEL_COLLECTOR_ENDPOINT=endpoint) as before,
+        collecting(store, "consumer", kafka, PROVTEL_KAFKA_GROUP=uuid.uuid4().hex) as behind,
+    ):
+        program.run("program.py", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{endpoint}")
+        assert program.journals() == []
+        store.store.mkdir(exist_ok=True)
+        wait(lambda: len(store.objects("tasks", "--all", "--limit", "0")) >= TASKS, "all tasks")
+        before.terminate()
+        behind.terminate()
+        assert (before.wait(SECONDS), behind.wait(SECONDS)) == (0, 0)
+
+    tasks = store.objects("tasks", "--all", "--limit", "0")
+    assert len({task["id"] for task in tasks}) == len(tasks) == TASKS
+    assert {task["status"] for task in tasks} == {"finished"}
+    (workflow,) = store.objects("workflows")
+    assert {task["workflow_id"] for task in tasks} == {workflow["id"]}
