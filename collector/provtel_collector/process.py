@@ -17,7 +17,7 @@ from provtel_model.errors import UserError
 from provtel_collector.logs import set_up_logs
 from provtel_collector.service import Service
 from provtel_collector.service_manager import tell_ready, tell_reloading, tell_stopping
-from provtel_collector.spare_memory import give_back_memory
+from provtel_collector.spare_memory import give_back_memory, share_arenas
 from provtel_collector.telemetry import identity
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def run(
         UserError: It cannot run as it is configured.
     """
     allow_descriptors()
+    share_arenas()
     signals = _Signals(stop_seconds)
     running = _Running(configuration)
     running.start()
