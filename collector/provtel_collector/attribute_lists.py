@@ -106,8 +106,8 @@ def _json(value: Any) -> str:
             return "null"
         case "string_value":
             return _quoted(value.string_value)
-        case "bytes_value":
-            return _quoted(base64.b64encode(value.bytes_value).decode())
+        case "bytes_value":  # none are null to Go's encoder
+            return _quoted(base64.b64encode(value.bytes_value).decode()) if value.bytes_value else "null"
         case "double_value" if not math.isfinite(value.double_value):
             raise ValueError("JSON has no such number")
         case "array_value":
