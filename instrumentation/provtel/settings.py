@@ -232,7 +232,7 @@ def find_file(folder: Path) -> Path | None:
 
 def _has_settings(file: Path) -> bool:
     try:
-        return (file.name == FILE_NAME and file.is_file()) or b"tool.provtel" in file.read_bytes()
+        return file.is_file() and (file.name == FILE_NAME or b"tool.provtel" in file.read_bytes())
     except OSError:
         return False
 

@@ -175,6 +175,14 @@ def test_project_without_our_table_is_passed_over(tmp_path: Path) -> None:
     assert find_file(inner) == nearer
 
 
+def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
+    """A folder or a pipe of the name of a file of settings is none, and is not waited for."""
+    (tmp_path / "provtel.toml").mkdir()
+    os.mkfifo(tmp_path / "pyproject.toml")
+
+    assert find_file(tmp_path) == find_file(tmp_path.parent)
+
+
 def test_values_that_are_no_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A list or a table where one value is wanted is told, and so is a number without its unit."""
     file = _file(tmp_path, 'max_items = [1]\nexit_timeout = 5\nhashing_share = 0.5\n[redact]\nx = "y"\n')
