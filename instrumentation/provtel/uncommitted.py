@@ -69,7 +69,7 @@ class _Index:
         self._repository = repository
         self._until = time.monotonic() + LONGEST_LOOK
         file = repository.folder / "index"
-        if file.stat().st_size > _MAX_INDEX:
+        if not file.is_file() or file.stat().st_size > _MAX_INDEX:
             raise UnknownError
         self._data = file.read_bytes()
         self._settings = repository.settings()

@@ -270,6 +270,9 @@ def test_unborn_and_broken_repositories(tmp_path: Path) -> None:
     (tmp_path / ".git" / "HEAD").unlink()
     os.mkfifo(tmp_path / ".git" / "HEAD")
     assert repository.head() == (None, None)
+    (tmp_path / ".git" / "index").unlink()
+    os.mkfifo(tmp_path / ".git" / "index")
+    assert is_modified(repository, "0" * 40) is None
 
 
 def test_truncated_indexes(work_tree: Path) -> None:
