@@ -168,7 +168,9 @@ def encode_tuple(items: list[AnyValue]) -> dict[str, AnyValue]:
 
 def encode_set(items: list[AnyValue], *, frozen: bool = False) -> dict[str, AnyValue]:
     """Return the form of a set of encoded items, in an order that does not depend on the process."""
-    return {TYPE_KEY: "frozenset" if frozen else "set", "items": sorted(items, key=canonical_bytes)}
+    # Of integers, the text that their canonical bytes have in them gives the same order, and faster.
+    key: Callable[[Any], Any] = "{};".format if {*map(type, items)} == {int} else canonical_bytes
+    return {TYPE_KEY: "frozenset" if frozen else "set", "items": sorted(items, key=key)}
 
 
 def encode_map(entries: Iterable[tuple[AnyValue, AnyValue]]) -> dict[str, AnyValue]:

@@ -18,7 +18,7 @@ from provtel_model.anyvalue import TYPE_KEY, AnyValue
 from provtel_model.hashing import canonical_bytes, content_hash
 from provtel_model.otlp import wire
 from provtel_model.otlp.decode import attributes_of
-from provtel_model.values import Reference, Unrecognised, decode, encode
+from provtel_model.values import Reference, Unrecognised, decode, encode, encode_set
 
 from tests.model.strategies import ANY_VALUES, PYTHON_VALUES
 
@@ -146,6 +146,12 @@ def test_canonical_bytes_are_frozen(value: AnyValue, expected: bytes) -> None:
 def test_lists_of_one_kind_are_encoded_as_any_list(items: list[AnyValue]) -> None:
     """A list is its items one after the other, also where all are encoded at once."""
     assert canonical_bytes(items) == b"l" + b"".join(map(canonical_bytes, items)) + b"e"
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), unique=True) | st.lists(st.integers(-20, 20), unique=True))
+def test_sets_of_integers_have_the_order_of_any_set(items: list[AnyValue]) -> None:
+    """The items of a set are in the order of their canonical bytes."""
+    assert encode_set(items)["items"] == sorted(items, key=canonical_bytes)
 
 
 def test_the_content_hash_is_frozen() -> None:
