@@ -40,6 +40,17 @@ def test_no_answer_in_time() -> None:
         time.sleep(0.01)
 
 
+def test_exporter_that_watches_the_time_is_heard() -> None:
+    """What an exporter says itself when the time is over is what is told."""
+
+    def watch(_batch: Batch) -> None:
+        time.sleep(0.1)
+        raise RetryableError("the broker did not answer")
+
+    with pytest.raises(RetryableError, match="the broker did not answer"):
+        Timeout(Recorder(watch), 0.1).consume(batch())
+
+
 def test_threads_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """An exporter that hangs time and again does not use up all threads: it is refused what it will not answer."""
     monkeypatch.setattr(module, "_MOST_ATTEMPTS", 3)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from provtel_model.components import Batch, Consumer
 
 _MOST_ATTEMPTS: Final = 64
+# An exporter that watches the time itself knows better what happened when it is over.
+_GRACE_SECONDS: Final = 0.5
 
 
 class Timeout:
@@ -39,7 +41,7 @@ class Timeout:
         attempt = self._attempts.begin(self._consumer, batch)
         if attempt is None:
             raise RetryableError(f"{_MOST_ATTEMPTS} attempts hang, each for more than {self._seconds:g} s")
-        if not attempt.ended(self._seconds):
+        if not attempt.ended(self._seconds + _GRACE_SECONDS):
             raise RetryableError(f"no answer within {self._seconds:g} s")
         if attempt.error is not None:
             raise attempt.error
