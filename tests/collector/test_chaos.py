@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from provtel_collector.delivery import persistent_queue
+from provtel_collector.delivery import persistent_queue, timeout
 from provtel_collector.delivery.delivered import Delivered
 from provtel_model.components import Batch, Signal
 from provtel_model.delivery import QueueBatch, RetryOnFailure, SendingQueue
@@ -90,6 +90,7 @@ def test_nothing_is_lost(
 ) -> None:
     """Each span that was acknowledged was delivered, or is a dead letter if it is bad or if it met too many defects."""
     monkeypatch.setattr(persistent_queue, "_MOST_IN_LINE", line)
+    monkeypatch.setattr(timeout, "_GRACE_SECONDS", 0)
     monkeypatch.setattr("os.fsync", lambda _: None)  # hundreds of letters
     stage = Stage(tmp_path)
     stage.destination.doing = Moody(seed)
