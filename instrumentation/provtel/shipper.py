@@ -199,9 +199,8 @@ class Shipper:
 
     def _close_journal(self) -> bool:
         """Give the journal up where nothing is open in it, so that it is removed when all is acknowledged."""
-        if self._writer.open or self._closed:
+        if self._closed or not self._writer.close_idle():
             return False
-        self._writer.close()
         self._closed = True
         return True
 

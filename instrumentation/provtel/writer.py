@@ -95,6 +95,7 @@ class JournalWriter(WriterCore):
         self._dropped_because = ""
         self._late: list[tuple[Started, bytes | None]] = []
         self._rotating = False
+        self._closed = False
         self._retry_at = 0.0
         self._look_at = 0
         self._number = 0
@@ -145,6 +146,23 @@ class JournalWriter(WriterCore):
         """Stop writing and let the lock go, so that others take what is there for finished."""
         with self._lock:
             self._let_go()
+
+    def close_idle(self) -> bool:
+        """Do as `close` does where nothing is open; say whether it did.
+
+        What starts here later, as a thread may while its process ends, begins a new journal.
+        """
+        with self._lock:
+            # First of all: compiled code asks for a segment, and not for the lock.
+            segment, self._segment = self._segment, None
+            if self.open:
+                self._segment = segment
+                return False
+            self._leave(segment)
+            self._journal.let_go()
+            self._look_at = 2**63 - 1
+            self._closed = True
+            return True
 
     def forget(self) -> None:
         """Let go of the journal of the parent, in a forked child: what is open there is not ours to end."""
@@ -197,11 +215,22 @@ class JournalWriter(WriterCore):
             if now < self._retry_at:
                 raise OSError(errno.EAGAIN, "it could not be written a moment ago")
             self._retry_at = now + _RETRY_SECONDS
-            self._begin_segment(self._journal, self._number + 1)
+            self._go_on()
             self._retry_at = 0.0
         finally:
             self._late.clear()
             self._rotating = False
+
+    def _go_on(self) -> None:
+        if not self._closed:
+            self._begin_segment(self._journal, self._number + 1)
+            return
+        try:
+            self._journal = self._begin_journal()
+        except StoreError as error:
+            raise OSError(errno.EACCES, str(error)) from error
+        self._closed = False
+        self._look_at = 0
 
     def _begin_segment(self, journal: JournalFolder, number: int) -> None:
         """Go on in a new segment, into which all open starts are copied and what is late is written."""

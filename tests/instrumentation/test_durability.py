@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from provtel import journal_folder, segments, task, workflow, writer
+from provtel import journal_folder, recording, segments, task, workflow, writer
 from provtel_model.journal import find_journals, is_dead, registered_journals
 from provtel_model.merge import merge
 from provtel_model.record import PlainRecord, Record
@@ -104,6 +104,29 @@ def test_segments_change_and_open_tasks_go_along(recorded: Recorded, monkeypatch
     assert long.status.value == "finished"
 
 
+def test_what_starts_after_the_end(recorded: Recorded) -> None:
+    """A journal is closed only where nothing is open; what was about to start in it then begins another one."""
+    with task("first"):
+        used = _writer()
+        assert not used.close_idle()
+        first = used.folder
+    assert used.close_idle()
+    with task("second"), task("third"):
+        assert not used.close_idle()
+    task(lambda: None)()
+    second = used.folder
+
+    assert second != first
+    assert is_dead(first)
+    assert not is_dead(second)
+    assert [(record.name, record.status.value) for record in recorded()] == [
+        ("first", "finished"),
+        ("second", "finished"),
+        ("third", "finished"),
+        ("<lambda>", "finished"),
+    ]
+
+
 def test_record_larger_than_a_segment(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that fits into no ordinary segment gets a larger one."""
     monkeypatch.setattr(journal_folder, "SEGMENT_SIZE", 2048)
@@ -168,13 +191,15 @@ def test_task_with_two_arguments_takes_at_most_200_bytes(recorded: Recorded) -> 
     assert spent <= 200
 
 
-def _position() -> int:
-    from provtel import recording
-
+def _writer() -> writer.JournalWriter:
     recorder = recording.recorder()
     assert recorder is not None
     assert recorder._writer is not None
-    segment = recorder._writer._segment
+    return recorder._writer
+
+
+def _position() -> int:
+    segment = _writer()._segment
     assert isinstance(segment, segments.MappedSegment)
     return segment._position
 
