@@ -123,13 +123,12 @@ def test_decisions(text: str, expected: bool | None) -> None:
         with pytest.raises(ConditionError):
             holds(text, place)
     else:
-        assert holds(text, place) is expected
+        assert holds(text, place, default="span") is expected
 
 
 @pytest.mark.parametrize(
     ("text", "level"),
     [
-        ("true", Level.RESOURCE),
         ('resource.attributes["a"] == 1', Level.RESOURCE),
         ('scope.name == "a" and resource.attributes["a"] == 1', Level.SCOPE),
         ('span.name == "a" or scope.name == "b"', Level.ITEM),

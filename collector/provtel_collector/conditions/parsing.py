@@ -77,6 +77,8 @@ def parse_condition(text: str, signal: Signal, default: str = "") -> Condition:
         parser = _Parser(text, signal, default)
         decide = parser.either()
         parser.end()
+        if not parser.levels and not default:
+            raise ValueError("it has no path, and so does not say of what it is")
     except ValueError as error:
         raise ValueError(f"condition {text!r}: {error}") from None
     return Condition(text, max(parser.levels, default=Level.RESOURCE), decide)

@@ -190,11 +190,11 @@ def _attribute(owner: _Owner, keys: list[Key]) -> Find:
 def _item(value: AnyValue, keys: list[Key]) -> AnyValue:
     for key in keys:
         if isinstance(key, str) and isinstance(value, dict):
-            value = value.get(key)
+            if key not in value:
+                return None
+            value = value[key]
         elif isinstance(key, int) and isinstance(value, list) and 0 <= key < len(value):
             value = value[key]
-        elif value is None:
-            return None
         else:
             raise ConditionError(f"a value of type {type(value).__name__} has no item {key!r}")
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -31,7 +32,8 @@ class ConditionError(Exception):
 
 
 def compare(left: PlainValue, sign: str, right: PlainValue) -> bool:
-    """Compare two values; those of different kinds are unlike, and neither is less."""
+    """Compare two values; those of different kinds are unlike, and neither is less. No bytes are as good as nothing."""
+    left, right = (None if value == b"" else value for value in (left, right))
     if left is None and right is None:
         return sign in _OF_EQUALS
     if _comparable(left, right) or (type(left) is type(right) and sign in {"==", "!="}):
@@ -46,7 +48,13 @@ def _comparable(left: PlainValue, right: PlainValue) -> bool:
 
 
 def text_of(value: PlainValue) -> str | None:
-    """Return a value as the text that a pattern is compared with; ``None`` is no text."""
+    """Return a value as the text that a pattern is compared with; ``None`` is no text.
+
+    Raises:
+        ConditionError: It is a number that is none, or is infinite.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConditionError(f"{value} is no text")
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bytes):

@@ -61,6 +61,7 @@ def test_actions(action: dict[str, Any], message: str) -> None:
         ("filter", {"trace_conditions": ["Len(span.name) > 1"]}, 'the function "Len" is not available'),
         ("filter", {"trace_conditions": ["span.kind == SPAN_KIND_NONE"]}, "no enumeration SPAN_KIND_NONE"),
         ("filter", {"trace_conditions": ["span.kind"]}, "a comparison"),
+        ("filter", {"trace_conditions": ["not true"]}, "does not say of what it is"),
         ("filter", {"trace_conditions": ["(span.kind == 1"]}, "')' was expected at the end"),
         ("filter", {"trace_conditions": ["span.kind == 1 span.kind"]}, "nothing was expected before 'span'"),
         ("filter", {"trace_conditions": ["span.kind == [1]"]}, "lists, maps and arithmetic are not available"),
