@@ -77,8 +77,6 @@ def parse_condition(text: str, signal: Signal, default: str = "") -> Condition:
         parser = _Parser(text, signal, default)
         decide = parser.either()
         parser.end()
-        if not parser.levels and not default:
-            raise ValueError("it has no path, and so does not say of what it is")
     except ValueError as error:
         raise ValueError(f"condition {text!r}: {error}") from None
     return Condition(text, max(parser.levels, default=Level.RESOURCE), decide)
@@ -212,9 +210,11 @@ class _Parser:
         return _Value(find, truth=True)
 
     def end(self) -> None:
-        """Refuse what follows a whole condition."""
+        """Refuse what follows a whole condition, and one that is about nothing."""
         if self._at < len(self._tokens):
             raise ValueError(f"nothing was expected{self.here()}")
+        if not (self.levels or self._default):
+            raise ValueError("it has no path, and so does not say of what it is")
 
     def peek(self) -> _Token:
         """Return the next token, and stay before it."""
