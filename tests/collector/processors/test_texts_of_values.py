@@ -11,9 +11,14 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from provtel_collector.attribute_lists import as_text, set_raw
+from provtel_model.components import Signal
+from provtel_model.otlp import check
+from provtel_model.otlp.json_codec import from_json, to_json
 
+from tests.collector.processors.made import Made
+from tests.collector.processors.requests import normal
 from tests.services.found import Found
-from tests.services.otelcol.processing import process
+from tests.services.otelcol.processing import Processor, process
 
 VALUES = 3000
 CHARACTERS = 'abc<>&"\\/\b\f\n\r\t\0\x1f\x7f\x80é\u2028\u2029\ufffd😀'
@@ -75,3 +80,41 @@ def test_texts_are_those_of_otelcol(tmp_path: Path, found_otelcol: Found) -> Non
     ]
     assert len(theirs) == VALUES
     assert [pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1]] == []
+
+
+CARELESS = {"allow_all_keys": True, "redact_all_types": True, "summary": "debug"}
+# Without doubles to integers: of those that no integer can hold, Go makes what the processor's instruction happens to.
+CASES: dict[str, Processor] = {
+    "double": ("attributes", {"actions": [{"key": "value", "action": "convert", "converted_type": "double"}]}),
+    "hash": ("attributes", {"actions": [{"pattern": ".", "action": "hash"}]}),
+    "extract": ("attributes", {"actions": [{"key": "value", "action": "extract", "pattern": "(?P<x>[a-c])(?P<y>.*)"}]}),
+    "masked": ("redaction", {**CARELESS, "blocked_values": ["[a-c]+", "1*", "\\s"], "allowed_values": ["^-"]}),
+    "blocked": ("redaction", {**CARELESS, "blocked_key_patterns": ["^val"], "hash_function": "sha1"}),
+    "texts": ("redaction", {"allow_all_keys": True, "blocked_values": ["."], "summary": "info"}),
+    "allowed": ("redaction", {"allowed_keys": ["value"], "ignored_keys": ["number"], "summary": "debug"}),
+}
+
+
+def test_values_of_every_kind(tmp_path: Path, found_otelcol: Found) -> None:
+    """Whatever values spans have, each processor makes the same of them."""
+    chance = random.Random(2)  # noqa: S311  # the same in every run
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    for number in range(VALUES // 10):
+        span = spans.add(name="n", trace_id=b"t" * 16, span_id=(number + 1).to_bytes(8, "big"))
+        for key in ("value", "number", "other"):
+            set_raw(span.attributes.add(key=key).value, some_value(chance))
+    given = check(Signal.TRACES, request.SerializeToString())
+
+    theirs = process(
+        found_otelcol, tmp_path, {name: ("traces", case) for name, case in CASES.items()}, {"traces": [given.payload]}
+    )
+
+    for name, (type_, config) in CASES.items():
+        made = Made(type_, config)
+        with made as component:
+            component.consume(given)
+        ours = [to_json(Signal.TRACES, sent.payload) for sent in made.recorder.batches]
+        # By way of the bytes, because Go writes large doubles as integers, which Python's JSON then takes them for.
+        judged = [to_json(Signal.TRACES, from_json(Signal.TRACES, one)) for one in theirs[name]]
+        assert list(map(normal, ours)) == list(map(normal, judged)), name
