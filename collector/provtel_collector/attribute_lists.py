@@ -9,6 +9,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+# In this order, because a truth is an integer to Python.
+_SCALARS: Final = {
+    bool: "bool_value",
+    int: "int_value",
+    float: "double_value",
+    str: "string_value",
+    bytes: "bytes_value",
+}
 _LEAST_PLAIN: Final = 1e-6
 _LEAST_EXPONENT: Final = 1e21
 
@@ -40,16 +48,8 @@ def set_raw(value: Any, raw: Any) -> None:
         ValueError: No attribute can have it.
     """
     value.Clear()
-    if isinstance(raw, bool):
-        value.bool_value = raw
-    elif isinstance(raw, int):
-        value.int_value = raw
-    elif isinstance(raw, float):
-        value.double_value = raw
-    elif isinstance(raw, str):
-        value.string_value = raw
-    elif isinstance(raw, bytes):
-        value.bytes_value = raw
+    if field := next((name for kind, name in _SCALARS.items() if isinstance(raw, kind)), None):
+        setattr(value, field, raw)
     elif isinstance(raw, Mapping):
         value.kvlist_value.SetInParent()
         for key, one in raw.items():
