@@ -1,4 +1,4 @@
-"""Requests that are cut into halves, traces and resources."""
+"""Requests that are cut into traces and resources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from provtel_model.components import Batch, Signal
 from provtel_model.otlp import check
-from provtel_model.otlp.regroup import by_resource, by_trace, halve, with_resource_attributes
+from provtel_model.otlp.regroup import by_resource, by_trace, with_resource_attributes
 
 NAMES: dict[Signal, tuple[Any, str, str, str]] = {
     Signal.TRACES: (ExportTraceServiceRequest, "resource_spans", "scope_spans", "spans"),
@@ -82,28 +82,11 @@ def flat(batch: Batch) -> Counter[tuple[bytes, ...]]:
     return found
 
 
-@pytest.mark.parametrize("signal", list(Signal))
-@given(sizes=SIZES)
-def test_halves_are_the_whole(signal: Signal, sizes: list[list[int]]) -> None:
-    """Two halves have every item once, with all that is around it, and differ by one item at most."""
-    whole = replace(request_of(signal, sizes), metadata={"user": "me"})
-
-    halves = halve(whole)
-
-    if whole.items < 2:
-        assert halves is None
-        return
-    assert halves is not None
-    assert abs(halves[0].items - halves[1].items) <= 1
-    assert flat(halves[0]) + flat(halves[1]) == flat(whole)
-    assert all(replace(check(signal, half.payload), metadata=whole.metadata) == half for half in halves)
-
-
 @pytest.mark.parametrize("signal", [Signal.TRACES, Signal.LOGS])
 @given(sizes=SIZES)
 def test_each_trace_comes_once(signal: Signal, sizes: list[list[int]]) -> None:
     """Each trace of a request is one batch, of its items alone, and nothing is missing."""
-    whole = request_of(signal, sizes)
+    whole = replace(request_of(signal, sizes), metadata={"user": "me"})
 
     parts = by_trace(whole)
 
@@ -119,6 +102,7 @@ def test_each_trace_comes_once(signal: Signal, sizes: list[list[int]]) -> None:
         ]
         assert set(found) == {trace_id}
         assert part.items == len(found)
+        assert part.metadata == whole.metadata
 
 
 @pytest.mark.parametrize("signal", list(Signal))

@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from provtel_model.components import Batch, Signal
 from provtel_model.kafka import Encoding
 from provtel_model.otlp import to_json
-from provtel_model.otlp.regroup import by_resource, by_trace, halve
+from provtel_model.otlp.pieces import split
+from provtel_model.otlp.regroup import by_resource, by_trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
     from provtel_exporters.kafka.config import KafkaConfig, SignalTopic
+
+_TWO: Final = 2
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,18 @@ class Parcel:
             return to_json(self.batch.signal, self.batch.payload)
         return self.batch.payload
 
-    def halves(self) -> tuple[Parcel, Parcel] | None:
-        """Return two parcels with half of the items each; None where it is one item."""
-        halves = halve(self.batch)
-        if halves is None:
-            return None
-        first, second = (replace(self, batch=half) for half in halves)
-        return first, second
+    def pieces(self, most: int) -> list[Parcel]:
+        """Return several parcels with some of the items each, none where it is one item.
+
+        Args:
+            most: The most bytes that a content should have; where pieces have more, they can be cut again.
+        """
+        if self.batch.items < _TWO:
+            return []
+        parts = split(self.batch, most, "bytes") if self.encoding == "otlp_proto" else [self.batch]
+        if len(parts) == 1:
+            parts = split(self.batch, (self.batch.items + 1) // _TWO)
+        return [replace(self, batch=part) for part in parts if part.items]
 
 
 def parcels(config: KafkaConfig, batch: Batch) -> Iterator[Parcel]:

@@ -88,10 +88,11 @@ class Sender:
         waiting = list(parcels)[::-1]
         while waiting:
             parcel = waiting.pop()
-            if self._size(parcel) <= self._limits.get(parcel.topic, self._limit):
+            size, limit = self._size(parcel), self._limits.get(parcel.topic, self._limit)
+            if size <= limit:
                 fitting.append(parcel)
-            elif halves := parcel.halves():
-                waiting += halves[::-1]
+            elif pieces := parcel.pieces(limit - (size - len(parcel.content))):
+                waiting += pieces[::-1]
             else:
                 refused.append(f"one item of {len(parcel.content)} bytes is larger than a record may be")
         return fitting

@@ -21,7 +21,7 @@ from provtel_model.journal.records import Ended, Started, record_of
 from provtel_model.otlp import wire
 from provtel_model.otlp.encode import MAX_BYTES, encode_span, traces
 from provtel_model.otlp.mapping import to_attributes
-from provtel_model.otlp.regroup import halve
+from provtel_model.otlp.pieces import split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,7 +85,7 @@ class Spans:
         origin = self._activities.origin
         batch = traces(origin.get("resource", {}), origin.get("scope", {}), self._written, self.items)
         self._written, self.items = [], 0
-        return _small_enough(batch)
+        return iter(split(batch, MAX_BYTES, "bytes"))
 
     def build(self, ended: Ended) -> bytes:
         """Return the content of the ``Span`` of an activity.
@@ -121,15 +121,6 @@ class Spans:
         self.items += items
         activities.last_time = max(activities.last_time, last_time)
         return int(stopped)
-
-
-def _small_enough(batch: Batch) -> Iterator[Batch]:
-    halves = halve(batch) if len(batch.payload) > MAX_BYTES else None
-    if halves is None:
-        yield batch
-    else:
-        for half in halves:
-            yield from _small_enough(half)
 
 
 _START_ITEMS: Final = 7

@@ -1,4 +1,4 @@
-"""One OTLP request to several: halves of one that is too large, and one for each trace or each resource.
+"""One OTLP request to several: one for each trace or each resource.
 
 Every item keeps its resource, its scope and both schema addresses, and every part the metadata of the whole. What is
 regrouped is written anew; requests that need none of this never come here.
@@ -52,15 +52,6 @@ class _Item:
     path: tuple[int, ...]
     around: tuple[Any, ...]
     item: Any
-
-
-def halve(batch: Batch) -> tuple[Batch, Batch] | None:
-    """Return two batches with half of the items each, in their order; None where there are not two items."""
-    names, items = _items(batch)
-    if len(items) < 2:  # noqa: PLR2004  # a half has at least one
-        return None
-    middle = len(items) // 2
-    return _batch(batch, names, items[:middle]), _batch(batch, names, items[middle:])
 
 
 def by_trace(batch: Batch) -> list[tuple[bytes, Batch]]:
