@@ -48,6 +48,8 @@ class Rules:
         self._blocked_keys = compile_all(config.blocked_key_patterns)
         self._blocked_values = compile_all(config.blocked_values)
         self._allowed_values = compile_all(config.allowed_values)
+        # One look that tells whether any of them matches, however many there are.
+        self._any_blocked = compile_pattern("|".join(f"(?:{one})" for one in config.blocked_values) or "$^")
         self._everything = compile_pattern(".*")
         self._hide = _hiding(config)
         self._config = config
@@ -123,16 +125,17 @@ class Rules:
             self._mask_value(value, as_text(value), place, done)
 
     def _mask_value(self, value: Any, text: str, place: str, done: _Done) -> None:
+        if not self._blocked_values or not self._any_blocked.search(text):
+            return
         masked = text
         for pattern in self._blocked_values:
-            if pattern.search(masked):
-                masked = replace_all(pattern, masked, self._hide)
+            masked = replace_all(pattern, masked, self._hide)
         if masked != text:
             done.masked.append(place)
             value.string_value = masked
 
     def _is_ignored(self, key: str) -> bool:
-        return key in self._ignored_keys or any_matches(self._ignored_patterns, key)
+        return key in self._ignored_keys or (bool(self._ignored_patterns) and any_matches(self._ignored_patterns, key))
 
     def _is_removed(self, key: str) -> bool:
         return not self._config.allow_all_keys and key not in self._allowed_keys
