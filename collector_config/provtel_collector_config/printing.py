@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from provtel_collector_config.ids import ComponentId
 
 _SECOND: Final = 10**9
+_USER_OF_URL: Final = re.compile(r"(?<=://)[^/?#\s]+(?=@)")
 _FRACTIONS: Final = (("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1))
 
 
@@ -46,7 +48,12 @@ def document(configuration: Configuration, *, reveal: bool = False) -> dict[str,
 
 
 def plain(value: Any, *, reveal: bool = False) -> Any:
-    """Return a value of a configuration as YAML has it; what is None is left out."""
+    """Return a value of a configuration as YAML has it; what is None is left out.
+
+    Args:
+        value: The value.
+        reveal: Show secrets, and who logs in by a URL, ``http://name:password@host``.
+    """
     match value:
         case Secret():
             return value.reveal().replace("$", "$$") if reveal else str(value)
@@ -55,7 +62,7 @@ def plain(value: Any, *, reveal: bool = False) -> Any:
         case Size():
             return int(value)
         case str():
-            return value.replace("$", "$$")
+            return (value if reveal else _USER_OF_URL.sub(str(Secret("")), value)).replace("$", "$$")
         case Mapping():
             return {key: plain(item, reveal=reveal) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():

@@ -117,6 +117,15 @@ class Authenticator(Protocol):
 
 
 @runtime_checkable
+class HidesHeaders(Authenticator, Protocol):
+    """One that reads a secret from headers whose names do not tell so."""
+
+    @property
+    def secret_headers(self) -> frozenset[str]:
+        """The names of these headers, in lower case: no component is told what they hold."""
+
+
+@runtime_checkable
 class Credentials(Protocol):
     """An extension that says who a client is."""
 

@@ -255,6 +255,27 @@ def test_metadata_is_included_on_request() -> None:
         assert not [name for name in received.metadata if name == "authorization" or name.startswith(":")]
 
 
+def test_metadata_has_no_secret_of_any_name() -> None:
+    """A header that the authenticator reads, or whose name tells of a secret, is told to nobody."""
+    names = ("X-Door", "X-Api-Key", "X-Auth-Token", "My-Secret", "Proxy-Authorization")
+    recorder = Recorder()
+    auth = bearertokenauth.factory.create(
+        BearerTokenAuthConfig(header="X-Door", scheme="", token=Secret("open")), Context("a", {}, lambda *_: None)
+    )
+    with receiving(
+        recorder,
+        http=HttpConfig("localhost:0", auth=AuthConfig("a"), include_metadata=True),
+        grpc=GrpcConfig("localhost:0", auth=AuthConfig("a"), include_metadata=True),
+        extensions={"a": auth},
+    ) as receiver:
+        for address in receiver.addresses:
+            send(address, headers={**dict.fromkeys(names, Secret("open")), "X-Tenant": Secret("b")})
+    assert len(recorder.batches) == 2
+    for received in recorder.batches:
+        assert received.metadata["x-tenant"] == "b"
+        assert "open" not in received.metadata.values()
+
+
 def asked(address: str, method: str, headers: dict[str, str], body: bytes = b"") -> http.client.HTTPResponse:
     """Ask as a browser does."""
     connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=10)

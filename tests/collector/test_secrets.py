@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 import pytest
 from provtel_collector.registry import find_factories
 from provtel_collector_config.dataclass_loading import load_dataclass
+from provtel_collector_config.ids import Kind
 from provtel_collector_config.keys import keys_of, without_none
 from provtel_collector_config.printing import as_json, plain
 from provtel_collector_config.schema import config_schema
@@ -53,6 +54,21 @@ def test_secret_is_in_no_output(factory: Factory, document: dict[str, Any], more
     if config is not None:
         assert SECRET not in as_json(plain(config))
         assert SECRET in as_json({"": plain(config, reveal=True)})
+
+
+@pytest.mark.parametrize("key", ["endpoint", "proxy_url"])
+def test_who_logs_in_by_a_url_is_in_no_output(key: str) -> None:
+    """The name and the password in a URL are printed only where secrets are asked for."""
+    factory = find_factories()[Kind.EXPORTERS]["otlp_http"]
+    config, _ = load_dataclass(
+        factory.config, {"endpoint": "http://a:1", key: f"http://user:{SECRET}@host:1/a@b?c=d@e"}
+    )
+
+    printed = plain(config)
+
+    assert SECRET not in as_json(printed)
+    assert printed[key] == "http://[REDACTED]@host:1/a@b?c=d@e"
+    assert SECRET in as_json(plain(config, reveal=True))
 
 
 @pytest.mark.parametrize("factory", FACTORIES, ids=lambda factory: factory.type)

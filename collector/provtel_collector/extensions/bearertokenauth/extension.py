@@ -67,6 +67,11 @@ class BearerTokenAuth:
         if not sum([hmac.compare_digest(given.encode("latin-1"), value) for value in known]):
             raise UnauthenticatedError("provided authorization does not match expected scheme or token")
 
+    @property
+    def secret_headers(self) -> frozenset[str]:
+        """The header that carries the token."""
+        return frozenset({self._header})
+
     def headers(self) -> Mapping[str, str]:
         """Return the header with the token."""
         return {self._header: self._valued(self._current()[0])}

@@ -13,6 +13,7 @@ from provtel_model.rpc_status import RpcStatus
 from provtel_model.unpacking import PACKINGS, PLAIN, TooLargeError, most_times, unpack
 
 from provtel_collector.receivers.otlp.budget import Budget
+from provtel_collector.receivers.otlp.metadata import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 _MESSAGE_LIMIT: Final = 4096
 # JSON becomes objects before it becomes bytes, each many times as large as its text.
 _OBJECTS: Final = 30
-# What follows may write metadata to disks and to logs.
-_SECRET: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 
 class Code(enum.IntEnum):
@@ -119,8 +118,7 @@ class Route:
 
     def _give_on(self, batch: Batch, headers: Mapping[str, str]) -> None:
         if self.include_metadata:
-            told = {name: text for name, text in headers.items() if name[0] != ":" and name not in _SECRET}
-            batch = replace(batch, metadata=told)
+            batch = replace(batch, metadata=metadata(headers, self.authenticator))
         if batch.items:
             self.consumer.consume(batch)
 
