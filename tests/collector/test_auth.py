@@ -154,6 +154,22 @@ def test_client_reads_its_files(tmp_path: Path) -> None:
     known("node:new").authenticate(auth.headers())
 
 
+def test_client_outlives_a_file_that_is_away(tmp_path: Path) -> None:
+    """A password file that is being replaced, away or empty for a moment, has what it had."""
+    password = tmp_path / "password"
+    password.write_text("secret")
+    auth = client(username="node", password_file=str(password))
+    told = auth.headers()
+
+    password.unlink()
+    assert auth.headers() == told
+    password.write_text("")
+    assert auth.headers() == told
+
+    password.write_text("new")
+    known("node:new").authenticate(auth.headers())
+
+
 def test_password_file_that_is_none(tmp_path: Path) -> None:
     """A file that is not there, a line that is none and a hash that nobody knows are errors at the start."""
     missing = os.fspath(tmp_path / "missing")

@@ -132,10 +132,19 @@ def test_stop_ends_the_wait(clock: Clock) -> None:
 
 def test_defect_is_given_up(clock: Clock) -> None:
     """A batch that makes the exporter fail by a defect each time is refused for good, so that it is put aside."""
-    with pytest.raises(PermanentError, match="failed 3 times by a defect: KeyError"):
+    with pytest.raises(PermanentError, match="failed 9 times by a defect: KeyError"):
         retry(Recorder(raising(DefectError("KeyError"))), clock).consume(batch())
 
-    assert clock.waits == [2, 4]
+    assert sum(clock.waits) >= 60
+
+
+def test_defect_of_some_seconds_is_outlived(clock: Clock) -> None:
+    """What fails like a defect for less than a minute is not given up, however often it is tried."""
+    recorder = Recorder(Failing(*[DefectError("FileNotFoundError")] * 6))
+
+    retry(recorder, clock).consume(batch())
+
+    assert len(recorder.batches) == 1
 
 
 def test_stepping_clock_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

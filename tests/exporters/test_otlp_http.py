@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from provtel_exporters.otlp import otlp_http, otlphttp
-from provtel_exporters.otlp.config import CompressionParams, OtlpHttpConfig
+from provtel_exporters.otlp.config import AuthConfig, CompressionParams, OtlpHttpConfig
 from provtel_exporters.otlp.http_exporter import OtlpHttpExporter
 from provtel_model.components import Context, Signal
 from provtel_model.errors import DeliveryError, PermanentError, RetryableError
@@ -66,6 +66,32 @@ def test_request() -> None:
     assert first.headers["content-encoding"] == "gzip"
     assert (first.headers["content-type"], first.headers["x-tenant"]) == ("application/x-protobuf", "a")
     assert server.connections == 2  # one for each signal
+
+
+class Unreadable:
+    """Credentials in a file that is away."""
+
+    def start(self) -> None:
+        """Need nothing."""
+
+    def shutdown(self) -> None:
+        """Release nothing."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Fail."""
+        raise FileNotFoundError("password")
+
+
+def test_credentials_that_are_away_may_come_back() -> None:
+    """A request without its credentials is not sent, and is tried again."""
+    context = Context("otlp_http", {}, lambda *_: None, extensions={"a": Unreadable()})
+    with scripted(OK) as server:
+        made = otlp_http.create(OtlpHttpConfig(server.address, auth=AuthConfig("a")), context)
+        made.start()
+        with pytest.raises(RetryableError, match="cannot be read: password"):
+            made.consume(batch(1))
+        made.shutdown()
+        assert not server.asked
 
 
 def test_request_in_json() -> None:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from provtel_model.components import Batch, Consumer
     from provtel_model.delivery import RetryOnFailure
 
+# Both must be over: what a machine lacks for some seconds looks like a defect too.
 _DEFECTIVE_TRIES: Final = 3
+_DEFECTIVE_SECONDS: Final = 60.0
 _SHORTEST_SECONDS: Final = 0.001
 _LONGEST_SECONDS: Final = 86_400.0
 
@@ -29,7 +31,8 @@ class Retry:
     """Sends a batch again while it is refused for now, after waits that grow and vary.
 
     The destination's own wish for a wait is granted where it is longer. A batch that makes the consumer fail by a
-    defect time and again is refused for good, so that it does not stand in the way of the others for ever.
+    defect time and again, for a minute, is refused for good, so that it does not stand in the way of the others for
+    ever.
 
     Args:
         consumer: The consumer.
@@ -62,7 +65,7 @@ class Retry:
                 return self._consumer.consume(batch)
             except RetryableError as error:
                 defects += isinstance(error, DefectError)
-                if defects >= _DEFECTIVE_TRIES:
+                if defects >= _DEFECTIVE_TRIES and time.monotonic() - begun >= _DEFECTIVE_SECONDS:
                     raise PermanentError(f"failed {defects} times by a defect: {error}") from error
                 wait = min(max(self._vary(interval), error.retry_after or 0, _SHORTEST_SECONDS), _LONGEST_SECONDS)
                 self._pause(wait, begun, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provtel_model.components import Credentials
-from provtel_model.errors import ConfigError
+from provtel_model.errors import ConfigError, RetryableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,5 +48,14 @@ class Headers:
         self._credentials = found
 
     def now(self) -> Mapping[str, str]:
-        """Return the headers for a request that is sent now."""
-        return self._written if self._credentials is None else {**self._written, **self._credentials.headers()}
+        """Return the headers for a request that is sent now.
+
+        Raises:
+            RetryableError: What the extension needs for them cannot be read now.
+        """
+        if self._credentials is None:
+            return self._written
+        try:
+            return {**self._written, **self._credentials.headers()}
+        except OSError as error:
+            raise RetryableError(f"who the exporter is cannot be read: {error}") from error

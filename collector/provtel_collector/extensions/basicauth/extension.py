@@ -109,6 +109,7 @@ class BasicAuthClient:
     def __init__(self, config: ClientAuthConfig, path: str) -> None:
         self._config = config
         self._path = path
+        self._read_before: dict[str, str] = {}
 
     def start(self) -> None:
         """Be sure that the files can be read.
@@ -125,13 +126,29 @@ class BasicAuthClient:
         """Release nothing."""
 
     def headers(self) -> Mapping[str, str]:
-        """Return the header with the name and the password."""
+        """Return the header with the name and the password.
+
+        Raises:
+            OSError: A file cannot be read, and never could.
+        """
         config = self._config
-        name = Path(config.username_file).read_text().strip() if config.username_file else config.username
+        name = self._current(config.username_file) if config.username_file else config.username
         password = config.password.reveal() if config.password else ""
         if config.password_file:
-            password = Path(config.password_file).read_text().strip()
+            password = self._current(config.password_file)
         return {"authorization": f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"}
+
+    def _current(self, file: str) -> str:
+        """Return what a file has; one that is being replaced has what it had."""
+        try:
+            text = Path(file).read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            if file not in self._read_before:
+                raise
+            text = ""
+        if text or file not in self._read_before:
+            self._read_before[file] = text
+        return self._read_before[file]
 
 
 def _read(given: str) -> tuple[str, bytes]:
