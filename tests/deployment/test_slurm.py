@@ -97,6 +97,11 @@ def wait_for(done: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
+def node_state(slurm: cluster.Cluster, folder: Path) -> str:
+    """Return what Slurm thinks of the node."""
+    return slurm.run("sinfo", "--noheader", "--format=%T", cwd=folder).stdout.strip()
+
+
 def states(folder: Path) -> dict[str, str]:
     """Return the state of each task in a store, by its name."""
     if not (folder / "store" / "lmdb").exists():
@@ -121,9 +126,27 @@ def test_killed_job_is_known(collector: Collector, tmp_path: Path) -> None:
         slurm.run("scancel", "--signal=KILL", "--full", job, cwd=tmp_path)
         wait_for(lambda: states(tmp_path).get("linger") == "lost", f"the lost task: {states(tmp_path)}")
         wait_for(lambda: not any((tmp_path / "state" / str(os.getuid())).iterdir()), "an empty folder")
-        assert slurm.run("sinfo", "--noheader", "--format=%T", cwd=tmp_path).stdout.strip() == "idle"
+        wait_for(lambda: node_state(slurm, tmp_path) == "idle", "the node")
 
     assert states(tmp_path)["double"] == "finished"
+
+
+@pytest.mark.usefixtures("slurm")
+def test_running_job_is_left_alone(collector: Collector, tmp_path: Path) -> None:
+    """The end of one job takes nothing from another one of the same user that still runs; its own end does."""
+    scripts = installed(tmp_path, collector.addresses["otlp"])
+    (tmp_path / "work.py").write_text(WORK)
+    (tmp_path / "job.sh").write_text(f"#!/bin/bash\nexec {sys.executable} work.py linger\n")
+    state = tmp_path / "state" / str(os.getuid())
+
+    with cluster.running(tmp_path / "slurm", scripts) as slurm:
+        job = slurm.run("sbatch", "--mem=100", "--parsable", "job.sh", cwd=tmp_path).stdout.strip()
+        wait_for((tmp_path / "lingers").exists, "the job's task")
+        assert slurm.run("srun", "--mem=100", sys.executable, "work.py", cwd=tmp_path).returncode == 0
+        wait_for(lambda: {one.name for one in state.iterdir()} == {job}, "the end of the other job")
+        assert any((state / job).rglob("*.seg"))
+        slurm.run("scancel", "--signal=KILL", "--full", job, cwd=tmp_path)
+        wait_for(lambda: states(tmp_path).get("linger") == "lost", f"the lost task: {states(tmp_path)}")
 
 
 @pytest.mark.usefixtures("slurm")
@@ -138,7 +161,8 @@ def test_unreachable_collector_leaves_the_node_alone(tmp_path: Path) -> None:
         assert slurm.run("srun", sys.executable, "work.py", cwd=tmp_path).returncode == 0
         (left,) = state.iterdir()
         assert any(left.rglob("*"))
-        assert slurm.run("sinfo", "--noheader", "--format=%T", cwd=tmp_path).stdout.strip() in {"idle", "completing"}
+        wait_for(lambda: node_state(slurm, tmp_path) == "idle", "the node")
+        assert any(left.rglob("*.seg"))
 
 
 @pytest.mark.usefixtures("slurm")
