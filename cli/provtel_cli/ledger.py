@@ -50,12 +50,14 @@ class Received:
         accepted: Items that were taken, each answered as safe.
         refused: Items that were not: whoever sent them knows it.
         filtered: Items that were deliberately dropped.
+        dead_lettered: Items, or records that hold none, that receivers put aside.
     """
 
     signal: str
     accepted: int
     refused: int
     filtered: int
+    dead_lettered: int
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,11 @@ class Ledger:
                 self._totals[f"receiver_refused_{items}"],
                 self._totals[f"processor_filter_{_FILTERED[signal]}_filtered"]
                 + self._totals[f"connector_routing_dropped_{items}"],
+                self._totals[f"receiver_dead_lettered_{items}"],
             )
             for signal, items in _ITEMS.items()
         ]
-        return [row for row in rows if row.accepted or row.refused or row.filtered]
+        return [row for row in rows if row.accepted or row.refused or row.filtered or row.dead_lettered]
 
     def given(self) -> list[Given]:
         """Return what became of it, by exporter and signal."""
@@ -194,7 +197,9 @@ class Ledger:
     def tables(self) -> list[Table]:
         """Return it for people."""
         tables = [
-            _table(("signal", "accepted", "refused", "filtered"), [astuple(row) for row in self.received()]),
+            _table(
+                ("signal", "accepted", "refused", "filtered", "dead letters"), [astuple(row) for row in self.received()]
+            ),
             _table(
                 ("exporter", "signal", "received", "restored", "sent", "dead letters", "queued", "underway"),
                 [(*astuple(row), row.underway) for row in self.given()],

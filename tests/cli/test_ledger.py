@@ -88,8 +88,8 @@ def test_ledger_adds_up(place: Place, ask: Ask) -> None:
         shown = ask("status", "--collector", f"http://{place.metrics}/metrics").out
 
     assert found["received"] == [
-        {"signal": "traces", "accepted": 10, "refused": 0, "filtered": 2},
-        {"signal": "logs", "accepted": 3, "refused": 0, "filtered": 0},
+        {"signal": "traces", "accepted": 10, "refused": 0, "filtered": 2, "dead_lettered": 0},
+        {"signal": "logs", "accepted": 3, "refused": 0, "filtered": 0, "dead_lettered": 0},
     ]
     rows = {(row["exporter"], row["signal"]): row for row in found["exporters"]}
     assert {key: row["underway"] for key, row in rows.items()} == dict.fromkeys(rows, 0)
@@ -149,6 +149,13 @@ def test_what_is_shown_can_be_read(counts: dict[tuple[str, str], int]) -> None:
         (Sample(f"otelcol_{name}", {"exporter": exporter}, float(count)) for (name, exporter), count in counts.items()),
         key=str,
     )
+
+
+def test_what_receivers_put_aside() -> None:
+    """Records that a receiver could not give on are in the ledger."""
+    (row,) = Ledger([Sample("otelcol_receiver_dead_lettered_spans", {"receiver": "kafka"}, 3.0)]).received()
+
+    assert (row.signal, row.dead_lettered) == ("traces", 3)
 
 
 def test_empty() -> None:

@@ -34,6 +34,7 @@ _OF_ITEMS: Final = {
     "receiver_accepted": "Number of {items} successfully pushed into the pipeline.",
     "receiver_refused": "Number of {items} that could not be pushed into the pipeline.",
     "receiver_failed": "Number of {items} that failed to be processed by the receiver due to internal errors.",
+    "receiver_dead_lettered": "Number of {items}, or of records that hold none, that were put aside by the receiver.",
     "exporter_received": "Number of {items} that pipelines gave to the exporter and that are safe or delivered.",
     "exporter_sent": "Number of {items} successfully sent to destination.",
     "exporter_send_failed": "Number of {items} in failed attempts to send to destination.",

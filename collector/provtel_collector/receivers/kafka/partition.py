@@ -16,9 +16,10 @@ from provtel_model.otlp import check, from_json
 from provtel_model.otlp.regroup import with_resource_attributes
 
 from provtel_collector.counters import ITEMS
+from provtel_collector.delivery.dead_letters import DeadLetters, default_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from provtel_collector.receivers.kafka.config import KafkaConfig
 
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 _HEADER: Final = "kafka.header."
 _MALFORMED: Final = "kafka_receiver_unmarshal_failed_"
+_DEAD_LETTERED: Final = "receiver_dead_lettered_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,16 @@ class Source:
         """
         value = record.value or b""
         batch = check(self.signal, from_json(self.signal, value) if self.is_json else value)
-        headers = {name: (content or b"").decode(errors="replace") for name, content in record.headers or ()}
+        headers = _headers(record)
         if chosen := {f"{_HEADER}{name}": text for name, text in headers.items() if name in self.headers}:
             batch = with_resource_attributes(batch, chosen)
-        told = {name.lower(): text for name, text in headers.items()}
+        return replace(batch, metadata=self.metadata(record))
+
+    def metadata(self, record: Any) -> dict[str, str]:
+        """Return the headers of a record, and where it comes from."""
+        told = {name.lower(): text for name, text in _headers(record).items()}
         place = {"kafka.topic": self.topic, "kafka.partition": str(self.number), "kafka.offset": str(record.offset)}
-        return replace(batch, metadata=told | place)
+        return told | place
 
 
 class Partition:
@@ -89,6 +95,7 @@ class Partition:
         self._config = config
         self._context = context
         self._start_work = start_work
+        self._dead_letters = DeadLetters(default_folder(), f"receivers::{context.id}")
         self._lock = threading.Lock()
         self._waiting: deque[Any] = deque()
         self._size = 0
@@ -177,46 +184,83 @@ class Partition:
             return record
 
     def _take(self, record: Any) -> bool:
-        """Give a record on until it is taken or skipped; return False where it was given up before."""
+        """Give a record on until it is taken or put aside; return False where it was given up before."""
+        batch: Batch | None = None
+        begun = time.monotonic()
+        for wait in _waits(self._config):
+            pause = wait
+            try:
+                batch = batch or self._read(record)
+                self._give_on(record, batch, time.monotonic() - begun)
+            except DeliveryError as error:
+                pause = getattr(error, "retry_after", None) or wait
+            except Exception:  # noqa: BLE001  # a partition must not stand still without a word
+                _log.exception("%s: the record at %s is tried again", self._context.id, self._place(record))
+            else:
+                return True
+            if self._given_up.wait(pause):
+                break
+        return False
+
+    def _read(self, record: Any) -> Batch:
+        """Return what a record holds; nothing where it cannot be read, and was put aside.
+
+        Raises:
+            RetryableError: It cannot be put aside now.
+        """
+        signal = self.source.signal
         try:
             batch = self.source.batch(record)
         except MalformedError as error:
-            self._context.report(_MALFORMED + ITEMS[self.source.signal], 1, self.source.attributes)
-            self._skip(record, f"it cannot be read: {error}")
-            return True
+            raw = Batch(signal, record.value or b"", 1, self.source.metadata(record))
+            self._skip(record, raw, f"it cannot be read: {error}")
+            self._context.report(_MALFORMED + ITEMS[signal], 1, self.source.attributes)
+            return Batch(signal, b"", 0)
         self._context.report("kafka_receiver_records", 1, self.source.attributes)
-        if not batch.items:
-            return True
-        waits = _waits(self._config)
-        begun = time.monotonic()
-        while True:
-            try:
-                self._context.next[batch.signal].consume(batch)
-            except DeliveryError as error:
-                if self._is_skipped(record, error, time.monotonic() - begun):
-                    return True
-                wait = getattr(error, "retry_after", None) or next(waits)
-            else:
-                return True
-            if self._given_up.wait(wait):
-                return False
+        return batch
 
-    def _is_skipped(self, record: Any, error: DeliveryError, elapsed: float) -> bool:
+    def _give_on(self, record: Any, batch: Batch, elapsed: float) -> None:
+        """Give a batch to the pipelines, or put it aside where they will not take it.
+
+        Raises:
+            DeliveryError: It is to be tried again.
+        """
+        if not batch.items:
+            return
+        try:
+            self._context.next[batch.signal].consume(batch)
+        except DeliveryError as error:
+            why = self._why_not(error, elapsed)
+            if not why:
+                raise
+            self._skip(record, batch, why)
+
+    def _why_not(self, error: DeliveryError, elapsed: float) -> str:
+        """Return why a record that was refused is not to be tried again; nothing where it is."""
         marking, backoff = self._config.message_marking, self._config.error_backoff
         if isinstance(error, PermanentError) and marking.on_permanent_error:
-            self._skip(record, f"it is refused for good: {error}")
-            return True
+            return f"it is refused for good: {error}"
         over = not backoff.enabled or 0 < backoff.max_elapsed_time <= elapsed
         if isinstance(error, RetryableError) and marking.on_error and over:
-            self._skip(record, f"it was refused for {elapsed:.0f} s: {error}")
-            return True
-        return False
+            return f"it was refused for {elapsed:.0f} s: {error}"
+        return ""
 
-    def _skip(self, record: Any, why: str) -> None:
-        _log.warning("%s: the record at %s:%s is skipped: %s", self._context.id, self.source, record.offset, why)
+    def _skip(self, record: Any, batch: Batch, why: str) -> None:
+        self._dead_letters.add(batch, why)
+        self._context.report(_DEAD_LETTERED + ITEMS[batch.signal], batch.items, {})
+        _log.warning(
+            "%s: the record at %s is skipped, and put into %s: %s",
+            self._context.id,
+            self._place(record),
+            self._dead_letters.file,
+            why,
+        )
+
+    def _place(self, record: Any) -> str:
+        return f"{self.source}:{record.offset}"
 
 
-def _waits(config: KafkaConfig) -> Any:
+def _waits(config: KafkaConfig) -> Iterator[float]:
     """Yield how long to wait after each refusal."""
     backoff = config.error_backoff
     wait = float(backoff.initial_interval)
@@ -224,6 +268,10 @@ def _waits(config: KafkaConfig) -> Any:
         spread = wait * backoff.randomization_factor
         yield random.uniform(wait - spread, wait + spread)  # noqa: S311  # spreads attempts, hides nothing
         wait = min(wait * backoff.multiplier, float(backoff.max_interval))
+
+
+def _headers(record: Any) -> dict[str, str]:
+    return {name: (content or b"").decode(errors="replace") for name, content in record.headers or ()}
 
 
 def _size(record: Any) -> int:

@@ -32,7 +32,7 @@ class KafkaReceiver:
 
     Records of a partition are given on in their order; partitions, and signals, do not wait for each other. What the
     pipelines refuse for now is tried again, and its partition waits; what they refuse for good, and what cannot be
-    read, is counted, logged and skipped. Without a broker it waits for one.
+    read, becomes a dead letter. Without a broker it waits for one.
 
     Args:
         config: What the user wrote.
