@@ -23,6 +23,8 @@ RECIPE = Path(__file__).parent
 DOWNLOAD_SECONDS = 300
 START_SECONDS = 60
 STOP_SECONDS = 30
+ATTEMPTS = 3
+LISTENERS = ("PLAIN", "SASL", "TLS", "SASL_TLS", "CONTROLLER")
 USER = "provtel"
 PASSWORD = "not-a-secret"  # noqa: S105  # of a server that lives for one test run
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
@@ -175,15 +177,29 @@ def running(found: Found, folder: Path, **properties: str) -> Iterator[Kafka]:
         folder: Where it keeps everything.
         properties: Further settings, with underscores for dots.
     """
-    names = ("PLAIN", "SASL", "TLS", "SASL_TLS", "CONTROLLER")
     more = {name.replace("_", "."): value for name, value in properties.items()}
-    server = Kafka(found.binary, folder, dict(zip(names, _free_ports(len(names)), strict=True)), more)
-    server.prepare()
+    server = _started(found, folder, more)
     try:
-        server.start()
         yield server
     finally:
         server.kill()
+
+
+def _started(found: Found, folder: Path, properties: dict[str, str]) -> Kafka:
+    """Return a server that answers; somebody else may take a free port in the second before it does."""
+    for attempt in range(ATTEMPTS):
+        ports = dict(zip(LISTENERS, _free_ports(len(LISTENERS)), strict=True))
+        server = Kafka(found.binary, folder / str(attempt), ports, properties)
+        server.prepare()
+        try:
+            server.start()
+        except (RuntimeError, TimeoutError):
+            server.kill()
+            if attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return server
+    raise AssertionError
 
 
 def _answers(port: int) -> bool:
