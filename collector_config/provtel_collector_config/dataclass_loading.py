@@ -1,7 +1,8 @@
 """Plain values to plain dataclasses, strictly, with the path of everything that does not fit.
 
 pydantic does the work; the dataclasses need not know it. A key that the dataclass lacks is refused, ``"5"`` is no
-integer, a null is as good as absent, and ``key:`` with nothing after it is an empty map where a map is expected.
+integer, a null is as good as absent, ``key:`` with nothing after it is an empty map where a map is expected, and
+``a,b`` is a list where a list of texts is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args, get_type_
 from provtel_model.settings import Secret
 from pydantic import TypeAdapter, ValidationError
 
-from provtel_collector_config.keys import is_map, without_none
+from provtel_collector_config.keys import is_list_of_texts, is_map, without_none
 from provtel_collector_config.problems import Path, Problem
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def _validate(kind: type[_T], value: Any) -> _T | list[Any]:
 def _filled(kind: Any, value: Any) -> Any:
     """Return a value as its kind wants it.
 
-    A null is an empty map where a map is expected, and left out where a default stands in; ``1e3`` is an integer.
+    A null is an empty map where a map is expected, and left out where a default stands in; ``1e3`` is an integer; a
+    text with commas is a list of texts.
     """
     kind = without_none(kind)
     if value is None and is_map(kind):
@@ -100,6 +102,8 @@ def _filled(kind: Any, value: Any) -> Any:
         value = _as_map(value)
     if isinstance(value, dict):
         return {key: _filled(inner[-1], item) for key, item in value.items()}
+    if is_list_of_texts(kind) and isinstance(value, str):
+        return value.split(",") if value else []
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     return [_filled(inner[0], item) for item in value] if isinstance(value, list) else value

@@ -57,6 +57,12 @@ def is_map(kind: Any) -> bool:
     return dataclasses.is_dataclass(kind) or (isinstance(origin, type) and issubclass(origin, Mapping))
 
 
+def is_list_of_texts(kind: Any) -> bool:
+    """Return whether values of a type may be written as one text, with commas in between."""
+    kind = without_none(kind)
+    return get_origin(kind) in {tuple, list} and get_args(kind)[0] is str
+
+
 def summary(config: type[Any]) -> str:
     """Return the first line of a docstring."""
     return _line((inspect.getdoc(config) or "").split("\n", 1)[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NewType
 
 from provtel_model.components import Factory
 from provtel_model.errors import UserError
@@ -26,6 +26,8 @@ Factories = Mapping[Kind, Mapping[str, Factory]]
 """The component types that there are, by kind and type."""
 
 _SERVICE: Final = "service"
+# Other than lists of texts, lists of ids are never written as one text.
+_IdText = NewType("_IdText", str)
 _SECTIONS: Final = (*Kind, _SERVICE)
 
 
@@ -33,16 +35,16 @@ _SECTIONS: Final = (*Kind, _SERVICE)
 class _PipelineConfig:
     """A pipeline as the document has it."""
 
-    receivers: tuple[str, ...] = ()
-    processors: tuple[str, ...] = ()
-    exporters: tuple[str, ...] = ()
+    receivers: tuple[_IdText, ...] = ()
+    processors: tuple[_IdText, ...] = ()
+    exporters: tuple[_IdText, ...] = ()
 
 
 @dataclass(frozen=True)
 class _ServiceConfig:
     """The section ``service`` as the document has it."""
 
-    extensions: tuple[str, ...] = ()
+    extensions: tuple[_IdText, ...] = ()
     pipelines: Mapping[str, _PipelineConfig] | None = None
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_orig
 from provtel_model.settings import Duration, Secret, Size
 
 from provtel_collector_config.ids import Kind
-from provtel_collector_config.keys import REQUIRED, Key, is_map, keys_of, summary, without_none
+from provtel_collector_config.keys import REQUIRED, Key, is_list_of_texts, is_map, keys_of, summary, without_none
 from provtel_collector_config.printing import plain
 from provtel_collector_config.telemetry import TelemetryConfig
 
@@ -91,12 +91,14 @@ def _value(kind: Any) -> Schema:
         return {"enum": list(get_args(kind))}
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return config_schema(kind)
+    made: Schema
     if is_map(kind):
         inner = get_args(kind)
-        made: Schema = {"type": "object", "additionalProperties": _or_reference(_value(inner[-1])) if inner else True}
+        made = {"type": "object", "additionalProperties": _or_reference(_value(inner[-1])) if inner else True}
         return {"anyOf": [made, _PAIRS]} if inner and inner[-1] is Secret else made
     if get_origin(kind) in {tuple, list}:
-        return {"type": "array", "items": _or_reference(_value(get_args(kind)[0]))}
+        made = {"type": "array", "items": _or_reference(_value(get_args(kind)[0]))}
+        return {"anyOf": [made, {"type": "string"}]} if is_list_of_texts(kind) else made
     return _scalar(kind)
 
 

@@ -129,6 +129,14 @@ def test_variables_keep_their_text_where_text_is_wanted() -> None:
     assert StoreConfig(limit=Size(0o123), token=Secret("0123"), labels={"a": "0123"}, roles=("0123",)) == config
 
 
+def test_list_of_texts_may_be_one_text() -> None:
+    """A list of texts is written as one text too, with commas, for example in a variable."""
+    assert StoreConfig(roles=("a:1", "b:2")) == exporter("{roles: 'a:1,b:2'}")
+    assert StoreConfig(roles=("a:1", "b:2")) == exporter("{roles: '${env:ROLES}'}", ROLES="a:1,b:2")
+    assert StoreConfig(roles=("a",)) == exporter("{roles: a}")
+    assert StoreConfig(roles=()) == exporter("{roles: ''}")
+
+
 def test_headers_may_be_a_list() -> None:
     """Secrets under names of their own are written as a map, or as a list of names and values."""
     assert exporter("{headers: {a: b}}") == exporter("{headers: [{name: a, value: b}]}")
@@ -226,7 +234,7 @@ def test_secret_is_in_no_message() -> None:
         RECEIVERS
         + "        max_size: ${env:KEPT}\n"
         + EXPORTERS
-        + "  store: {token: [a], roles: '${env:KEPT}'}\n"
+        + "  store: {token: [a], peers: '${env:KEPT}'}\n"
         + SERVICE,
         KEPT="hunter2",
     )

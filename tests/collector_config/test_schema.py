@@ -65,6 +65,8 @@ SHAPES = (
     "a pipeline has a signal that there is",
     "a pipeline has a name after its slash",
     "a pipeline lists ids",
+    "a list of ids is no text",
+    "a list of secrets is no text",
     "what a pipeline names are ids",
     "the log's keys are known",
     "a port is a number",
