@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from provtel_collector.receivers.journal import factory
+from provtel_collector.receivers.journal import receiver as receiver_module
 from provtel_collector.receivers.journal.config import JournalConfig
 from provtel_model.components import Batch, Context, Signal
 from provtel_model.errors import ConfigError, DeliveryError, PermanentError, RetryableError
+from provtel_model.journal import Destination, destination
 from provtel_model.journal.places import register
 from provtel_model.otlp import decode
 from provtel_model.settings import Duration
@@ -238,6 +240,28 @@ def test_broken_journal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Non
         time.sleep(0.1)
 
     assert caplog.text.count("this is no segment of a provtel journal") == 1
+
+
+def test_journal_that_cannot_be_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal on a disk with an error is told once and keeps no other waiting."""
+    (tmp_path / "journal" / "0-bad").mkdir(parents=True)
+    (tmp_path / "journal" / "0-bad" / "00000001.seg").write_bytes(b"noise")
+    journal = write_journal(tmp_path, goal=tmp_path)
+
+    def failing(asked: Path) -> Destination:
+        if asked.name == "0-bad":
+            raise OSError(5, "Input/output error")
+        return destination(asked)
+
+    monkeypatch.setattr(receiver_module, "destination", failing)
+
+    with receiving(tmp_path, Taken()):
+        wait_for(lambda: not journal.exists())
+        time.sleep(0.1)
+
+    assert caplog.text.count("Input/output error") == 1
 
 
 def test_both_signals_must_have_a_way_on(tmp_path: Path) -> None:

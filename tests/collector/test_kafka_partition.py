@@ -93,7 +93,9 @@ def test_refused_record_is_put_aside() -> None:
     assert partition.done == 2
 
 
-def test_record_that_cannot_be_put_aside_is_not_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_that_cannot_be_put_aside_is_not_skipped(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """While no dead letter can be written, the partition waits, and nothing is counted twice."""
     stage = Stage()
     add, tries = DeadLetters.add, []
@@ -109,6 +111,7 @@ def test_record_that_cannot_be_put_aside_is_not_skipped(monkeypatch: pytest.Monk
     partition = stage.work(b"\xff")
 
     assert (len(tries), len(stage.letters), partition.done) == (3, 1, 1)
+    assert caplog.text.count("the record at spans-3:0 waits: the disk is full") == 2
     assert stage.counters.total("otelcol_kafka_receiver_unmarshal_failed_spans") == 1
 
 

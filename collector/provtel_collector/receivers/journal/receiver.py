@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -100,13 +101,13 @@ class JournalReceiver:
     def _is_mine(self, journal: Path) -> bool:
         try:
             goal = destination(journal)
-        except MalformedError as error:
-            # Another drainer may have removed it since it was found.
-            self._tell(journal, str(error) if journal.exists() else "")
+            if goal.store is not None:
+                return self._config.other_stores or goal.store.resolve() == self._store.resolve()
+            return self._config.follow or is_dead(journal)
+        except (MalformedError, OSError) as error:
+            # Another drainer may have removed it since it was found; one that cannot be read keeps no other waiting.
+            self._tell(journal, str(error) if os.path.lexists(journal) else "")
             return False
-        if goal.store is not None:
-            return self._config.other_stores or goal.store.resolve() == self._store.resolve()
-        return self._config.follow or is_dead(journal)
 
     def _take(self, batch: Batch) -> None:
         if self._stopping.is_set():

@@ -246,7 +246,11 @@ class Partition:
         return ""
 
     def _skip(self, record: Any, batch: Batch, why: str) -> None:
-        self._dead_letters.add(batch, why)
+        try:
+            self._dead_letters.add(batch, why)
+        except RetryableError as error:
+            _log.warning("%s: the record at %s waits: %s", self._context.id, self._place(record), error)
+            raise
         self._context.report(_DEAD_LETTERED + ITEMS[batch.signal], batch.items, {})
         _log.warning(
             "%s: the record at %s is skipped, and put into %s: %s",
