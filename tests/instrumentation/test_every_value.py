@@ -244,7 +244,7 @@ REFERENCES: list[tuple[str, Callable[[], Any], dict[str, Any]]] = [
 ]
 UNHASHED: list[tuple[str, Callable[[], Any], dict[str, Any]]] = [
     ("object", object, {}),
-    ("pandas.RangeIndex", lambda: FRAME.index[[0]], {}),
+    ("pandas.RangeIndex", lambda: pd.RangeIndex(1), {}),
     ("polars.dataframe.frame.DataFrame", lambda: POLARS, {"shape": (2, 3)}),
     ("polars.lazyframe.frame.LazyFrame", POLARS.lazy, {}),
     ("sklearn.ensemble._forest.RandomForestClassifier", lambda: RandomForestClassifier(2).fit(X, Y), {}),
@@ -267,6 +267,11 @@ UNHASHED: list[tuple[str, Callable[[], Any], dict[str, Any]]] = [
 ]
 
 
+def _ends(name: str) -> tuple[str, str]:
+    # Of which module in between a class says it is, is another one in another version of its library.
+    return name.partition(".")[0], name.rpartition(".")[2]
+
+
 @pytest.mark.parametrize(("kind", "make", "known"), REFERENCES, ids=[row[0] for row in REFERENCES])
 def test_references_with_their_content(kind: str, make: Callable[[], Any], known: dict[str, Any]) -> None:
     """It is a reference with its type, what is known of it, and a hash that is the same each time."""
@@ -274,7 +279,7 @@ def test_references_with_their_content(kind: str, make: Callable[[], Any], known
     found = _python(value)
 
     assert isinstance(found, Reference)
-    assert found.type == kind
+    assert _ends(found.type) == _ends(kind)
     assert {name: getattr(found, name) for name in known} == known
     assert found.hash is not None
     assert found.hash.startswith("sha256:")
@@ -287,7 +292,7 @@ def test_references_without_content(kind: str, make: Callable[[], Any], known: d
     found = _python(make())
 
     assert isinstance(found, Reference)
-    assert found.type == kind
+    assert _ends(found.type) == _ends(kind)
     assert {name: getattr(found, name) for name in known} == known
     assert found.hash is None
 
