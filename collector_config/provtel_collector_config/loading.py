@@ -12,6 +12,7 @@ from provtel_model.errors import UserError
 
 from provtel_collector_config.configuration import Configuration, Configured, Pipeline
 from provtel_collector_config.dataclass_loading import load_dataclass
+from provtel_collector_config.effects import keys_without_effect
 from provtel_collector_config.ids import ComponentId, Kind, PipelineId
 from provtel_collector_config.problems import InvalidConfigurationError, Path, Problem
 from provtel_collector_config.references import reference_problems
@@ -89,7 +90,7 @@ class _Loading:
         self.place = document.place
         self.tree: dict[str, Any] = substituted.tree
         self.originals = substituted.originals
-        self.warnings = tuple(dict.fromkeys([*warnings, *substituted.warnings]))
+        self.warnings: tuple[str, ...] = tuple(dict.fromkeys([*warnings, *substituted.warnings]))
         self.factories = factories
         self.problems = list(substituted.problems)
 
@@ -150,7 +151,14 @@ class _Loading:
             self.problems += problems
             if config is not None:
                 found[id_] = Configured(factory, config)
+                self.note_effects(config, f"{kind}::{key}")
         return found
+
+    def note_effects(self, config: Any, place: str) -> None:
+        """Warn of keys that change nothing, once for a place."""
+        keys = list(keys_without_effect(config))
+        if keys:
+            self.warnings += (f"{place}: of no effect here: {', '.join(keys)}",)
 
     def factory(self, kind: Kind, id_: ComponentId, key: str) -> Factory | None:
         """Return what makes a component, or None where nothing does."""
@@ -168,6 +176,8 @@ class _Loading:
         """Return the section ``service``, or None where it cannot be read."""
         service, problems = load_dataclass(_ServiceConfig, self.tree.get(_SERVICE), (_SERVICE,), self.originals)
         self.problems += problems
+        if service:
+            self.note_effects(service.telemetry, f"{_SERVICE}::telemetry")
         if service and not service.pipelines:
             self.problems.append(Problem("service must have at least one pipeline", (_SERVICE, "pipelines")))
         return service

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from provtel_model.settings import Duration
+from provtel_model.settings import NO_EFFECT, Duration
 
 _LOG_LEVELS: Final = ("debug", "info", "warn", "warning", "error", "dpanic", "panic", "fatal")
 _METRIC_LEVELS: Final = ("none", "basic", "normal", "detailed")
@@ -48,10 +48,10 @@ class LogsConfig:
     level: str = "info"
     encoding: Literal["console", "json"] = "console"
     output_paths: tuple[str, ...] = ("stderr",)
-    error_output_paths: tuple[str, ...] = ("stderr",)
-    disable_caller: bool = False
+    error_output_paths: tuple[str, ...] = field(default=("stderr",), metadata=NO_EFFECT)
+    disable_caller: bool = field(default=False, metadata=NO_EFFECT)
     disable_stacktrace: bool = False
-    development: bool = False
+    development: bool = field(default=False, metadata=NO_EFFECT)
     initial_fields: Mapping[str, Any] = field(default_factory=dict)
     sampling: LogSampling = LogSampling()
 
@@ -80,10 +80,10 @@ class PrometheusConfig:
 
     host: str = "localhost"
     port: int = 8888
-    without_scope_info: bool | None = None
-    without_type_suffix: bool | None = None
-    without_units: bool | None = None
-    with_resource_constant_labels: Mapping[str, Any] = field(default_factory=dict)
+    without_scope_info: bool | None = field(default=None, metadata=NO_EFFECT)
+    without_type_suffix: bool | None = field(default=None, metadata=NO_EFFECT)
+    without_units: bool | None = field(default=None, metadata=NO_EFFECT)
+    with_resource_constant_labels: Mapping[str, Any] = field(default_factory=dict, metadata=NO_EFFECT)
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,8 @@ class TracesConfig:
         propagators: Has no effect.
     """
 
-    level: str = "none"
-    propagators: tuple[str, ...] = ()
+    level: str = field(default="none", metadata=NO_EFFECT)
+    propagators: tuple[str, ...] = field(default=(), metadata=NO_EFFECT)
 
 
 @dataclass(frozen=True)

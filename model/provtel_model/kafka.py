@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from provtel_model.components import Component, Credentials
 from provtel_model.errors import ConfigError, UserError
-from provtel_model.settings import Duration, Secret
+from provtel_model.settings import NO_EFFECT, Duration, Secret
 from provtel_model.tls import ClientTls
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Sasl:
     username: str = ""
     password: Secret = field(default_factory=lambda: Secret(""))
     oauthbearer_token_source: str = ""
-    version: int = 0
+    version: int = field(default=0, metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
         """Refuse a mechanism without what it needs.
@@ -110,7 +110,7 @@ class MetadataRetry:
         backoff: The wait before a request is repeated.
     """
 
-    max: int = 3
+    max: int = field(default=3, metadata=NO_EFFECT)
     backoff: Duration = Duration(0.25)
 
 
@@ -124,7 +124,7 @@ class Metadata:
         retry: How it asks again.
     """
 
-    full: bool = True
+    full: bool = field(default=True, metadata=NO_EFFECT)
     refresh_interval: Duration = Duration(600)
     retry: MetadataRetry = MetadataRetry()
 
@@ -154,8 +154,8 @@ class KafkaClient:
     metadata: Metadata = Metadata()
     rack_id: str = ""
     conn_idle_timeout: Duration = Duration(540)
-    use_leader_epoch: bool = True
-    resolve_canonical_bootstrap_servers_only: bool = False
+    use_leader_epoch: bool = field(default=True, metadata=NO_EFFECT)
+    resolve_canonical_bootstrap_servers_only: bool = field(default=False, metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
         """Refuse what could reach no broker.

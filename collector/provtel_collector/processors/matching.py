@@ -6,12 +6,13 @@ Keys, meanings and defaults are those of the OpenTelemetry Collector's processor
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from provtel_model import attributes as names
 from provtel_model.components import Signal
+from provtel_model.settings import NO_EFFECT
 
 from provtel_collector.attribute_lists import as_text, get, plain_double, set_raw
 from provtel_collector.patterns import any_matches, compile_all
@@ -106,7 +107,7 @@ class MatchConfig:
     """
 
     match_type: MatchType
-    regexp: RegexpConfig | None = None
+    regexp: RegexpConfig | None = field(default=None, metadata=NO_EFFECT)
     services: tuple[str, ...] = ()
     span_names: tuple[str, ...] = ()
     log_bodies: tuple[str, ...] = ()

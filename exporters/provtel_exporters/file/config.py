@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from provtel_model.settings import Duration
+from provtel_model.settings import NO_EFFECT, Duration
 
 _MOST_MODE: Final = 0o777
 _MOST_LEVEL: Final = 22
@@ -106,7 +106,7 @@ class FileConfig:
     format: Literal["json", "proto"] = "json"
     compression: Literal["", "zstd"] = ""
     compression_params: CompressionParamsConfig = field(default_factory=CompressionParamsConfig)
-    flush_interval: Duration = Duration(1)
+    flush_interval: Duration = field(default=Duration(1), metadata=NO_EFFECT)
     create_directory: bool = False
     directory_permissions: str = ""
     group_by: GroupByConfig = field(default_factory=GroupByConfig)

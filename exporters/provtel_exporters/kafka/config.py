@@ -11,7 +11,7 @@ from typing import Literal
 from provtel_model.components import Signal
 from provtel_model.delivery import DEFAULT_TIMEOUT, RetryOnFailure, SendingQueue
 from provtel_model.kafka import Encoding, KafkaClient
-from provtel_model.settings import Duration, Secret
+from provtel_model.settings import NO_EFFECT, Duration, Secret
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class CompressionParams:
     """How hard records are compressed.
 
     Args:
-        level: Is not followed: kafka-python has one level for each codec.
+        level: Has no effect: kafka-python has one level for each codec.
     """
 
-    level: int = 0
+    level: int = field(default=0, metadata=NO_EFFECT)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Producer:
     required_acks: Literal["all", -1, 0, 1] = "all"
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
     compression_params: CompressionParams = CompressionParams()
-    flush_max_messages: int = 10_000
+    flush_max_messages: int = field(default=10_000, metadata=NO_EFFECT)
     allow_auto_topic_creation: bool = True
     linger: Duration = Duration(0)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
     from provtel_exporters.kafka.config import KafkaConfig
     from provtel_exporters.kafka.sender import Sender
-
-_log = logging.getLogger(__name__)
 
 _REQUEST_BYTES: Final = 16 * 2**20
 # For a timeout of 0, which is none: the producer needs one, after which the batch is sent again.
@@ -50,8 +47,6 @@ class KafkaExporter:
         need_package(f"the exporter {self._context.id}")
         from provtel_exporters.kafka.sender import Sender
 
-        if self._config.producer.compression_params.level:
-            _log.warning("%s: compression_params::level is not followed", self._context.id)
         headers = [(header.name, header.value.reveal().encode()) for header in self._config.record_headers]
         self._sender = Sender(self._arguments(), self._timeout, self._config.producer.max_message_bytes, headers)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from provtel_model.components import Signal
 from provtel_model.delivery import DEFAULT_TIMEOUT, RetryOnFailure, SendingQueue
-from provtel_model.settings import Duration, Secret
+from provtel_model.settings import NO_EFFECT, Duration, Secret
 from provtel_model.tls import ClientTls
 
 _HTTP_TIMEOUT: Final = Duration(30)
@@ -61,11 +61,11 @@ class OtlpHttpConfig:
         idle_conn_timeout: How long they are kept; 0 for as long as the server does.
         disable_keep_alives: Each request has a connection of its own.
         max_conns_per_host: Taken for the sake of files that have it, without effect: there are as many as consumers.
-        read_buffer_size: Likewise.
-        write_buffer_size: Likewise.
-        force_attempt_http2: Likewise; HTTP/1.1 is spoken.
-        http2_read_idle_timeout: Likewise.
-        http2_ping_timeout: Likewise.
+        read_buffer_size: Likewise without effect.
+        write_buffer_size: Likewise without effect.
+        force_attempt_http2: Likewise without effect; HTTP/1.1 is spoken.
+        http2_read_idle_timeout: Likewise without effect.
+        http2_ping_timeout: Likewise without effect.
         timeout: How long to wait for an answer.
         retry_on_failure: How what was refused for now is sent again.
         sending_queue: The queue before the exporter.
@@ -86,12 +86,12 @@ class OtlpHttpConfig:
     max_idle_conns_per_host: int = 0
     idle_conn_timeout: Duration = Duration(90)
     disable_keep_alives: bool = False
-    max_conns_per_host: int = 0
-    read_buffer_size: int = 0
-    write_buffer_size: int = 0
-    force_attempt_http2: bool = True
-    http2_read_idle_timeout: Duration = Duration(0)
-    http2_ping_timeout: Duration = Duration(0)
+    max_conns_per_host: int = field(default=0, metadata=NO_EFFECT)
+    read_buffer_size: int = field(default=0, metadata=NO_EFFECT)
+    write_buffer_size: int = field(default=0, metadata=NO_EFFECT)
+    force_attempt_http2: bool = field(default=True, metadata=NO_EFFECT)
+    http2_read_idle_timeout: Duration = field(default=Duration(0), metadata=NO_EFFECT)
+    http2_ping_timeout: Duration = field(default=Duration(0), metadata=NO_EFFECT)
     timeout: Duration = _HTTP_TIMEOUT
     retry_on_failure: RetryOnFailure = field(default_factory=RetryOnFailure)
     sending_queue: SendingQueue = field(default_factory=SendingQueue)
@@ -153,10 +153,10 @@ class OtlpGrpcConfig:
         auth: Who the exporter is.
         authority: What the server is called, where that is not the endpoint.
         keepalive: Taken for the sake of files that have it, without effect: a call is given up after `timeout`.
-        balancer_name: Likewise; all connections go to the address that the name has.
-        wait_for_ready: Likewise; what was refused for now is sent again.
-        read_buffer_size: Likewise.
-        write_buffer_size: Likewise.
+        balancer_name: Likewise without effect; all connections go to the address that the name has.
+        wait_for_ready: Likewise without effect; what was refused for now is sent again.
+        read_buffer_size: Likewise without effect.
+        write_buffer_size: Likewise without effect.
         timeout: How long to wait for an answer.
         retry_on_failure: How what was refused for now is sent again.
         sending_queue: The queue before the exporter.
@@ -168,11 +168,11 @@ class OtlpGrpcConfig:
     tls: ClientTls = field(default_factory=ClientTls)
     auth: AuthConfig | None = None
     authority: str = ""
-    keepalive: KeepaliveClientConfig | None = None
-    balancer_name: str = "round_robin"
-    wait_for_ready: bool = False
-    read_buffer_size: int = 0
-    write_buffer_size: int = 0
+    keepalive: KeepaliveClientConfig | None = field(default=None, metadata=NO_EFFECT)
+    balancer_name: str = field(default="round_robin", metadata=NO_EFFECT)
+    wait_for_ready: bool = field(default=False, metadata=NO_EFFECT)
+    read_buffer_size: int = field(default=0, metadata=NO_EFFECT)
+    write_buffer_size: int = field(default=0, metadata=NO_EFFECT)
     timeout: Duration = DEFAULT_TIMEOUT
     retry_on_failure: RetryOnFailure = field(default_factory=RetryOnFailure)
     sending_queue: SendingQueue = field(default_factory=SendingQueue)

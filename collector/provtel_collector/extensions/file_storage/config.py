@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from provtel_model.settings import Duration
+from provtel_model.settings import NO_EFFECT, Duration
 
 _DEFAULT_DIRECTORY: Final = "/var/lib/otelcol/file_storage"
 _ALL_PERMISSIONS: Final = 0o777
@@ -32,7 +32,7 @@ class CompactionConfig:
     directory: str = ""
     rebound_needed_threshold_mib: int = 100
     rebound_trigger_threshold_mib: int = 10
-    max_transaction_size: int = 65536
+    max_transaction_size: int = field(default=65536, metadata=NO_EFFECT)
     check_interval: Duration = Duration(5)
     cleanup_on_start: bool = False
 

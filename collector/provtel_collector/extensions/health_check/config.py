@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from provtel_model.settings import NO_EFFECT
+
 from provtel_collector.http.listening import parse_endpoint
 
 
@@ -36,7 +38,7 @@ class HealthCheckConfig:
     endpoint: str = "localhost:13133"
     path: str = "/"
     response_body: ResponseBody | None = None
-    check_collector_pipeline: Mapping[str, Any] = field(default_factory=dict)
+    check_collector_pipeline: Mapping[str, Any] = field(default_factory=dict, metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked.

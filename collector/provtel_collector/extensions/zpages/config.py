@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from provtel_model.settings import NO_EFFECT
+
 from provtel_collector.http.listening import parse_endpoint
 
 
@@ -15,7 +17,7 @@ class ExpvarConfig:
         enabled: Accepted, and of no effect.
     """
 
-    enabled: bool = False
+    enabled: bool = field(default=False, metadata=NO_EFFECT)
 
 
 @dataclass(frozen=True, slots=True)

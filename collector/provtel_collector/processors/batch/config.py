@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from provtel_model.settings import Duration
+from provtel_model.settings import NO_EFFECT, Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class BatchConfig:
     send_batch_size: int = 8192
     send_batch_max_size: int = 0
     metadata_keys: tuple[str, ...] = ()
-    metadata_cardinality_limit: int = 1000
+    metadata_cardinality_limit: int = field(default=1000, metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
         """Refuse sizes that contradict each other.

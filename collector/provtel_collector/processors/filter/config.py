@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from opentelemetry.proto.logs.v1 import logs_pb2
 from provtel_model.components import Signal
+from provtel_model.settings import NO_EFFECT
 
 from provtel_collector.conditions import ErrorMode, parse_condition
 from provtel_collector.processors.matching import (
@@ -110,7 +111,7 @@ class MetricMatchConfig:
     """
 
     match_type: MatchType = "strict"
-    regexp: RegexpConfig | None = None
+    regexp: RegexpConfig | None = field(default=None, metadata=NO_EFFECT)
     metric_names: tuple[str, ...] = ()
     resource_attributes: tuple[AttributeMatch, ...] = ()
 
@@ -188,7 +189,7 @@ class MetricsConfig:
 
     include: MetricMatchConfig | None = None
     exclude: MetricMatchConfig | None = None
-    regexp: RegexpConfig | None = None
+    regexp: RegexpConfig | None = field(default=None, metadata=NO_EFFECT)
     resource: tuple[str, ...] = ()
     metric: tuple[str, ...] = ()
     datapoint: tuple[str, ...] = ()

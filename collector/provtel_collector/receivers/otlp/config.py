@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from provtel_model.components import Signal
-from provtel_model.settings import Duration
+from provtel_model.settings import NO_EFFECT, Duration
 from provtel_model.tls import ServerTls
 from provtel_model.unpacking import PACKINGS
 
@@ -176,7 +176,7 @@ class GrpcConfig:
         keepalive: How long connections are kept.
         include_metadata: Tell what follows the metadata of each request.
         read_buffer_size: Taken for the sake of files that have it, without effect.
-        write_buffer_size: Likewise.
+        write_buffer_size: Likewise without effect.
     """
 
     endpoint: str = "localhost:4317"
@@ -187,8 +187,8 @@ class GrpcConfig:
     auth: AuthConfig | None = None
     keepalive: KeepaliveConfig = field(default_factory=KeepaliveConfig)
     include_metadata: bool = False
-    read_buffer_size: int = 0
-    write_buffer_size: int = 0
+    read_buffer_size: int = field(default=0, metadata=NO_EFFECT)
+    write_buffer_size: int = field(default=0, metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
         """Refuse what nothing could listen on.
