@@ -498,6 +498,37 @@ def test_shutdown_answers_what_was_asked() -> None:
         assert not stopping.is_alive()
 
 
+def test_calls_that_cross_our_goodbye() -> None:
+    """What was on its way when the receiver stopped is passed over, and the answers to what was taken still come."""
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def wait(_batch: Batch) -> None:
+        begun.set()
+        assert goes_on.wait(10)
+
+    recorder = Recorder(wait)
+    with grpc_receiver(recorder) as receiver, connected(receiver) as client:
+        number = client.call(message(traces()))
+        assert begun.wait(10)
+        stopping = threading.Thread(target=receiver.shutdown)
+        stopping.start()
+        assert next(code for kind, _, _, code in client.frames() if kind == Kind.GOAWAY)[:4] == number.to_bytes(
+            4, "big"
+        )
+        crossing = client.call(message(traces()))
+        client.send(window_update(crossing, 1) + reset(crossing, Code.CANCEL))
+        client.send(frame(Kind.HEADERS, Flag.END_HEADERS, crossing + 2, block()))
+        trailers = literal_headers([(b"a", b"b")])
+        client.send(frame(Kind.HEADERS, Flag.END_HEADERS | Flag.END_STREAM, crossing + 2, trailers))
+        client.send(frame(Kind.PING, 0, 0, b"all read"))
+        assert next(payload for kind, _, _, payload in client.frames() if kind == Kind.PING) == b"all read"
+        goes_on.set()
+        assert client.answer(number)["grpc-status"] == "0"
+        stopping.join(10)
+        assert not stopping.is_alive()
+    assert recorder.batches == [batch()]
+
+
 FRAMES = st.builds(
     frame,
     st.integers(0, 11),

@@ -193,9 +193,7 @@ class Http2Connection(asyncio.Protocol):
             self._on_control(kind, flags, number, payload)
 
     def _on_control(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        self._noise += 1
-        if self._noise > _NOISE_LIMIT:
-            raise Http2Error(Code.ENHANCE_YOUR_CALM, "too many frames that bring nothing")
+        self._note_noise()
         if kind == Kind.WINDOW_UPDATE:
             self._on_window_update(number, frames.word(payload))
         elif kind == Kind.SETTINGS and not flags & Flag.ACK:
@@ -206,6 +204,11 @@ class Http2Connection(asyncio.Protocol):
             self._on_reset(number)
         elif kind == Kind.PUSH_PROMISE:
             raise Http2Error(Code.PROTOCOL_ERROR, "a client pushes nothing")
+
+    def _note_noise(self) -> None:
+        self._noise += 1
+        if self._noise > _NOISE_LIMIT:
+            raise Http2Error(Code.ENHANCE_YOUR_CALM, "too many frames that bring nothing")
 
     def _on_settings(self, payload: bytes) -> None:
         for name, value in frames.read_settings(payload):
@@ -236,7 +239,7 @@ class Http2Connection(asyncio.Protocol):
             raise Http2Error(Code.ENHANCE_YOUR_CALM, "too_many_pings")
 
     def _on_window_update(self, number: int, increment: int) -> None:
-        if increment == 0 or number > self._last:
+        if increment == 0 or (number > self._last and not self._closing):
             raise Http2Error(Code.PROTOCOL_ERROR, "room for nothing")
         stream = self._open.get(number)
         if number == 0:
@@ -252,7 +255,7 @@ class Http2Connection(asyncio.Protocol):
 
     def _on_reset(self, number: int) -> None:
         stream = self._open.get(number)
-        if number > self._last:
+        if number > self._last and not self._closing:
             raise Http2Error(Code.PROTOCOL_ERROR, "the end of what has not begun")
         if stream is None:
             return
@@ -288,6 +291,9 @@ class Http2Connection(asyncio.Protocol):
             self._on_head(first, number, b"".join(parts))
 
     def _on_head(self, flags: int, number: int, block: bytes) -> None:
+        if self._closing and number > self._last:
+            self._pass_over(block)
+            return
         known = self._open.get(number)
         headers = self._headers(block, trailers=known is not None)
         if known is not None:
@@ -297,8 +303,6 @@ class Http2Connection(asyncio.Protocol):
             return
         if number <= self._last or number % 2 == 0:
             raise Http2Error(Code.PROTOCOL_ERROR, "the number of a stream goes up and is odd")
-        if self._closing:
-            return
         self._last = number
         if len(self._open) >= self._keeping.streams:
             self._write(frames.reset(number, Code.REFUSED_STREAM))
@@ -312,20 +316,29 @@ class Http2Connection(asyncio.Protocol):
         elif flags & Flag.END_STREAM:
             self._on_end(number, stream)
 
+    def _pass_over(self, block: bytes) -> None:
+        """Look at no request that crossed our goodbye: its sender knows from that to send it elsewhere."""
+        self._note_noise()
+        self._decoded(block)
+        self._heads.clear()
+
     def _headers(self, block: bytes, *, trailers: bool) -> Headers:
         known = self._heads.get(block)
         if known is not None and not trailers:
             return known
-        try:
-            pairs = self._decoder.decode(block, raw=True)
-        except HPACKError as error:
-            raise Http2Error(Code.COMPRESSION_ERROR, f"headers that cannot be read: {error}") from None
-        headers = checked_headers([(bytes(name), bytes(value)) for name, value in pairs], trailers=trailers)
+        headers = checked_headers(self._decoded(block), trailers=trailers)
         if block.translate(None, _INDEXED):
             self._heads.clear()  # the table may have changed, and with it what a block means
         elif len(self._heads) < _CACHED_HEADS and not trailers:
             self._heads[block] = headers
         return headers
+
+    def _decoded(self, block: bytes) -> list[tuple[bytes, bytes]]:
+        try:
+            pairs = self._decoder.decode(block, raw=True)
+        except HPACKError as error:
+            raise Http2Error(Code.COMPRESSION_ERROR, f"headers that cannot be read: {error}") from None
+        return [(bytes(name), bytes(value)) for name, value in pairs]
 
     def _on_data(self, flags: int, number: int, payload: bytes) -> None:
         size = len(payload)
@@ -335,7 +348,7 @@ class Http2Connection(asyncio.Protocol):
             self._unacknowledged = 0
         stream = self._open.get(number)
         if stream is None or stream.received:
-            if number > self._last:
+            if number > self._last and not self._closing:
                 raise Http2Error(Code.PROTOCOL_ERROR, "data of no request")
             if number not in self._forgiven and not self._closing:
                 raise Http2Error(Code.STREAM_CLOSED, "data after the end of a request")
