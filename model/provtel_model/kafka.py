@@ -23,7 +23,12 @@ _T = TypeVar("_T")
 Encoding = Literal["otlp_proto", "otlp_json"]
 
 _WITH_PASSWORD: Final = frozenset({"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"})
-_VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(\.\d+){0,2}")
+_VERSION: Final = re.compile(r"v?(0\.\d+\.\d+|[1-9]\.\d+)(?:\.\d+)?")
+_RELEASES: Final = frozenset(
+    f"{major}.{minor}"
+    for major, minors in {"0.8": 3, "0.9": 1, "0.10": 3, "0.11": 1, "1": 2, "2": 9, "3": 10, "4": 3}.items()
+    for minor in range(minors)
+)
 # A broker that restarts is back within seconds; kafka-python would come back to it after half a minute.
 _LONGEST_RECONNECT_MS: Final = 1000
 _SCHEME: Final = re.compile(r"^bearer\s+", re.IGNORECASE)
@@ -165,7 +170,7 @@ class KafkaClient:
         """
         if not self.brokers:
             raise ValueError("brokers must be specified")
-        if self.protocol_version and not _VERSION.fullmatch(self.protocol_version):
+        if self.protocol_version and _release(self.protocol_version) not in _RELEASES:
             raise ValueError(f'invalid protocol version: "{self.protocol_version}"; write one such as 2.1.0')
         if self.conn_idle_timeout <= 0:
             raise ValueError("conn_idle_timeout must be positive")
@@ -287,5 +292,10 @@ def _override_name(context: Any, name: str) -> None:
 
 
 def _version(text: str) -> tuple[int, ...] | None:
+    return tuple(int(number) for number in _release(text).split(".")[:2]) if text else None
+
+
+def _release(text: str) -> str:
+    """Return the release that a version is of, without its patch; nothing where it is of none."""
     match = _VERSION.fullmatch(text)
-    return (int(match[1]), int(match[2])) if match else None
+    return match[1] if match else ""

@@ -374,6 +374,7 @@ def test_shutdown_twice_and_without_start() -> None:
     [
         ({"brokers": ()}, "brokers must be specified"),
         ({"protocol_version": "new"}, 'invalid protocol version: "new"'),
+        ({"protocol_version": "9.9"}, 'invalid protocol version: "9.9"'),
         ({"conn_idle_timeout": Duration(0)}, "conn_idle_timeout must be positive"),
         (
             {"partition_logs_by_trace_id": True, "partition_logs_by_resource_attributes": True},

@@ -16,11 +16,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from provtel_exporters.otlp import otlp_http, otlphttp
 from provtel_exporters.otlp.config import AuthConfig, CompressionParams, OtlpHttpConfig
 from provtel_exporters.otlp.http_exporter import OtlpHttpExporter
+from provtel_exporters.otlp.packing import packer
 from provtel_model.components import Context, Signal
 from provtel_model.errors import DeliveryError, PermanentError, RetryableError
 from provtel_model.otlp import from_json
 from provtel_model.rpc_status import RpcStatus
 from provtel_model.settings import Duration, Secret
+from provtel_model.unpacking import unpack
 
 from tests.collector.parts import batch
 from tests.exporters.scripted import scripted
@@ -92,6 +94,17 @@ def test_credentials_that_are_away_may_come_back() -> None:
             made.consume(batch(1))
         made.shutdown()
         assert not server.asked
+
+
+@pytest.mark.parametrize(
+    ("compression", "level"), [("gzip", -2), ("gzip", -1), ("zlib", -2), ("zstd", 42), ("zstd", -3)]
+)
+def test_levels_that_go_has_are_packed(compression: str, level: int) -> None:
+    """Every level that is taken packs, those at its ends too."""
+    pack = packer(compression, level)
+
+    assert pack is not None
+    assert unpack(pack(b"a" * 1000), compression, 1000) == b"a" * 1000
 
 
 def test_request_in_json() -> None:

@@ -76,7 +76,9 @@ def test_protocol_follows_from_tls_and_login(auth: Auth, tls: ClientTls | None, 
     assert ("sasl_mechanism" in arguments) == protocol.startswith("SASL")
 
 
-@pytest.mark.parametrize(("text", "version"), [("2.1.0", (2, 1)), ("4.1", (4, 1)), ("v3.9.0", (3, 9)), ("", None)])
+@pytest.mark.parametrize(
+    ("text", "version"), [("2.1.0", (2, 1)), ("4.1", (4, 1)), ("v3.9.0", (3, 9)), ("0.10.2.1", (0, 10)), ("", None)]
+)
 def test_version_is_understood(text: str, version: tuple[int, int] | None) -> None:
     """A version is written as Kafka names its releases."""
     assert connection(KafkaClient(protocol_version=text), {})["api_version"] == version

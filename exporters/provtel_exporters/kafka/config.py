@@ -13,6 +13,8 @@ from provtel_model.delivery import DEFAULT_TIMEOUT, RetryOnFailure, SendingQueue
 from provtel_model.kafka import Encoding, KafkaClient
 from provtel_model.settings import NO_EFFECT, Duration, Secret
 
+from provtel_exporters.levels import check_level
+
 
 @dataclass(frozen=True)
 class CompressionParams:
@@ -51,7 +53,7 @@ class Producer:
     linger: Duration = Duration(0)
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no record would fit in.
+        """Refuse sizes that no record would fit in, and levels that no codec has.
 
         Raises:
             ValueError: A value is out of its range.
@@ -63,6 +65,7 @@ class Producer:
                 f"max_message_bytes ({self.max_message_bytes}) cannot be greater than max_broker_write_bytes "
                 f"({self.max_broker_write_bytes})"
             )
+        check_level(self.compression, self.compression_params.level)
         if self.flush_max_messages < 1:
             raise ValueError(f"flush_max_messages ({self.flush_max_messages}) must be at least 1")
 

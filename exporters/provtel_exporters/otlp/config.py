@@ -12,10 +12,13 @@ from provtel_model.delivery import DEFAULT_TIMEOUT, RetryOnFailure, SendingQueue
 from provtel_model.settings import NO_EFFECT, Duration, Secret
 from provtel_model.tls import ClientTls
 
+from provtel_exporters.levels import check_level
+
 _HTTP_TIMEOUT: Final = Duration(30)
 _HTTP: Final = frozenset({"http", "https"})
 _PORTS: Final = 65535
 _IDLE: Final = 100
+_BALANCERS: Final = frozenset({"", "pick_first", "round_robin"})
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,12 @@ class OtlpHttpConfig:
     sending_queue: SendingQueue = field(default_factory=SendingQueue)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be reached.
+        """Refuse what cannot be reached, and what cannot be packed.
 
         Raises:
-            ValueError: No address is one of HTTP.
+            ValueError: No address is one of HTTP, or a compression has no such level.
         """
+        check_level(self.compression, self.compression_params.level)
         if not any((self.endpoint, self.traces_endpoint, self.metrics_endpoint, self.logs_endpoint)):
             raise ValueError("at least one endpoint must be specified")
         for key in ("endpoint", "traces_endpoint", "metrics_endpoint", "logs_endpoint", "proxy_url"):
@@ -181,8 +185,10 @@ class OtlpGrpcConfig:
         """Refuse what cannot be reached.
 
         Raises:
-            ValueError: The endpoint is none.
+            ValueError: The endpoint is none, or nobody knows the balancer.
         """
+        if self.balancer_name not in _BALANCERS:
+            raise ValueError(f"invalid balancer_name: {self.balancer_name}")
         if not self.endpoint:
             raise ValueError('requires a non-empty "endpoint"')
         if self.path is None:
