@@ -127,7 +127,8 @@ class Kafka:
         _make_certificate(self.folder)
         (self.folder / "server.properties").write_text(_properties(self))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        format_ = ["format", "--cluster-id", cluster, "--config", str(self.folder / "server.properties")]
+        # With "=", because the id may begin with a hyphen.
+        format_ = ["format", f"--cluster-id={cluster}", "--config", str(self.folder / "server.properties")]
         users = [f"{name}=[name={USER},password={PASSWORD}]" for name in ("SCRAM-SHA-256", "SCRAM-SHA-512")]
         command = self._java("kafka.tools.StorageTool", *format_, *(part for user in users for part in ("-S", user)))
         subprocess.run(command, cwd=self.folder, capture_output=True, check=True, timeout=START_SECONDS)

@@ -82,6 +82,8 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
         """
         consumer = connected(KafkaConsumer, arguments)
         try:
+            # A member that leads the group shares what it knows of; it may not notice what it learns a moment later.
+            consumer.topics()
             consumer.subscribe(**self._subscription.arguments(), listener=self)
             while not stopping.is_set():
                 self._turn(consumer)
