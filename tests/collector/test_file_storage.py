@@ -240,6 +240,17 @@ def test_directory_must_exist(tmp_path: Path) -> None:
         FileStorage(FileStorageConfig(str(tmp_path / "file")), Context("file_storage", {}, print)).start()
 
 
+def test_directory_of_compaction_must_exist(tmp_path: Path) -> None:
+    """Where room is to be given back, the directory for it is there or made at the start, as the other one."""
+    settings = CompactionConfig(on_rebound=True, directory=str(tmp_path / "no"))
+    config = FileStorageConfig(str(tmp_path), compaction=settings)
+
+    with pytest.raises(ConfigError, match=r"directory must exist: stat .*/no: no such file"):
+        FileStorage(config, Context("file_storage", {}, print)).start()
+    with storing(tmp_path, compaction=settings):
+        assert (tmp_path / "no").is_dir()
+
+
 def test_storage_that_stopped(tmp_path: Path) -> None:
     """A storage that does not run says so; to stop it twice does no harm."""
     with storing(tmp_path) as storage:

@@ -52,7 +52,7 @@ class FileStorage:
         Raises:
             ConfigError: The directory is not there, cannot be used, or is used by another process.
         """
-        self._find_directory()
+        self._find_directories()
         try:
             self._begin()
         except OSError as error:
@@ -104,21 +104,29 @@ class FileStorage:
         if self._config.compaction.on_start:
             self._compact(self._environment)
 
-    def _find_directory(self) -> None:
+    def _find_directories(self) -> None:
+        compaction = self._config.compaction
+        folders = {self.folder}
+        if compaction.on_start or compaction.on_rebound:
+            folders.add(self._copy.parent)
+        for folder in folders:
+            self._find_directory(folder)
+
+    def _find_directory(self, folder: Path) -> None:
         try:
             if self._config.create_directory:
-                self.folder.mkdir(mode=self._config.permissions, parents=True, exist_ok=True)
-                sync(self.folder.parent)
-            elif not self.folder.exists():
+                folder.mkdir(mode=self._config.permissions, parents=True, exist_ok=True)
+                sync(folder.parent)
+            elif not folder.exists():
                 raise ConfigError(
-                    f"directory must exist: stat {self.folder}: no such file or directory. You can enable the "
+                    f"directory must exist: stat {folder}: no such file or directory. You can enable the "
                     "create_directory option to automatically create it",
                     self._path,
                 )
         except OSError as error:
-            raise ConfigError(f"problem accessing configured directory: {self.folder}: {error}", self._path) from error
-        if not self.folder.is_dir():
-            raise ConfigError(f"{self.folder} is not a directory", self._path)
+            raise ConfigError(f"problem accessing configured directory: {folder}: {error}", self._path) from error
+        if not folder.is_dir():
+            raise ConfigError(f"{folder} is not a directory", self._path)
 
     def _take_lock(self) -> int:
         """Return a descriptor that says that this process uses the directory."""
