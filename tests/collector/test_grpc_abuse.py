@@ -237,6 +237,8 @@ def test_fields_of_the_table(receiver: OtlpReceiver) -> None:
 CLOSED: list[tuple[str, bytes, Code]] = [
     ("no greeting", b"", Code.PROTOCOL_ERROR),
     ("a frame that is too long", (2**24 - 1).to_bytes(3, "big") + bytes(6), Code.FRAME_SIZE_ERROR),
+    ("a long body frame", (2**16 + 1).to_bytes(3, "big") + bytes((0, 0, 0, 0, 0, 1)), Code.FRAME_SIZE_ERROR),
+    ("a long frame of no request", (2**14 + 1).to_bytes(3, "big") + bytes((99, 0)) + bytes(4), Code.FRAME_SIZE_ERROR),
     ("an even stream", frame(Kind.HEADERS, Flag.END_HEADERS, 2, block()), Code.PROTOCOL_ERROR),
     ("stream 0", frame(Kind.HEADERS, Flag.END_HEADERS, 0, block()), Code.PROTOCOL_ERROR),
     ("data of no call", frame(Kind.DATA, 0, 1, b"x"), Code.PROTOCOL_ERROR),
@@ -253,6 +255,7 @@ CLOSED: list[tuple[str, bytes, Code]] = [
     ("too large an initial window", settings_frame({Setting.INITIAL_WINDOW_SIZE: 2**32 - 1}), Code.FLOW_CONTROL_ERROR),
     ("pings without end", frame(Kind.PING, 0, 0, bytes(8)) * 2000, Code.ENHANCE_YOUR_CALM),
     ("settings without end", settings_frame({}) * 2000, Code.ENHANCE_YOUR_CALM),
+    ("many settings in one frame", frame(Kind.SETTINGS, 0, 0, bytes(6) * 101), Code.ENHANCE_YOUR_CALM),
     ("unknown frames without end", frame(99, 0, 0, b"") * 2000, Code.ENHANCE_YOUR_CALM),
     (
         "continuations without end",
@@ -395,8 +398,21 @@ def test_window_of_the_connection_runs_out() -> None:
         assert found == [count]
 
 
-@pytest.mark.parametrize("begun", ["connection", "headers", "body"])
-def test_slow_client_is_ended(begun: str, monkeypatch: pytest.MonkeyPatch) -> None:
+STALLED = {
+    "connection": b"",
+    "half a greeting": PREFACE[:10],
+    "headers": PREFACE + settings_frame({}) + frame(Kind.HEADERS, Flag.END_HEADERS, 1, block()),
+    "body": PREFACE
+    + settings_frame({})
+    + frame(Kind.HEADERS, Flag.END_HEADERS, 1, block())
+    + frame(Kind.DATA, 0, 1, b"\0\0"),
+    "half a frame": PREFACE + settings_frame({}) + frame(99, 0, 0, bytes(1000))[:-1],
+    "half a header block": PREFACE + settings_frame({}) + frame(Kind.HEADERS, 0, 1, block()),
+}
+
+
+@pytest.mark.parametrize("begun", STALLED.values(), ids=STALLED)
+def test_slow_client_is_ended(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that does not greet, or does not bring its call in time, is let go."""
     monkeypatch.setattr("provtel_collector.http.http2._START_SECONDS", 0.2)
     keeping = replace(GrpcConfig().keeping, body=0.2)
@@ -404,9 +420,7 @@ def test_slow_client_is_ended(begun: str, monkeypatch: pytest.MonkeyPatch) -> No
     with grpc_receiver() as receiver:
         host, port = receiver.addresses[0].removeprefix("grpc://").split(":")
         with closing(socket.create_connection((host, int(port)), timeout=10)) as connection:
-            data = b"" if begun == "connection" else PREFACE + settings_frame({})
-            data += frame(Kind.HEADERS, Flag.END_HEADERS, 1, block()) if begun != "connection" else b""
-            connection.sendall(data + (frame(Kind.DATA, 0, 1, b"\0\0") if begun == "body" else b""))
+            connection.sendall(begun)
             started = time.monotonic()
             try:
                 while connection.recv(65536):
@@ -415,6 +429,52 @@ def test_slow_client_is_ended(begun: str, monkeypatch: pytest.MonkeyPatch) -> No
                 pass
             assert time.monotonic() - started < 5
         assert works(receiver)
+
+
+def held(receiver: OtlpReceiver, least: int, most: int) -> bool:
+    """Return whether as much is held as said, now or soon."""
+    assert receiver._server is not None
+    deadline = time.monotonic() + 10
+    while not least <= receiver._server._held <= most:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[frame(Kind.DATA, 0, 1, bytes(16_384))[:-1]], [frame(Kind.HEADERS, 0, 1, bytes(10_000))]],
+    ids=["a frame", "a header block"],
+)
+def test_what_is_not_whole_is_counted(parts: list[bytes]) -> None:
+    """The beginning of a frame or of a header block counts as held, and no longer when its client has gone."""
+    with grpc_receiver() as receiver:
+        with connected(receiver) as client:
+            client.send(b"".join(parts))
+            assert held(receiver, 10_000, 20_000)
+        assert held(receiver, 0, 0)
+
+
+def test_no_room_for_what_is_not_whole() -> None:
+    """A client whose frames do not become whole is let go when there is no room for them."""
+    with grpc_receiver(limits=Limits(held=10_000, sweep=0.05)) as receiver:
+        with connected(receiver) as client:
+            client.send(frame(Kind.DATA, 0, 1, bytes(16_384))[:-1])
+            assert client.goaway() == (Code.ENHANCE_YOUR_CALM, "no room for what is not whole, try again")
+        assert works(receiver)
+
+
+def test_call_that_comes_byte_by_byte(receiver: OtlpReceiver) -> None:
+    """A call is taken in whichever pieces it comes."""
+    body = message(traces())
+    data = frame(Kind.HEADERS, 0, 1, block()[:20]) + frame(Kind.CONTINUATION, Flag.END_HEADERS, 1, block()[20:])
+    with connected(receiver) as client:
+        client.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in data + frame(Kind.DATA, Flag.END_STREAM, 1, body):
+            client.send(bytes((byte,)))
+        assert client.answer(1)["grpc-status"] == "0"
+    assert held(receiver, 0, 0)
 
 
 def test_keepalive() -> None:
@@ -529,12 +589,26 @@ def test_calls_that_cross_our_goodbye() -> None:
     assert recorder.batches == [batch()]
 
 
+def test_last_of_equal_settings_counts() -> None:
+    """A setting that is told several times in a frame is as it was told last."""
+    with grpc_receiver() as receiver, connected(receiver, {Setting.INITIAL_WINDOW_SIZE: 0}) as client:
+        number = client.call(message(traces()))
+        told = [settings_frame({Setting.INITIAL_WINDOW_SIZE: size})[HEADER_SIZE:] for size in (70_000, 0, 5)]
+        client.send(frame(Kind.SETTINGS, 0, 0, b"".join(told)))
+        assert client.answer(number)["grpc-status"] == "0"
+
+
 FRAMES = st.builds(
     frame,
     st.integers(0, 11),
     st.integers(0, 255),
     st.integers(0, 9),
-    st.binary(max_size=40) | st.just(block()) | st.just(message(traces())) | st.just(bytes(4)) | st.just(bytes(8)),
+    st.binary(max_size=40)
+    | st.builds(bytes.__mul__, st.binary(min_size=1, max_size=12), st.integers(1000, 6000))
+    | st.just(block())
+    | st.just(message(traces()))
+    | st.just(bytes(4))
+    | st.just(bytes(8)),
 )
 
 
@@ -550,6 +624,7 @@ def test_anything_on_the_line(receiver: OtlpReceiver, pieces: list[bytes]) -> No
                 told = {str(name): str(value) for name, value in client.decoder.decode(payload)}
                 assert told.get("grpc-status") not in {"2", "13"} or "packed" in told["grpc-message"]
     assert works(receiver)
+    assert held(receiver, 0, 0)
 
 
 @settings(max_examples=200)

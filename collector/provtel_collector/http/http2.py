@@ -28,11 +28,14 @@ _log = logging.getLogger(__name__)
 
 _STREAM_WINDOW: Final = 2**20
 _WINDOW: Final = 2**23
-_FRAME_LIMIT: Final = 2**20
+_FRAME_LIMIT: Final = 64 * 1024
+# Frames that may be longer than every peer's may; what all others say is short.
+_LONG: Final = frozenset({Kind.DATA, Kind.HEADERS, Kind.CONTINUATION})
 _HEAD_LIMIT: Final = 64 * 1024
 _CACHED_HEADS: Final = 64
 _NOISE_LIMIT: Final = 1000
 _RESET_LIMIT: Final = 200
+_SETTINGS_LIMIT: Final = 100
 _FORGIVEN: Final = 2
 _FORGIVEN_STREAMS: Final = 1000
 _START_SECONDS: Final = 10.0
@@ -59,7 +62,9 @@ class Http2Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._decoder = Decoder(max_header_list_size=_HEAD_LIMIT)
         self._heads: dict[bytes, Headers] = {}
-        self._rest = b""
+        self._rest = bytearray()
+        self._whole = 0
+        self._kept = 0
         self._begun = False
         self._open: dict[int, Stream] = {}
         self._reset: set[int] = set()
@@ -80,6 +85,7 @@ class Http2Connection(asyncio.Protocol):
         self._unread = False
         self._said = False
         self._old = math.inf
+        self._end = math.inf
         self.deadline = math.inf
 
     # The event loop's side
@@ -99,6 +105,8 @@ class Http2Connection(asyncio.Protocol):
         """End; what is being taken is taken, and nobody is told."""
         self._transport = None
         self._server.closed(self)
+        self._server.release(self._kept)
+        self._kept = 0
         for number, stream in self._open.items():
             if not stream.taken and number not in self._reset:
                 self._server.release(stream.size)
@@ -108,9 +116,12 @@ class Http2Connection(asyncio.Protocol):
         """Take what came."""
         if self._said or (self._closing and not self._open):
             return
-        data = self._rest + data if self._rest else data
         try:
-            self._rest = self._read(data)
+            if self._rest:
+                data = self._completed(data)
+            rest = self._read(data) if data else b""
+            if rest:
+                self._keep_rest(rest)
         except Http2Error as error:
             self._goaway(error.code, str(error))
 
@@ -137,7 +148,7 @@ class Http2Connection(asyncio.Protocol):
             self._goaway(Code.ENHANCE_YOUR_CALM, "a request did not come in time")
         elif now >= self._old or (self._keeping.idle and not self._open):
             self.finish()
-            self.deadline = now + (self._keeping.grace or math.inf)
+            self._end = self.deadline = now + (self._keeping.grace or math.inf)
         else:
             self._pinged = True
             self._write(frames.frame(Kind.PING, 0, 0, bytes(8)))
@@ -156,23 +167,57 @@ class Http2Connection(asyncio.Protocol):
 
     # Frames
 
+    def _completed(self, data: bytes) -> bytes:
+        """Return what came with the beginning of its frame, or nothing while that is not whole."""
+        size = len(self._rest)
+        if size + len(data) < self._whole:
+            self._keep(len(data))
+            self._rest += data
+            return b""
+        data = bytes(self._rest) + data
+        self._rest.clear()
+        self._let_go(size)
+        return data
+
+    def _keep_rest(self, rest: bytes) -> None:
+        self._keep(len(rest), first=True)
+        self._rest += rest
+
+    def _keep(self, size: int, *, first: bool = False) -> None:
+        """Count a part of what is not whole yet, for which the client has as much time as for a body."""
+        if not self._server.hold_part(size):
+            raise Http2Error(Code.ENHANCE_YOUR_CALM, "no room for what is not whole, try again")
+        self._kept += size
+        if first:
+            self._begin_body()
+        self._prolong(size)
+
+    def _let_go(self, size: int) -> None:
+        """Count no longer what is whole now."""
+        self._server.release(size)
+        self._kept -= size
+        self._end_body()
+
     def _read(self, data: bytes) -> bytes:
         """Do what the whole frames say, and return what is left."""
         position, size = 0, len(data)
+        self._whole = frames.HEADER_SIZE
         if not self._begun:
             if not frames.PREFACE.startswith(data[: len(frames.PREFACE)]):
                 raise Http2Error(Code.PROTOCOL_ERROR, "this is no HTTP/2")
             if size < len(frames.PREFACE):
+                self._whole = len(frames.PREFACE)
                 return data
             self._begun = True
             position = len(frames.PREFACE)
             self._rested()
         while size - position >= frames.HEADER_SIZE and self._transport is not None:
             length = int.from_bytes(data[position : position + 3], "big")
-            if length > _FRAME_LIMIT:
+            if length > frames.DEFAULT_FRAME and (length > _FRAME_LIMIT or data[position + 3] not in _LONG):
                 raise Http2Error(Code.FRAME_SIZE_ERROR, "a frame that is too long")
             begin = position + frames.HEADER_SIZE
             if begin + length > size:
+                self._whole = frames.HEADER_SIZE + length
                 break
             stream = int.from_bytes(data[position + 5 : begin], "big") & frames.LARGEST_WINDOW
             self._on_frame(data[position + 3], data[position + 4], stream, data[begin : begin + length])
@@ -211,12 +256,15 @@ class Http2Connection(asyncio.Protocol):
             raise Http2Error(Code.ENHANCE_YOUR_CALM, "too many frames that bring nothing")
 
     def _on_settings(self, payload: bytes) -> None:
-        for name, value in frames.read_settings(payload):
+        told = frames.read_settings(payload)
+        if len(told) > _SETTINGS_LIMIT:
+            raise Http2Error(Code.ENHANCE_YOUR_CALM, "too many settings")
+        for name, value in told:
             check_setting(name, value)
-            if name == Setting.INITIAL_WINDOW_SIZE:
-                for stream in self._open.values():
-                    stream.window += value - self._their_window
-                self._their_window = value
+        window = dict(told).get(Setting.INITIAL_WINDOW_SIZE, self._their_window)
+        for stream in self._open.values():
+            stream.window += window - self._their_window
+        self._their_window = window
         self._write(frames.frame(Kind.SETTINGS, Flag.ACK, 0))
         self._send_unsent()
 
@@ -277,6 +325,7 @@ class Http2Connection(asyncio.Protocol):
         if flags & Flag.END_HEADERS:
             self._on_head(flags, number, block)
         else:
+            self._keep(len(block), first=True)
             self._block = (number, flags, [block])
 
     def _on_continuation(self, flags: int, part: bytes) -> None:
@@ -284,10 +333,13 @@ class Http2Connection(asyncio.Protocol):
             raise Http2Error(Code.PROTOCOL_ERROR, "a continuation of nothing")
         number, first, parts = self._block
         parts.append(part)
-        if sum(map(len, parts)) > _HEAD_LIMIT or len(parts) > _HEAD_LIMIT // 1024:
+        size = sum(map(len, parts))
+        if size > _HEAD_LIMIT or len(parts) > _HEAD_LIMIT // 1024:
             raise Http2Error(Code.ENHANCE_YOUR_CALM, "headers that are too long")
+        self._keep(len(part))
         if flags & Flag.END_HEADERS:
             self._block = None
+            self._let_go(size)
             self._on_head(first, number, b"".join(parts))
 
     def _on_head(self, flags: int, number: int, block: bytes) -> None:
@@ -368,7 +420,7 @@ class Http2Connection(asyncio.Protocol):
         if not self._server.hold(len(content)):
             self._refuse(number, self._handler.overloaded(stream.headers))
             return
-        self.deadline += len(content) / _BYTES_A_SECOND
+        self._prolong(len(content))
         stream.size += len(content)
         stream.parts.append(content)
         stream.unacknowledged += size
@@ -431,8 +483,13 @@ class Http2Connection(asyncio.Protocol):
 
     def _begin_body(self) -> None:
         self._incomplete += 1
-        if self._incomplete == 1 and not self._unread:
+        if self._incomplete == 1 and self._begun and not (self._unread or self._closing):
             self.deadline = time.monotonic() + self._keeping.body
+
+    def _prolong(self, size: int) -> None:
+        """Wait longer for a client that brings something, but not the longer the more it brought at once."""
+        if self._begun and not (self._unread or self._closing):
+            self.deadline = min(self.deadline, time.monotonic() + self._keeping.body) + size / _BYTES_A_SECOND
 
     def _end_body(self) -> None:
         self._incomplete -= 1
@@ -441,7 +498,10 @@ class Http2Connection(asyncio.Protocol):
 
     def _rested(self) -> None:
         """Set when to look at a connection again on which nothing is coming in."""
-        if self._unread:
+        if self._unread or self._said:
+            return
+        if self._closing:
+            self.deadline = self._end if self._open else self.deadline
             return
         now = time.monotonic()
         wait = self._keeping.idle if self._keeping.idle and not self._open else self._keeping.ping

@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 _CONNECTIONS: Final = 4096
 _OTHER_DESCRIPTORS: Final = 128
 _HELD_BYTES: Final = 128 * 2**20
+_PARTS: Final = 8
 _BACKLOG: Final = 4096
 _SWEEP_SECONDS: Final = 1.0
 _HANDSHAKE_SECONDS: Final = 10.0
@@ -162,6 +163,13 @@ class Server:
     def hold(self, nbytes: int) -> bool:
         """Make room for a part of a request; return False where there is none."""
         if self._held + nbytes > self.limits.held:
+            return False
+        self._held += nbytes
+        return True
+
+    def hold_part(self, nbytes: int) -> bool:
+        """Make room for what is of no request yet: a little more than for requests, which so are refused first."""
+        if self._held + nbytes > self.limits.held + self.limits.held // _PARTS:
             return False
         self._held += nbytes
         return True
