@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -66,6 +67,51 @@ def test_request_keeps_only_what_it_is(packing: str) -> None:
     assert recorder.batches == [batch(3)]
     assert free == [10_000_000 - len(traces(3))]
     assert budget._left == 10_000_000
+
+
+def test_json_beside_others() -> None:
+    """A packed request in JSON needs not all memory for itself, and keeps none of its objects while it is taken."""
+    budget, objects = Budget(30_000_000, wait=0.01), Budget(15_000_000, wait=0.01)
+    free: list[int] = []
+    route = Route(
+        Signal.TRACES,
+        Recorder(lambda _: free.append(objects._left)),
+        20_000_000,
+        "limit",
+        budget=budget,
+        objects=objects,
+    )
+    body = gzip.compress(to_json(Signal.TRACES, traces(500)), 1)
+    assert len(body) * 1032 * 30 > 30_000_000
+
+    with budget.reserve(5_000_000):
+        assert route.take({}, body, "gzip", json=True).code is Code.OK
+
+    assert free == [15_000_000]
+
+
+def test_who_came_first_is_first() -> None:
+    """A small request does not overtake a large one that waits already."""
+    budget = Budget(100, wait=10)
+    order: list[int] = []
+
+    def take(size: int) -> None:
+        with budget.reserve(size):
+            order.append(size)
+
+    waiting: list[threading.Thread] = []
+    with budget.reserve(50):
+        for size in (100, 10):
+            waiting.append(threading.Thread(target=take, args=(size,)))
+            waiting[-1].start()
+            deadline = time.monotonic() + 10
+            while len(budget._line) < len(waiting) and time.monotonic() < deadline:
+                time.sleep(0.01)
+        assert order == []
+    for thread in waiting:
+        thread.join(10)
+
+    assert order == [100, 10]
 
 
 def test_no_memory_left_is_for_now() -> None:

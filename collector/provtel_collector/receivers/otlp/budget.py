@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -28,23 +29,35 @@ class Budget:
         self._left = total
         self._wait = wait
         self._changed = threading.Condition()
+        self._line: deque[object] = deque()
 
     @contextmanager
     def reserve(self, size: int) -> Iterator[Share]:
-        """Have a share of a size for as long as the block lasts.
+        """Have a share of a size for as long as the block lasts; who came first has it first.
 
         Raises:
             RetryableError: Others need so much for so long that there was none.
         """
         share = Share(self, min(size, self._total))
         with self._changed:
-            if not self._changed.wait_for(lambda: self._left >= share.size, self._wait):
-                raise RetryableError("this receiver has no memory left for unpacking, try again", 1.0)
+            if self._line or self._left < share.size:
+                self._wait_in_line(share.size)
             self._left -= share.size
         try:
             yield share
         finally:
             share.shrink(0)
+
+    def _wait_in_line(self, size: int) -> None:
+        """Return when it is our turn and there is enough: otherwise small requests would keep a large one waiting."""
+        mine = object()
+        self._line.append(mine)
+        try:
+            if not self._changed.wait_for(lambda: self._line[0] is mine and self._left >= size, self._wait):
+                raise RetryableError("this receiver has no memory left for unpacking, try again", 1.0)
+        finally:
+            self._line.remove(mine)
+            self._changed.notify_all()
 
     def give(self, size: int) -> None:
         """Take a part of a share back."""

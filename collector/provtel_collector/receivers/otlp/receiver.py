@@ -55,6 +55,7 @@ class OtlpReceiver:
         self._context = context
         self._limits = limits or _limits(config)
         self._budget = Budget(self._limits.held)
+        self._objects = Budget(self._limits.held // 2)
         self._workers: dict[Signal, Workers] = {}
         self._listeners: list[socket.socket] = []
         self._server: Server | None = None
@@ -132,7 +133,7 @@ class OtlpReceiver:
         following = {signal: over(consumer, transport) for signal, consumer in self._context.next.items()}
         return {
             paths[signal]: (
-                Route(signal, consumer, limit, limit_name, authenticator, include, self._budget),
+                Route(signal, consumer, limit, limit_name, authenticator, include, self._budget, self._objects),
                 self._workers[signal],
             )
             for signal, consumer in following.items()

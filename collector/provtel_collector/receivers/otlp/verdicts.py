@@ -74,6 +74,7 @@ class Route:
         authenticator: Who decides which are taken; None for all.
         include_metadata: What follows is told the headers of each request.
         budget: What requests may become when they are unpacked.
+        objects: What those in JSON may become besides, while they are read; who has a share of it waits for no other.
     """
 
     signal: Signal
@@ -83,6 +84,7 @@ class Route:
     authenticator: Authenticator | None = None
     include_metadata: bool = False
     budget: Budget = field(default_factory=Budget)
+    objects: Budget = field(default_factory=Budget)
 
     def take(self, headers: Mapping[str, str], body: bytes, packing: str, *, json: bool = False) -> Verdict:
         """Give a request on, and say what became of it when that is known; this may wait."""
@@ -108,12 +110,13 @@ class Route:
     def _unpack(self, headers: Mapping[str, str], body: bytes, packing: str, *, json: bool) -> None:
         """Give on what is packed or in JSON, when there is memory for the most that it may become."""
         worst = min(self.limit, len(body) * most_times(packing))
-        with self.budget.reserve(worst * (_OBJECTS if json else 1)) as share:
+        with self.budget.reserve(worst) as share:
             payload = body if packing in PLAIN else unpack(body, packing, self.limit)
-            if json:
-                share.shrink(len(payload) * _OBJECTS)
-                payload = from_json(self.signal, payload)
             share.shrink(len(payload))
+            if json:
+                with self.objects.reserve(len(payload) * _OBJECTS):
+                    payload = from_json(self.signal, payload)
+                share.shrink(len(payload))
             self._give_on(check(self.signal, payload), headers)
 
     def _give_on(self, batch: Batch, headers: Mapping[str, str]) -> None:
