@@ -108,6 +108,18 @@ def test_trickling_client_is_ended() -> None:
             trickle(connection, b"X", 10)
 
 
+def test_much_at_once_buys_no_patience() -> None:
+    """A client that sends much at once may not take hours for the last byte."""
+    with receiving(Recorder(), http=HttpConfig("localhost:0")) as receiver, connected(receiver) as connection:
+        connection.sendall(HEAD + b"Content-Length: 20000000\r\n\r\n" + bytes(19_000_000))
+        server = receiver._server
+        assert server is not None
+        deadline = time.monotonic() + 10
+        while server._held < 19_000_000 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [one.deadline < time.monotonic() + 1000 for one in server._connections] == [True]
+
+
 def test_idle_connection_is_ended() -> None:
     """A connection that was useful once is closed when nobody uses it any more."""
     config = HttpConfig("localhost:0", idle_timeout=Duration(0.2))

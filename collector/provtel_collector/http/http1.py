@@ -187,7 +187,8 @@ class Http1Connection(asyncio.Protocol):
         request = self._now
         size = len(part)
         if not self._patience.body and not self._busy and not self._unread:
-            self.deadline += size / _BYTES_A_SECOND
+            # What it brings at once buys no patience for later.
+            self.deadline = min(self.deadline, time.monotonic() + self._patience.head) + size / _BYTES_A_SECOND
         if request.refusal is None and request.size + size > self._handler.limit:
             self._refuse(request, self._handler.too_large(request))
         if request.refusal is None and not self._server.hold(size):
