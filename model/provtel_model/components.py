@@ -117,6 +117,21 @@ class Authenticator(Protocol):
 
 
 @runtime_checkable
+class RefusesEarly(Authenticator, Protocol):
+    """One that can refuse many a request at little cost, so that nobody's body is kept for nothing."""
+
+    def refuse_early(self, headers: Mapping[str, str]) -> None:
+        """Return unless a request is sure to be refused by `authenticate`; never wait, nor work for long.
+
+        Args:
+            headers: As for `authenticate`.
+
+        Raises:
+            UnauthenticatedError: It is.
+        """
+
+
+@runtime_checkable
 class HidesHeaders(Authenticator, Protocol):
     """One that reads a secret from headers whose names do not tell so."""
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,15 @@ import pytest
 from provtel_collector.extensions import basicauth, bearertokenauth
 from provtel_collector.extensions.basicauth.config import BasicAuthConfig, ClientAuthConfig, HtpasswdConfig
 from provtel_collector.extensions.bearertokenauth.config import BearerTokenAuthConfig
+from provtel_collector.receivers.otlp.config import AuthConfig, GrpcConfig, HttpConfig
 from provtel_model.components import Authenticator, Context, Credentials
 from provtel_model.errors import ConfigError, UnauthenticatedError
+from provtel_model.http2 import Flag, Kind, frame
 from provtel_model.settings import Secret
+
+from tests.collector.otlp_receivers import receiving
+from tests.collector.parts import Recorder
+from tests.collector.test_grpc_abuse import Raw, block
 
 CONTEXT = Context("auth", {}, lambda *_: None)
 
@@ -139,6 +148,64 @@ def test_headers_that_are_none(given: str) -> None:
     """What is no basic auth is refused, and nothing else happens."""
     with pytest.raises(UnauthenticatedError):
         known("a:b").authenticate({"authorization": given})
+
+
+def test_password_that_is_far_too_long() -> None:
+    """A password that would take long to look at is refused unseen."""
+    auth = known(f"node:{'x' * 1025}")
+
+    with pytest.raises(UnauthenticatedError, match="invalid authorization format"):
+        auth.authenticate(client(username="node", password=Secret("x" * 1025)).headers())
+    known(f"node:{'x' * 1024}").authenticate(client(username="node", password=Secret("x" * 1024)).headers())
+
+
+@pytest.mark.parametrize(
+    ("auth", "right", "wrong"),
+    [
+        (
+            lambda: bearer(token=Secret("t")),
+            {"authorization": "Bearer t"},
+            [{}, {"authorization": "Bearer x"}, {"authorization": "t"}],
+        ),
+        (
+            lambda: known("node:secret"),
+            {"authorization": "Basic bm9kZTpzZWNyZXQ="},
+            [{}, {"authorization": "Bearer x"}, {"authorization": "Basic eDpzZWNyZXQ="}],
+        ),
+    ],
+    ids=["token", "password"],
+)
+def test_strangers_are_sent_away_before_their_body(
+    auth: Callable[[], Any], right: dict[str, str], wrong: list[dict[str, str]]
+) -> None:
+    """Who has no credentials is refused by its headers alone, by both protocols, and is not told to go on."""
+    extension = auth()
+    config = AuthConfig("auth")
+    with receiving(
+        Recorder(),
+        http=HttpConfig("localhost:0", auth=config),
+        grpc=GrpcConfig("localhost:0", auth=config),
+        extensions={"auth": extension},
+    ) as receiver:
+        grpc, http = sorted(receiver.addresses)
+        for headers in wrong:
+            with closing(socket.create_connection(("localhost", int(http.rpartition(":")[2])), timeout=10)) as line:
+                line.sendall(asking(headers))
+                assert line.recv(10_000).startswith(b"HTTP/1.1 401 ")
+            with closing(socket.create_connection(("localhost", int(grpc.rpartition(":")[2])), timeout=10)) as line:
+                client = Raw(line, {})
+                client.send(frame(Kind.HEADERS, Flag.END_HEADERS, 1, block(**headers)))
+                assert client.answer(1)["grpc-status"] == "16"
+        with closing(socket.create_connection(("localhost", int(http.rpartition(":")[2])), timeout=10)) as line:
+            line.sendall(asking(right))
+            assert line.recv(10_000).startswith(b"HTTP/1.1 100 ")
+
+
+def asking(headers: dict[str, str]) -> bytes:
+    """Return the head of a request that asks first whether it is wanted."""
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    lines += ["Content-Type: application/x-protobuf", "Content-Length: 1000000", "Expect: 100-continue", "\r\n"]
+    return "\r\n".join(["POST /v1/traces HTTP/1.1", "Host: x", *lines]).encode()
 
 
 def test_client_reads_its_files(tmp_path: Path) -> None:

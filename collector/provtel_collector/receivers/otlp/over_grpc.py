@@ -68,7 +68,9 @@ class OtlpOverGrpc:
         if packing not in PLAIN and packing not in PACKINGS:
             unknown = unknown_packing(packing, PACKINGS)
             return _told(Verdict(Code.UNIMPLEMENTED, f"unsupported grpc-encoding: {unknown}"))
-        return None
+        route, _ = self._routes[headers[":path"]]
+        stranger = route.stranger(headers)
+        return None if stranger is None else _told(stranger)
 
     def too_large(self, headers: Mapping[str, str]) -> Response:
         """Return what is said to a request that is longer than allowed."""

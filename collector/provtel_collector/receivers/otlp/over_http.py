@@ -89,7 +89,9 @@ class OtlpOverHttp:
         if packing not in self._packings and packing != "identity":
             message = f"unsupported Content-Encoding: {unknown_packing(packing, self._packings)}"
             return self._told(request, Verdict(Code.INVALID_ARGUMENT, message))
-        return None
+        route, _ = self._routes[request.path]
+        stranger = route.stranger(request.headers)
+        return None if stranger is None else self._told(request, stranger)
 
     @staticmethod
     def _told(request: Request, verdict: Verdict) -> Answer:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from provtel_model.components import Authenticator, Signal
+from provtel_model.components import Authenticator, RefusesEarly, Signal
 from provtel_model.errors import ConfigError
 
 from provtel_collector.delivery import over
@@ -128,12 +128,13 @@ class OtlpReceiver:
         self, config: HttpConfig | GrpcConfig, paths: Mapping[Signal, str], limit_name: str, path: str
     ) -> dict[str, tuple[Route, Workers]]:
         authenticator = self._authenticator(config.auth, f"{path}::auth")
+        early = authenticator if isinstance(authenticator, RefusesEarly) else None
         limit, include = config.size_limit, config.include_metadata
         transport = "http" if isinstance(config, HttpConfig) else "grpc"
         following = {signal: over(consumer, transport) for signal, consumer in self._context.next.items()}
         return {
             paths[signal]: (
-                Route(signal, consumer, limit, limit_name, authenticator, include, self._budget, self._objects),
+                Route(signal, consumer, limit, limit_name, authenticator, include, self._budget, self._objects, early),
                 self._workers[signal],
             )
             for signal, consumer in following.items()

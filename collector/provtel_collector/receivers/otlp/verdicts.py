@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from provtel_model.components import Authenticator, Batch, Consumer, Signal
+from provtel_model.components import Authenticator, Batch, Consumer, RefusesEarly, Signal
 from provtel_model.errors import MalformedError, PermanentError, RetryableError, UnauthenticatedError
 from provtel_model.otlp import check, from_json
 from provtel_model.rpc_status import RpcStatus
@@ -75,6 +75,7 @@ class Route:
         include_metadata: What follows is told the headers of each request.
         budget: What requests may become when they are unpacked.
         objects: What those in JSON may become besides, while they are read; who has a share of it waits for no other.
+        early: Who refuses some of them as soon as their headers are known; None for nobody.
     """
 
     signal: Signal
@@ -85,6 +86,16 @@ class Route:
     include_metadata: bool = False
     budget: Budget = field(default_factory=Budget)
     objects: Budget = field(default_factory=Budget)
+    early: RefusesEarly | None = None
+
+    def stranger(self, headers: Mapping[str, str]) -> Verdict | None:
+        """Return what is said to a request that the headers alone show not to be taken; None to all others."""
+        if self.early is not None:
+            try:
+                self.early.refuse_early(headers)
+            except UnauthenticatedError as error:
+                return Verdict(Code.UNAUTHENTICATED, str(error))
+        return None
 
     def take(self, headers: Mapping[str, str], body: bytes, packing: str, *, json: bool = False) -> Verdict:
         """Give a request on, and say what became of it when that is known; this may wait."""
