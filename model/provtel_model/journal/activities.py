@@ -80,6 +80,8 @@ class Activities:
                 raise TypeError
             if parent is not None and not (type(parent) is int and parent >= 0):
                 raise TypeError
+            if not all(type(facts) is dict for facts in items[7:8]):
+                raise TypeError
             self._see(started_at)
             self.open[span] = Started(self._definitions[definition], self._contexts[context], items)
         else:

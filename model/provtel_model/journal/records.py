@@ -129,9 +129,9 @@ def _add_facts(plain: PlainRecord, facts: dict[str, Any]) -> None:
     target = cast("dict[str, Any]", plain)
     for key, value in facts.items():
         known = target.get(key)
-        if isinstance(known, dict):
+        if isinstance(known, dict) and isinstance(value, dict):
             target[key] = {**known, **value}
-        elif isinstance(known, list):
+        elif isinstance(known, list) and isinstance(value, list):
             target[key] = known + value
         else:
             target[key] = value
