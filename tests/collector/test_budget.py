@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from provtel_collector.receivers.otlp.budget import Budget
+from provtel_collector.receivers.otlp.config import HttpConfig, OtlpConfig, ProtocolsConfig
+from provtel_collector.receivers.otlp.receiver import limits_of
 from provtel_collector.receivers.otlp.verdicts import Code, Route
 from provtel_model.components import Batch, Signal
 from provtel_model.errors import RetryableError
@@ -122,3 +124,16 @@ def test_no_memory_left_is_for_now() -> None:
         verdict = route.take({}, gzip.compress(traces()), "gzip")
 
     assert (verdict.code, verdict.wait) == (Code.UNAVAILABLE, 1.0)
+
+
+def test_requests_take_no_more_than_a_share_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a control group leaves little, requests wait for less, but two of the largest always fit."""
+    config = OtlpConfig(ProtocolsConfig(http=HttpConfig()))
+    assert config.protocols.http is not None
+    for there, held in (
+        (2**36, 128 * 2**20),
+        (400 * 2**20, 100 * 2**20),
+        (2**20, 2 * config.protocols.http.size_limit),
+    ):
+        monkeypatch.setattr("provtel_collector.memory.available", lambda there=there: there)
+        assert limits_of(config).held == held

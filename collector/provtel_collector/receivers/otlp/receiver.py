@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from provtel_model.components import Authenticator, RefusesEarly, Signal
 from provtel_model.errors import ConfigError
 
+from provtel_collector import memory
 from provtel_collector.delivery import over
 from provtel_collector.http.http1 import Http1Connection
 from provtel_collector.http.http2 import Http2Connection
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# Requests that are not answered yet may take one part in so many of the memory.
+_SHARE: Final = 4
 _DRAIN_SECONDS: Final = 10
 
 
@@ -53,7 +56,7 @@ class OtlpReceiver:
     def __init__(self, config: OtlpConfig, context: Context, limits: Limits | None = None) -> None:
         self._protocols = config.protocols
         self._context = context
-        self._limits = limits or _limits(config)
+        self._limits = limits or limits_of(config)
         self._budget = Budget(self._limits.held)
         self._objects = Budget(self._limits.held // 2)
         self._workers: dict[Signal, Workers] = {}
@@ -160,10 +163,11 @@ class OtlpReceiver:
                 server.every(tls.reload_interval, partial(_reload, tls, door.context))
 
 
-def _limits(config: OtlpConfig) -> Limits:
-    """Return what connections may cost: enough for two of the largest requests."""
+def limits_of(config: OtlpConfig) -> Limits:
+    """Return what connections may cost: a share of the memory there is, and enough for two of the largest requests."""
     protocols = [one for one in (config.protocols.http, config.protocols.grpc) if one is not None]
-    return Limits(held=max(Limits.held, *(2 * one.size_limit for one in protocols)))
+    share = min(Limits.held, memory.available() // _SHARE)
+    return Limits(held=max(share, *(2 * one.size_limit for one in protocols)))
 
 
 def _context(tls: ServerTls | None, protocols: tuple[str, ...], path: str) -> ssl.SSLContext | None:
