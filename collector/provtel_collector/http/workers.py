@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Final
 
 _log = logging.getLogger(__name__)
@@ -35,15 +35,19 @@ class Workers:
         self._waiting = waiting
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._idle = threading.Semaphore(0)
+        self._lock = threading.Lock()
+        self._pending = 0
         self._stopped = False
 
     def submit(self, work: Work) -> bool:
         """Have work done; return False where too much waits already. To be called from one thread only."""
         if self._stopped or self._queue.qsize() >= self._waiting:
             return False
+        with self._lock:
+            self._pending += 1
+            all_busy = self._pending > len(self._threads)
         self._queue.put(work)
-        if not self._idle.acquire(blocking=False) and len(self._threads) < self._limit:
+        if all_busy and len(self._threads) < self._limit:
             thread = threading.Thread(target=self._run, name=f"{self._name}-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -59,17 +63,11 @@ class Workers:
             thread.join()
 
     def _run(self) -> None:
-        while (work := self._next()) is not None:
+        while (work := self._queue.get()) is not None:
             try:
                 work()
             except Exception:  # noqa: BLE001  # the thread is for the next one too
                 _log.exception("work failed in a way that it should not")
             del work
-
-    def _next(self) -> Work | None:
-        """Return the next piece of work; while there is none, count as idle."""
-        try:
-            return self._queue.get_nowait()
-        except Empty:
-            self._idle.release()
-            return self._queue.get()
+            with self._lock:
+                self._pending -= 1
