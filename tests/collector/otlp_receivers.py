@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -126,3 +127,14 @@ def _logs() -> dict[str, Any]:
         "flags": 1,
     }
     return {"resourceLogs": [{"resource": RESOURCE, "scopeLogs": [{"scope": SCOPE, "logRecords": [record, record]}]}]}
+
+
+def held(receiver: OtlpReceiver, least: int, most: int) -> bool:
+    """Return whether as much is held as said, now or soon."""
+    assert receiver._server is not None
+    deadline = time.monotonic() + 10
+    while not least <= receiver._server._held <= most:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True

@@ -26,7 +26,7 @@ from provtel_model.components import Batch
 from provtel_model.otlp import wire
 from provtel_model.settings import Duration
 
-from tests.collector.otlp_receivers import receiving
+from tests.collector.otlp_receivers import held, receiving
 from tests.collector.parts import Recorder, batch, traces
 from tests.memory import growth
 
@@ -233,7 +233,7 @@ def test_more_than_there_is_room_for() -> None:
             assert [answers(connection, 1) for connection in waiting] == [[b"200 OK"]] * 3
             late.sendall(post(body))
             assert answers(late, 1) == [b"200 OK"]
-        assert receiver._server._held == 0
+        assert held(receiver, 0, 0)
 
 
 def test_room_for_what_is_allowed() -> None:
@@ -377,8 +377,7 @@ def test_client_that_is_gone_before_the_answer() -> None:
             assert begun.wait(10)
         goes_on.set()
         assert works(receiver)
-        assert receiver._server is not None
-        assert receiver._server._held == 0
+        assert held(receiver, 0, 0)
 
     assert recorder.batches == [batch()] * 2
 
