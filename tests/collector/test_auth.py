@@ -20,9 +20,9 @@ from provtel_model.errors import ConfigError, UnauthenticatedError
 from provtel_model.http2 import Flag, Kind, frame
 from provtel_model.settings import Secret
 
+from tests.collector.grpc_client import Raw, block
 from tests.collector.otlp_receivers import receiving
 from tests.collector.parts import Recorder
-from tests.collector.test_grpc_abuse import Raw, block
 
 CONTEXT = Context("auth", {}, lambda *_: None)
 

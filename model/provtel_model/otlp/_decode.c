@@ -397,7 +397,8 @@ static PyObject *decode(PyObject *module, PyObject *args) {
     Field field;
     (void)module;
     if (!PyArg_ParseTuple(args, "SOO", &payload, &reading.origin_of, &reading.from_span)) return NULL;
-    if (places == NULL || (reading.records = PyList_New(0)) == NULL) return NULL;
+    if (places == NULL) Py_RETURN_NONE;
+    if ((reading.records = PyList_New(0)) == NULL) return NULL;
     Bytes bytes = {(const uint8_t *)PyBytes_AS_STRING(payload), NULL};
     bytes.end = bytes.at + PyBytes_GET_SIZE(payload);
     bool fine = true;
