@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.services.found import Found, MissingServiceError
+from tests.services.otelcol.server import free_ports
 
 PACKAGES = ("slurm-wlm", "munge")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "sinfo")
@@ -108,7 +109,7 @@ def running(folder: Path, scripts: Path) -> Iterator[Cluster]:
     for name in ("state", "spool"):
         (folder / name).mkdir(parents=True)
     host = socket.gethostname().split(".")[0]
-    controller_port, node_port = _free_ports(2)
+    controller_port, node_port = free_ports(2)
     configuration = folder / "slurm.conf"
     configuration.write_text(
         CONFIGURATION.read_text().format(
@@ -148,14 +149,6 @@ def _daemon(command: Sequence[str], log: Path, environment: Mapping[str, str]) -
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def _wait(ready: Callable[[], bool], what: str) -> None:
