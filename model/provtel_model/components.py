@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import builtins
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 from provtel_model.record import PlainRecord, Record
 
 if TYPE_CHECKING:
+    from provtel_model.aggregation import Aggregation
+    from provtel_model.anyvalue import AnyValue
     from provtel_model.filters import Query
+    from provtel_model.telemetry import PlainLog, PlainPoint, Window
 
 
 class Signal(enum.StrEnum):
@@ -245,18 +248,36 @@ class WriteResult:
 
 
 class Writer(Protocol):
-    """The writing side of a store."""
+    """The writing side of a store.
+
+    Each method is one transaction where the store has them, all or nothing, and returns only when it is durable.
+    Several writers, also in other processes, may write at once.
+
+    Raises:
+        RetryableError: Nothing was written; it may succeed later.
+        PermanentError: Nothing was written and never will be.
+    """
 
     def write(self, records: Sequence[PlainRecord]) -> WriteResult:
-        """Merge records into the store in one transaction; return only when they are durable.
+        """Merge records into the store.
 
-        Idempotent, in any order: the store ends up with `merge` of all copies of each key. Several writers, also in
-        other processes, may write at once. All or nothing.
-
-        Raises:
-            RetryableError: Nothing was written; it may succeed later.
-            PermanentError: Nothing was written and never will be.
+        Idempotent, in any order: the store ends up with `merge` of all copies of each key.
         """
+
+    def write_points(self, points: Sequence[PlainPoint]) -> WriteResult:
+        """Add data points of metrics; one that the store has, by `observation_id`, is a duplicate."""
+
+    def write_logs(self, logs: Sequence[PlainLog]) -> WriteResult:
+        """Add log records; one that the store has, by `observation_id`, is a duplicate."""
+
+    def delete(self, runs: Sequence[str]) -> int:
+        """Remove the records of runs, by `run_of`, and the log records that name them; return how many records.
+
+        Their space is given to what is written later. What is delivered again afterwards is stored again.
+        """
+
+    def delete_telemetry(self, before: int) -> int:
+        """Remove data points and log records from before a moment, in nanoseconds; return how many."""
 
     def close(self) -> None:
         """Release the store; safe to call twice."""
@@ -275,35 +296,78 @@ class Occurrence:
     role: str
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What came into a store.
+
+    Args:
+        records: New records, and records whose state or content moved on, in the order in which they came; each as it
+            is now.
+        cursor: Where this ends: what to give for what comes after it.
+    """
+
+    records: Sequence[Record]
+    cursor: str
+
+
 class Reader(Protocol):
     """The reading side of a store; sees everything that was durable when the call began.
 
-    May be used from several threads, beside writers in this and other processes.
+    May be used from several threads, beside writers in this and other processes. What a store cannot do raises
+    `UnsupportedError` before anything is read.
     """
 
     def get(self, record_id: str) -> Record | None:
         """Return the record of an id; of several with the same id and different starts the earliest."""
 
     def find(self, query: Query) -> Sequence[Record]:
-        """Return the records that a query selects, in its order.
+        """Return the records that a query selects, in its order, after its cursor, with its fields.
 
         Without a sort the order is by start, newest first; ties are broken by id, so that the order is total.
         """
 
     def count(self, query: Query) -> int:
-        """Return how many records the query's filter matches; its sort and limit are ignored."""
+        """Return how many records the query's filter matches; its sort, limit and cursor are ignored."""
+
+    def aggregate(self, wanted: Aggregation) -> list[dict[str, AnyValue]]:
+        """Return figures over groups of records: what `provtel_model.aggregation.aggregate` gives of all of them."""
+
+    def distinct(self, name: str, query: Query) -> list[AnyValue]:
+        """Return the values of a field: what `provtel_model.aggregation.distinct` gives of all records."""
 
     def children(self, record_id: str) -> Sequence[Record]:
         """Return the records whose parent is `record_id`, oldest first."""
 
+    def ancestors(self, record_id: str) -> Sequence[Record]:
+        """Return the parent of a record, the parent's parent and so on, up to one that the store lacks."""
+
     def linked(self, record_id: str) -> Sequence[Record]:
         """Return the records that have a link to `record_id`, oldest first."""
 
-    def generated(self, data_key: str) -> Sequence[Occurrence]:
-        """Return who generated a datum, by a key of `provtel_model.dataflow`, oldest first."""
+    def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
+        """Return who generated each datum, by keys of `provtel_model.dataflow`, oldest first; every key is there."""
 
-    def used(self, data_key: str) -> Sequence[Occurrence]:
-        """Return who used a datum, by a key of `provtel_model.dataflow`, oldest first."""
+    def used(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
+        """Return who used each datum, by keys of `provtel_model.dataflow`, oldest first; every key is there."""
+
+    def points(self, window: Window) -> Sequence[PlainPoint]:
+        """Return the data points of a window, oldest first; those of one moment by their id."""
+
+    def logs(self, window: Window) -> Sequence[PlainLog]:
+        """Return the log records of a window, oldest first; those of one moment by their id."""
+
+    def changes(self, after: str | None, *, limit: int = 1000, wait: float = 0) -> Changes:
+        """Return what came into the store after a cursor; at least once: a record may come again, none is left out.
+
+        Args:
+            after: The cursor of the answer before; an empty text for the beginning of the store; ``None`` for no
+                records and the cursor of now.
+            limit: At most so many records.
+            wait: Seconds to wait for the first one where there is none yet.
+
+        Raises:
+            FilterError: The cursor is none of this store.
+        """
 
     def close(self) -> None:
         """Release the store; safe to call twice."""

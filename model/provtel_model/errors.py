@@ -6,7 +6,8 @@
     ├── UserError            a person's mistake: says what, where and what to do; no traceback is shown
     │   ├── ConfigError      a configuration file or setting; carries the path inside the document
     │   ├── FilterError      a filter, field or sort that is not understood
-    │   └── StoreError       a store that cannot be opened, read or written as asked
+    │   ├── StoreError       a store that cannot be opened, read or written as asked
+    │   └── UnsupportedError something that a kind of store cannot do
     ├── DeliveryError        the data path; one of the two below
     │   ├── RetryableError   the same batch may succeed later
     │   └── PermanentError   the same batch will never succeed
@@ -45,6 +46,10 @@ class FilterError(UserError):
 
 class StoreError(UserError):
     """A store that cannot be opened, read or written as asked."""
+
+
+class UnsupportedError(UserError):
+    """Something that a kind of store cannot do; the text says which kind can."""
 
 
 class DeliveryError(ProvtelError):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -102,6 +102,10 @@ class Query:
     def projected(self, plain: PlainRecord) -> PlainRecord:
         """Return a record with the fields that are wanted."""
         return plain if self.fields is None else project(plain, self.fields)
+
+    def answer(self, plains: Iterable[PlainRecord]) -> list[PlainRecord]:
+        """Return what this query selects of some records, in its order, with its fields; the reference."""
+        return [self.projected(plain) for plain in self.ordered([plain for plain in plains if self.selects(plain)])]
 
     def ordered(self, plains: list[PlainRecord]) -> list[PlainRecord]:
         """Return records in the order of this query, cut to its limit; ties are broken by id."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from provtel_model.aggregation import aggregate, distinct
+from provtel_model.components import Changes
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from provtel_model.aggregation import Aggregation
+    from provtel_model.anyvalue import AnyValue
     from provtel_model.components import Occurrence
     from provtel_model.filters import Query
     from provtel_model.record import Record
+    from provtel_model.telemetry import PlainLog, PlainPoint, Window
 
 
 class EmptyReader:
@@ -30,11 +36,29 @@ class EmptyReader:
     def linked(self, record_id: str) -> Sequence[Record]:  # noqa: ARG002, D102
         return ()
 
-    def generated(self, data_key: str) -> Sequence[Occurrence]:  # noqa: ARG002, D102
+    def aggregate(self, wanted: Aggregation) -> list[dict[str, AnyValue]]:  # noqa: D102
+        return aggregate((), wanted)
+
+    def distinct(self, name: str, query: Query) -> list[AnyValue]:  # noqa: D102
+        return distinct((), name, query)
+
+    def ancestors(self, record_id: str) -> Sequence[Record]:  # noqa: ARG002, D102
         return ()
 
-    def used(self, data_key: str) -> Sequence[Occurrence]:  # noqa: ARG002, D102
+    def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:  # noqa: D102
+        return dict.fromkeys(data_keys, ())
+
+    def used(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:  # noqa: D102
+        return dict.fromkeys(data_keys, ())
+
+    def points(self, window: Window) -> Sequence[PlainPoint]:  # noqa: ARG002, D102
         return ()
+
+    def logs(self, window: Window) -> Sequence[PlainLog]:  # noqa: ARG002, D102
+        return ()
+
+    def changes(self, after: str | None, *, limit: int = 1000, wait: float = 0) -> Changes:  # noqa: ARG002, D102
+        return Changes((), "")
 
     def close(self) -> None:  # noqa: D102
         return

@@ -110,13 +110,13 @@ class Flow:
     def candidates(self, key: str) -> Candidates:
         """Return the activities that generated a datum, by its key."""
         if key not in self._candidates:
-            self._candidates[key] = Candidates.of(self._reader.generated(key), self._ancestors)
+            self._candidates[key] = Candidates.of(self._reader.generated([key])[key], self._ancestors)
         return self._candidates[key]
 
     def users(self, key: str) -> Sequence[Occurrence]:
         """Return where a datum was used, by its key."""
         if key not in self._users:
-            self._users[key] = self._reader.used(key)
+            self._users[key] = self._reader.used([key])[key]
         return self._users[key]
 
     def innermost(self, occurrences: Iterable[Occurrence]) -> Candidates:

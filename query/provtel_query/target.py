@@ -100,7 +100,7 @@ class Finder:
         return self._chosen(found if any(found) else self._by_value(_parsed(text)), text)
 
     def _by_key(self, key: str) -> _Data:
-        return _Data(list(self._reader.generated(key)), list(self._flow.users(key)))
+        return _Data(list(self._reader.generated([key])[key]), list(self._flow.users(key)))
 
     def _by_role(self, role: str, value: AnyValue) -> _Data:
         def has_role(datum: Datum) -> bool:

@@ -159,12 +159,16 @@ def test_data_keys_lead_to_occurrences(backend: Backend, plains: list[PlainRecor
             (reader.used, [plain.get("used", {}) for plain in merged]),
         ):
             known = [(plain, data_keys(plain, held)) for plain, held in zip(merged, values, strict=True)]
-            for key in {"content:sha256:" + "00" * 32, "nonsense", *(key for _, keys in known for key, _ in keys)}:
+            keys = {"content:sha256:" + "00" * 32, "nonsense", *(key for _, keys in known for key, _ in keys)}
+            answers = ask(keys)
+
+            assert set(answers) == keys
+            for key, found in answers.items():
                 expected = [
-                    (key_of(plain), role) for plain, keys in known for same, role in sorted(keys) if same == key
+                    (key_of(plain), role) for plain, held in known for same, role in sorted(held) if same == key
                 ]
 
-                assert [(key_of(found.record.plain), found.role) for found in ask(key)] == expected
+                assert [(key_of(occurrence.record.plain), occurrence.role) for occurrence in found] == expected
 
 
 def test_an_open_reader_sees_later_writes(place: Place) -> None:
@@ -191,7 +195,8 @@ def test_a_record_moves_through_its_states(place: Place) -> None:
     assert writer.write([numbered(1)]) == WriteResult(stored=1, duplicates=0)
     assert writer.write([running]) == WriteResult(stored=0, duplicates=1)
     assert reader.count(Query({"status": "running"})) == 0
-    assert [found.role for found in reader.generated(_key_of_result(1))] == ["result"]
+    key = _key_of_result(1)
+    assert [found.role for found in reader.generated([key])[key]] == ["result"]
     assert [record.status for record in reader.find(Query())] == ["finished"]
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from provtel_model.components import Occurrence
+from provtel_model.aggregation import aggregate, distinct
+from provtel_model.components import Changes, Occurrence
 from provtel_model.dataflow import data_keys
 from provtel_model.filters import Query
 from provtel_model.record import Record, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from provtel_model.aggregation import Aggregation
     from provtel_model.anyvalue import AnyValue
     from provtel_model.record import PlainRecord
+    from provtel_model.telemetry import PlainLog, PlainPoint, Window
 
 
 class MemoryReader:
@@ -31,7 +34,7 @@ class MemoryReader:
 
     def find(self, query: Query) -> Sequence[Record]:
         """Return the records that a query selects."""
-        return [Record(plain) for plain in query.ordered([plain for plain in self._records if query.matches(plain)])]
+        return [Record(plain) for plain in query.answer(self._records)]
 
     def count(self, query: Query) -> int:
         """Return how many records a filter matches."""
@@ -50,15 +53,52 @@ class MemoryReader:
             if any(link["trace_id"] == trace and link["span_id"] == span for link in plain.get("links", ()))
         ]
 
-    def generated(self, data_key: str) -> Sequence[Occurrence]:
-        """Return who generated a datum."""
-        self.lookups.append(data_key)
-        return [found for plain in self._records for found in _found(plain, plain.get("generated"), data_key)]
+    def ancestors(self, record_id: str) -> Sequence[Record]:
+        """Return the parent of a record, the parent's parent and so on."""
+        found: dict[str, Record] = {}
+        record = self.get(record_id)
+        while record and record.parent_id and record.parent_id not in {record_id, *found}:
+            record = self.get(record.parent_id)
+            if record:
+                found[record.id] = record
+        return list(found.values())
 
-    def used(self, data_key: str) -> Sequence[Occurrence]:
-        """Return who used a datum."""
-        self.lookups.append(data_key)
-        return [found for plain in self._records for found in _found(plain, plain.get("used"), data_key)]
+    def aggregate(self, wanted: Aggregation) -> list[dict[str, AnyValue]]:
+        """Return figures over groups of records."""
+        return aggregate(self._records, wanted)
+
+    def distinct(self, name: str, query: Query) -> list[AnyValue]:
+        """Return the values of a field."""
+        return distinct(self._records, name, query)
+
+    def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
+        """Return who generated each datum."""
+        return {key: self._occurrences(key, "generated") for key in data_keys}
+
+    def used(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
+        """Return who used each datum."""
+        return {key: self._occurrences(key, "used") for key in data_keys}
+
+    def points(self, window: Window) -> Sequence[PlainPoint]:
+        """Return that there are none."""
+        del window
+        return []
+
+    def logs(self, window: Window) -> Sequence[PlainLog]:
+        """Return that there are none."""
+        del window
+        return []
+
+    def changes(self, after: str | None, *, limit: int = 1000, wait: float = 0) -> Changes:
+        """Return the records after a number of them; nothing ever comes."""
+        assert wait >= 0
+        start = len(self._records) if after is None else int(after or "0")
+        found = self._records[start : start + limit]
+        return Changes([Record(plain) for plain in found], str(start + len(found)))
+
+    def _occurrences(self, key: str, field: Literal["used", "generated"]) -> list[Occurrence]:
+        self.lookups.append(key)
+        return [found for plain in self._records for found in _found(plain, plain.get(field), key)]
 
     def close(self) -> None:
         """Release nothing."""

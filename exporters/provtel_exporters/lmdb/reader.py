@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from provtel_model.components import Occurrence
+from provtel_model.aggregation import aggregate, distinct
+from provtel_model.components import Changes, Occurrence
 from provtel_model.dataflow import data_keys
-from provtel_model.errors import StoreError
+from provtel_model.errors import StoreError, UnsupportedError
+from provtel_model.filters import Query
 from provtel_model.record import Record, key_of
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
 
@@ -18,11 +20,12 @@ from provtel_exporters.lmdb.layout import GENERATED, USED, data_key, link_key, t
 from provtel_exporters.lmdb.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from provtel_model.aggregation import Aggregation
     from provtel_model.anyvalue import AnyValue
-    from provtel_model.filters import Query
     from provtel_model.record import PlainRecord
+    from provtel_model.telemetry import PlainLog, PlainPoint, Window
 
 T = TypeVar("T")
 
@@ -66,17 +69,47 @@ class LmdbReader:
         """Return the records whose parent is `record_id`, oldest first."""
         return self._listed(term_key("parent_id", record_id))
 
+    def aggregate(self, wanted: Aggregation) -> list[dict[str, AnyValue]]:
+        """Return figures over groups of records."""
+        return aggregate(self._read(lambda snapshot: snapshot.find(Query(wanted.where, sort=()))), wanted)
+
+    def distinct(self, name: str, query: Query) -> list[AnyValue]:
+        """Return the values of a field."""
+        return distinct(self._read(lambda snapshot: snapshot.find(Query(query.where, sort=()))), name, query)
+
+    def ancestors(self, record_id: str) -> Sequence[Record]:
+        """Return the parent of a record, the parent's parent and so on."""
+        found: dict[str, Record] = {}
+        record = self.get(record_id)
+        while record is not None and record.parent_id is not None and record.parent_id not in {record_id, *found}:
+            record = self.get(record.parent_id)
+            if record is not None:
+                found[record.id] = record
+        return list(found.values())
+
     def linked(self, record_id: str) -> Sequence[Record]:
         """Return the records that have a link to `record_id`, oldest first."""
         return self._listed(link_key(record_id))
 
-    def generated(self, data_key: str) -> Sequence[Occurrence]:
-        """Return who generated a datum, by a key of `provtel_model.dataflow`, oldest first."""
-        return self._occurrences(GENERATED, data_key, lambda plain: plain.get("generated", {}))
+    def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
+        """Return who generated each datum, by keys of `provtel_model.dataflow`, oldest first."""
+        return {key: self._occurrences(GENERATED, key, lambda plain: plain.get("generated", {})) for key in data_keys}
 
-    def used(self, data_key: str) -> Sequence[Occurrence]:
-        """Return who used a datum, by a key of `provtel_model.dataflow`, oldest first."""
-        return self._occurrences(USED, data_key, lambda plain: plain.get("used", {}))
+    def used(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
+        """Return who used each datum, by keys of `provtel_model.dataflow`, oldest first."""
+        return {key: self._occurrences(USED, key, lambda plain: plain.get("used", {})) for key in data_keys}
+
+    def points(self, window: Window) -> Sequence[PlainPoint]:
+        """Refuse: this layout keeps none."""
+        raise UnsupportedError(f"the store {self._folder} keeps no data points, so there is no {window}")
+
+    def logs(self, window: Window) -> Sequence[PlainLog]:
+        """Refuse: this layout keeps none."""
+        raise UnsupportedError(f"the store {self._folder} keeps no log records, so there is no {window}")
+
+    def changes(self, after: str | None, *, limit: int = 1000, wait: float = 0) -> Changes:
+        """Refuse: this layout has no order of changes yet."""
+        raise UnsupportedError(f"the store {self._folder} tells no changes {after!r} {limit} {wait}")
 
     def close(self) -> None:
         """Release the store; safe to call twice."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import lmdb
 from provtel_model.components import WriteResult
-from provtel_model.errors import DeliveryError, PermanentError, RetryableError, StoreError
+from provtel_model.errors import DeliveryError, PermanentError, RetryableError, StoreError, UnsupportedError
 from provtel_model.merge import merge
 from provtel_model.record import PlainRecord
 
@@ -24,6 +24,8 @@ from provtel_exporters.lmdb.rows import EncodedRecord, decode, encode
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from provtel_model.telemetry import PlainLog, PlainPoint
 
     from provtel_exporters.lmdb.files import Transaction
 
@@ -59,6 +61,22 @@ class LmdbWriter:
         if order.failure is not None:
             raise order.failure
         return WriteResult(order.stored, len(order.records) - order.stored)
+
+    def write_points(self, points: Sequence[PlainPoint]) -> WriteResult:
+        """Refuse: this layout keeps none."""
+        raise UnsupportedError(f"an LMDB store keeps no data points; it was given {len(points)}")
+
+    def write_logs(self, logs: Sequence[PlainLog]) -> WriteResult:
+        """Refuse: this layout keeps none."""
+        raise UnsupportedError(f"an LMDB store keeps no log records; it was given {len(logs)}")
+
+    def delete(self, runs: Sequence[str]) -> int:
+        """Refuse: this layout keeps everything."""
+        raise UnsupportedError(f"an LMDB store forgets no runs; it was given {len(runs)}")
+
+    def delete_telemetry(self, before: int) -> int:
+        """Refuse: this layout keeps none."""
+        raise UnsupportedError(f"an LMDB store keeps no telemetry from before {before}")
 
     def close(self) -> None:
         """Release the store; safe to call twice."""

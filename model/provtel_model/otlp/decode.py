@@ -51,7 +51,7 @@ def decode(batch: Batch) -> list[PlainRecord]:
     if batch.signal is Signal.TRACES:
         return _records_of_spans(batch.payload)
     if batch.signal is Signal.LOGS:
-        return list(_events(_parse(ExportLogsServiceRequest, batch.payload)))
+        return list(_events(parse(ExportLogsServiceRequest, batch.payload)))
     return []
 
 
@@ -60,10 +60,15 @@ def _records_of_spans(payload: bytes) -> list[PlainRecord]:
         records: list[PlainRecord] | None = _compiled.decode(payload, _read_origin, _read_span)
         if records is not None:
             return records
-    return list(_spans(_parse(ExportTraceServiceRequest, payload)))
+    return list(_spans(parse(ExportTraceServiceRequest, payload)))
 
 
-def _parse(kind: type[_Request], payload: bytes) -> _Request:
+def parse(kind: type[_Request], payload: bytes) -> _Request:
+    """Return the request of a kind that some bytes are.
+
+    Raises:
+        MalformedError: They are none.
+    """
     try:
         return kind.FromString(payload)
     except DecodeError:
@@ -74,14 +79,14 @@ def _parse(kind: type[_Request], payload: bytes) -> _Request:
 def _spans(request: ExportTraceServiceRequest) -> Iterator[PlainRecord]:
     for group in request.resource_spans:
         for scoped in group.scope_spans:
-            origin = _origin(group.resource, scoped.scope, scoped.schema_url)
+            origin = origin_of(group.resource, scoped.scope, scoped.schema_url)
             for span in scoped.spans:
                 if span.trace_id and span.span_id:
                     yield _from_span(span, origin)
 
 
 def _read_origin(scope: bytes, resource: bytes, schema_url: bytes) -> PlainRecord:
-    return _origin(Resource.FromString(resource), InstrumentationScope.FromString(scope), schema_url.decode())
+    return origin_of(Resource.FromString(resource), InstrumentationScope.FromString(scope), schema_url.decode())
 
 
 def _read_span(content: bytes, origin: PlainRecord) -> PlainRecord | None:
@@ -92,19 +97,24 @@ def _read_span(content: bytes, origin: PlainRecord) -> PlainRecord | None:
 def _events(request: ExportLogsServiceRequest) -> Iterator[PlainRecord]:
     for group in request.resource_logs:
         for scoped in group.scope_logs:
-            origin = _origin(group.resource, scoped.scope, scoped.schema_url)
+            origin = origin_of(group.resource, scoped.scope, scoped.schema_url)
             for log in scoped.log_records:
-                if log.event_name in _OPEN_STATES and log.trace_id and log.span_id:
+                if is_activity_event(log):
                     yield _from_log(log, origin)
+
+
+def is_activity_event(log: LogRecord) -> bool:
+    """Say whether a log record stands for an activity that has not ended."""
+    return log.event_name in _OPEN_STATES and bool(log.trace_id and log.span_id)
 
 
 def _from_span(span: Span, origin: PlainRecord) -> PlainRecord:
     plain: PlainRecord = {"trace_id": span.trace_id.hex(), "span_id": span.span_id.hex(), "name": span.name}
     if span.parent_span_id:
         plain["parent_id"] = record_id(plain["trace_id"], span.parent_span_id.hex())
-    plain["started_at"] = _time(span.start_time_unix_nano)
+    plain["started_at"] = time_of(span.start_time_unix_nano)
     if span.end_time_unix_nano:
-        plain["ended_at"] = _time(span.end_time_unix_nano)
+        plain["ended_at"] = time_of(span.end_time_unix_nano)
     if span.events:
         plain["events"] = [_event(event) for event in span.events]
     if span.links:
@@ -169,7 +179,7 @@ def _put_rest(plain: PlainRecord, span: Span) -> None:
         plain["dropped"] = dropped
 
 
-def _origin(resource: Resource, scope: InstrumentationScope, schema_url: str) -> PlainRecord:
+def origin_of(resource: Resource, scope: InstrumentationScope, schema_url: str) -> PlainRecord:
     """Return the fields that all records of one scope of one process share."""
     origin: PlainRecord = {}
     put_resource(origin, attributes_of(resource.attributes))
@@ -193,7 +203,7 @@ def _scope(scope: InstrumentationScope, schema_url: str) -> PlainScope:
 
 
 def _event(event: Span.Event) -> PlainEvent:
-    result: PlainEvent = {"name": event.name, "time": _time(event.time_unix_nano)}
+    result: PlainEvent = {"name": event.name, "time": time_of(event.time_unix_nano)}
     if event.attributes:
         result["attributes"] = attributes_of(event.attributes)
     if event.dropped_attributes_count:
@@ -214,7 +224,7 @@ def _link(link: Span.Link) -> PlainLink:
 
 def _from_log(log: LogRecord, origin: PlainRecord) -> PlainRecord:
     attributes = attributes_of(log.attributes)
-    seen = _time(log.time_unix_nano or log.observed_time_unix_nano)
+    seen = time_of(log.time_unix_nano or log.observed_time_unix_nano)
     state = _OPEN_STATES[log.event_name]
     if attributes.get(names.PROV_ACTIVITY_STATE) == State.SUBMITTED:
         del attributes[names.PROV_ACTIVITY_STATE]
@@ -223,7 +233,7 @@ def _from_log(log: LogRecord, origin: PlainRecord) -> PlainRecord:
         "trace_id": log.trace_id.hex(),
         "span_id": log.span_id.hex(),
         "name": _pop(attributes, names.PROV_ACTIVITY_NAME, str, ""),
-        "started_at": _time(_pop(attributes, names.PROV_ACTIVITY_START_TIME, int, seen)),
+        "started_at": time_of(_pop(attributes, names.PROV_ACTIVITY_START_TIME, int, seen)),
         "last_seen_at": seen,
         "status": state.value,
     }
@@ -238,7 +248,7 @@ def _from_log(log: LogRecord, origin: PlainRecord) -> PlainRecord:
     return plain
 
 
-def _time(nanoseconds: int) -> int:
+def time_of(nanoseconds: int) -> int:
     """Return a time that every store can hold: of OTLP's 64 bits a store may have 63."""
     return min(max(nanoseconds, 0), _LAST_TIME)
 
