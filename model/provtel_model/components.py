@@ -2,8 +2,8 @@
 
 Data flows ``Receiver -> Processor … -> Exporter``, each a `Consumer` of the next; `Writer` and `Reader` are the two
 sides of a store; a `Drain` brings journals into one. Components are found by entry point (``provtel.receivers``,
-``.processors``, ``.exporters``, ``.extensions``: each a `Factory`; ``.readers``: an `OpenReader`; ``.drains``: a
-`Drain`) and named in YAML as ``type`` or ``type/name``.
+``.processors``, ``.exporters``, ``.extensions``: each a `Factory`; ``.readers``: an `OpenReader`; ``.writers``: an
+`OpenWriter`; ``.drains``: a `Drain`) and named in YAML as ``type`` or ``type/name``.
 """
 
 from __future__ import annotations
@@ -381,6 +381,17 @@ class OpenReader(Protocol):
 
         Raises:
             StoreError: There is no readable store of this kind; the text says what was found.
+        """
+
+
+class OpenWriter(Protocol):
+    """An entry point of ``provtel.writers``, under the name that the reader of this kind of store has."""
+
+    def __call__(self, location: str) -> Writer:
+        """Open the store at a location for writing, and make it where it is missing.
+
+        Raises:
+            StoreError: It cannot be written, or something else is there; the text says what.
         """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from provtel_model.components import DrainReport
 from provtel_model.errors import StoreError
@@ -13,15 +13,14 @@ from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER, find_store, 
 
 from provtel_query.empty import EmptyReader
 from provtel_query.store import Store
+from provtel_query.stores import open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provtel_model.components import Drain, OpenReader, Reader
+    from provtel_model.components import Drain, Reader
 
-READERS: Final = "provtel.readers"
 DRAINS: Final = "provtel.drains"
-FOLDER_SCHEME: Final = "lmdb"
 
 _NOTHING: Final = DrainReport(0, 0, {})
 
@@ -42,8 +41,7 @@ def connect(store: str | os.PathLike[str] | None = None, *, drain: bool = True) 
     """
     location = find_store() if store is None else os.fspath(store)
     if isinstance(location, str) and "://" in location:
-        scheme = location.partition("://")[0]
-        return Store(location, _open(scheme, location), _NOTHING)
+        return Store(location, open_reader(location), _NOTHING)
     folder = Path(location).expanduser().absolute()
     try:
         if folder.exists() and not folder.is_dir():
@@ -55,14 +53,7 @@ def connect(store: str | os.PathLike[str] | None = None, *, drain: bool = True) 
 
 
 def _reader(folder: Path) -> Reader:
-    return _open(FOLDER_SCHEME, str(folder)) if (folder / LMDB_FOLDER).is_dir() else EmptyReader()
-
-
-def _open(scheme: str, location: str) -> Reader:
-    known = {point.name: point for point in entry_points(group=READERS)}
-    if scheme not in known:
-        raise StoreError(f"nothing here reads {location!r}; known kinds of store are {', '.join(sorted(known))}")
-    return cast("OpenReader", known[scheme].load())(location)
+    return open_reader(str(folder)) if (folder / LMDB_FOLDER).is_dir() else EmptyReader()
 
 
 def _drain(folder: Path) -> DrainReport:

@@ -13,6 +13,7 @@ from provtel_model.errors import StoreError
 from provtel_model.store_folder import LMDB_FOLDER
 from provtel_query import connect
 from provtel_query import connect as connect_function
+from provtel_query.stores import open_writer
 
 from tests.query.activities import quickstart
 
@@ -123,7 +124,7 @@ def test_what_cannot_be_looked_at_is_told(here: Path) -> None:
 
 def test_an_address_is_read_by_its_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store with a scheme is opened by the reader that is installed for it, and never drained."""
-    monkeypatch.setattr(connect_module, "entry_points", _readers)
+    monkeypatch.setattr("provtel_query.stores.entry_points", _readers)
     monkeypatch.setattr(connect_module, "_drains", _fail)
 
     with connect("kept://somewhere") as store:
@@ -135,6 +136,18 @@ def test_an_unknown_address_names_the_known() -> None:
     """An address that nothing installed reads is an error that says what can be read."""
     with pytest.raises(StoreError, match=r"nothing here reads 'ftp://x'; known kinds of store are .*lmdb"):
         connect("ftp://x")
+
+
+def test_a_folder_is_written_by_its_location(tmp_path: Path) -> None:
+    """The writing side of a store is found as its reading side is, and made where it is missing."""
+    writer = open_writer(str(tmp_path / "store"))
+    writer.write(quickstart())
+    writer.close()
+
+    with connect(tmp_path / "store", drain=False) as store:
+        assert store.count() == 3
+    with pytest.raises(StoreError, match=r"nothing here writes 'ftp://x'; known kinds of store are .*lmdb"):
+        open_writer("ftp://x")
 
 
 def _readers(*, group: str) -> Iterable[EntryPoint]:

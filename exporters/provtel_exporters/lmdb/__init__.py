@@ -5,6 +5,6 @@ from __future__ import annotations
 from provtel_exporters.lmdb.config import LmdbConfig
 from provtel_exporters.lmdb.exporter import LmdbExporter, factory
 from provtel_exporters.lmdb.reader import LmdbReader, open_reader
-from provtel_exporters.lmdb.writer import LmdbWriter
+from provtel_exporters.lmdb.writer import LmdbWriter, open_writer
 
-__all__ = ["LmdbConfig", "LmdbExporter", "LmdbReader", "LmdbWriter", "factory", "open_reader"]
+__all__ = ["LmdbConfig", "LmdbExporter", "LmdbReader", "LmdbWriter", "factory", "open_reader", "open_writer"]

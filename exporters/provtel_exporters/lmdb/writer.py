@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from itertools import repeat
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import lmdb
@@ -15,6 +16,7 @@ from provtel_model.components import WriteResult
 from provtel_model.errors import DeliveryError, PermanentError, RetryableError, StoreError, UnsupportedError
 from provtel_model.merge import merge
 from provtel_model.record import PlainRecord
+from provtel_model.store_folder import LMDB_FOLDER, make_store
 
 from provtel_exporters.lmdb import layout
 from provtel_exporters.lmdb.environment import Environment
@@ -23,7 +25,6 @@ from provtel_exporters.lmdb.rows import EncodedRecord, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from provtel_model.telemetry import PlainLog, PlainPoint
 
@@ -83,6 +84,17 @@ class LmdbWriter:
         environment, self._environment = self._environment, None
         if environment is not None:
             environment.release()
+
+
+def open_writer(location: str) -> LmdbWriter:
+    """Open a store folder for writing, and make it where it is missing; an entry point of ``provtel.writers``.
+
+    Raises:
+        StoreError: It cannot be made or written, or is not this user's alone.
+    """
+    store = Path(location.removeprefix("lmdb://")).expanduser().absolute()
+    make_store(store)
+    return LmdbWriter(store / LMDB_FOLDER)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,52 @@
+"""Find what reads and what writes a kind of store, by its location."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from provtel_model.errors import StoreError
+
+if TYPE_CHECKING:
+    from provtel_model.components import OpenReader, OpenWriter, Reader, Writer
+
+READERS: Final = "provtel.readers"
+WRITERS: Final = "provtel.writers"
+FOLDER_SCHEME: Final = "lmdb"
+FILE_SCHEME: Final = "file"
+FILE_SUFFIXES: Final = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst", ".parquet")
+
+
+def scheme_of(location: str) -> str:
+    """Return the kind of store that a location names: its scheme; ``file`` by its suffix; else that of folders."""
+    if "://" in location:
+        return location.partition("://")[0]
+    is_file = location.lower().endswith(FILE_SUFFIXES) and not Path(location).expanduser().is_dir()
+    return FILE_SCHEME if is_file else FOLDER_SCHEME
+
+
+def open_reader(location: str) -> Reader:
+    """Open the store at a location for reading, as it is.
+
+    Raises:
+        StoreError: Nothing that is installed reads it, or it cannot be read.
+    """
+    return cast("OpenReader", _find(READERS, "reads", location))(location)
+
+
+def open_writer(location: str) -> Writer:
+    """Open the store at a location for writing, and make it where it is missing.
+
+    Raises:
+        StoreError: Nothing that is installed writes it, or it cannot be written.
+    """
+    return cast("OpenWriter", _find(WRITERS, "writes", location))(location)
+
+
+def _find(group: str, does: str, location: str) -> Any:
+    known = {point.name: point for point in entry_points(group=group)}
+    scheme = scheme_of(location)
+    if scheme not in known:
+        raise StoreError(f"nothing here {does} {location!r}; known kinds of store are {', '.join(sorted(known))}")
+    return known[scheme].load()
