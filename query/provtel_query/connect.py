@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from provtel_model.components import DrainReport
 from provtel_model.errors import StoreError
+from provtel_model.memory import Memory
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER, find_store, is_own_folder
 
-from provtel_query.empty import EmptyReader
 from provtel_query.store import Store
 from provtel_query.stores import open_reader
 
@@ -53,7 +53,7 @@ def connect(store: str | os.PathLike[str] | None = None, *, drain: bool = True) 
 
 
 def _reader(folder: Path) -> Reader:
-    return open_reader(str(folder)) if (folder / LMDB_FOLDER).is_dir() else EmptyReader()
+    return open_reader(str(folder)) if (folder / LMDB_FOLDER).is_dir() else Memory()
 
 
 def _drain(folder: Path) -> DrainReport:

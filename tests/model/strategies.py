@@ -8,10 +8,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue as WireValue
 from opentelemetry.proto.common.v1.common_pb2 import ArrayValue, InstrumentationScope, KeyValue, KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
+from opentelemetry.proto.metrics.v1 import metrics_pb2 as metrics
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 from provtel_model import attributes as names
@@ -223,3 +225,166 @@ LOG_REQUESTS = st.builds(
     _SCOPES,
     st.lists(LOG_RECORDS, max_size=4),
 )
+
+_POINT_TIMES = st.fixed_dictionaries(
+    {"time_unix_nano": TIMES, "start_time_unix_nano": st.just(0) | TIMES, "flags": st.integers(0, 2**32 - 1)}
+)
+_NUMBERS: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries({"as_int": INT64}),
+    st.fixed_dictionaries({"as_double": st.floats()}),
+)
+_EXEMPLARS = st.lists(
+    st.builds(
+        lambda number, time, trace, span, attributes: metrics.Exemplar(
+            time_unix_nano=time, trace_id=trace, span_id=span, filtered_attributes=_pairs(attributes), **number
+        ),
+        _NUMBERS,
+        TIMES,
+        st.just(b"") | TRACE_IDS,
+        st.just(b"") | IDS,
+        ATTRIBUTES,
+    ),
+    max_size=2,
+)
+_COUNTS = st.lists(st.integers(0, 2**64 - 1), max_size=4)
+_EXTREMES = st.fixed_dictionaries({}, optional={"sum": st.floats(), "min": st.floats(), "max": st.floats()})
+_TEMPORALITY = st.integers(0, 2)
+_NUMBER_POINTS = st.lists(
+    st.builds(
+        lambda times, number, attributes, exemplars: metrics.NumberDataPoint(
+            attributes=_pairs(attributes), exemplars=exemplars, **times, **number
+        ),
+        _POINT_TIMES,
+        _NUMBERS,
+        ATTRIBUTES,
+        _EXEMPLARS,
+    ),
+    max_size=3,
+)
+_HISTOGRAM_POINTS = st.lists(
+    st.builds(
+        lambda times, extremes, attributes, exemplars, **rest: metrics.HistogramDataPoint(
+            attributes=_pairs(attributes), exemplars=exemplars, **times, **extremes, **rest
+        ),
+        _POINT_TIMES,
+        _EXTREMES,
+        ATTRIBUTES,
+        _EXEMPLARS,
+        count=st.integers(0, 2**64 - 1),
+        bucket_counts=_COUNTS,
+        explicit_bounds=st.lists(st.floats(), max_size=3),
+    ),
+    max_size=2,
+)
+_BUCKETS = st.builds(
+    metrics.ExponentialHistogramDataPoint.Buckets, offset=st.integers(-(2**31), 2**31 - 1), bucket_counts=_COUNTS
+)
+_EXPONENTIAL_POINTS = st.lists(
+    st.builds(
+        lambda times, extremes, attributes, exemplars, **rest: metrics.ExponentialHistogramDataPoint(
+            attributes=_pairs(attributes), exemplars=exemplars, **times, **extremes, **rest
+        ),
+        _POINT_TIMES,
+        _EXTREMES,
+        ATTRIBUTES,
+        _EXEMPLARS,
+        count=st.integers(0, 2**64 - 1),
+        scale=st.integers(-(2**31), 2**31 - 1),
+        zero_count=st.integers(0, 2**64 - 1),
+        zero_threshold=st.floats(),
+        positive=st.none() | _BUCKETS,
+        negative=st.none() | _BUCKETS,
+    ),
+    max_size=2,
+)
+_SUMMARY_POINTS = st.lists(
+    st.builds(
+        lambda times, attributes, quantiles, **rest: metrics.SummaryDataPoint(
+            attributes=_pairs(attributes),
+            quantile_values=[
+                metrics.SummaryDataPoint.ValueAtQuantile(quantile=quantile, value=value)
+                for quantile, value in quantiles
+            ],
+            **times,
+            **rest,
+        ),
+        _POINT_TIMES,
+        ATTRIBUTES,
+        st.lists(st.tuples(st.floats(), st.floats()), max_size=2),
+        count=st.integers(0, 2**64 - 1),
+        sum=st.floats(),
+    ),
+    max_size=2,
+)
+_DATA: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.just({}),
+    st.builds(lambda points: {"gauge": metrics.Gauge(data_points=points)}, _NUMBER_POINTS),
+    st.builds(
+        lambda points, temporality, monotonic: {
+            "sum": metrics.Sum(data_points=points, aggregation_temporality=temporality, is_monotonic=monotonic)
+        },
+        _NUMBER_POINTS,
+        _TEMPORALITY,
+        st.booleans(),
+    ),
+    st.builds(
+        lambda points, temporality: {
+            "histogram": metrics.Histogram(data_points=points, aggregation_temporality=temporality)
+        },
+        _HISTOGRAM_POINTS,
+        _TEMPORALITY,
+    ),
+    st.builds(
+        lambda points, temporality: {
+            "exponential_histogram": metrics.ExponentialHistogram(
+                data_points=points, aggregation_temporality=temporality
+            )
+        },
+        _EXPONENTIAL_POINTS,
+        _TEMPORALITY,
+    ),
+    st.builds(lambda points: {"summary": metrics.Summary(data_points=points)}, _SUMMARY_POINTS),
+)
+METRICS = st.builds(lambda data, **rest: metrics.Metric(**data, **rest), _DATA, name=TEXT, unit=TEXT, description=TEXT)
+METRIC_REQUESTS = st.builds(
+    lambda resource, scope, url, found: ExportMetricsServiceRequest(
+        resource_metrics=[
+            metrics.ResourceMetrics(
+                resource=resource, scope_metrics=[metrics.ScopeMetrics(scope=scope, schema_url=url, metrics=found)]
+            )
+        ]
+    ),
+    _RESOURCES,
+    _SCOPES,
+    TEXT,
+    st.lists(METRICS, max_size=3),
+)
+"""Metrics of every kind, of any sender."""
+
+OTHER_LOGS = st.builds(
+    lambda attributes, body, **rest: LogRecord(attributes=_pairs(attributes), body=body, **rest),
+    _mixed_attributes(),
+    st.none() | ANY_VALUES.map(to_wire),
+    trace_id=st.just(b"") | TRACE_IDS,
+    span_id=st.just(b"") | IDS,
+    time_unix_nano=st.just(0) | TIMES,
+    observed_time_unix_nano=st.just(0) | TIMES,
+    severity_number=st.integers(0, 24),
+    severity_text=TEXT,
+    event_name=st.sampled_from([names.EVENT_STARTED, "other", ""]),
+    flags=st.integers(0, 2**32 - 1),
+    dropped_attributes_count=st.integers(0, 9),
+)
+OTHER_LOG_REQUESTS = st.builds(
+    lambda resource, scope, url, records: ExportLogsServiceRequest(
+        resource_logs=[
+            ResourceLogs(resource=resource, scope_logs=[ScopeLogs(scope=scope, schema_url=url, log_records=records)])
+        ]
+    ),
+    _RESOURCES,
+    _SCOPES,
+    TEXT,
+    st.lists(OTHER_LOGS, max_size=4),
+)
+"""Log records of any sender, activity events among them."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
+import ormsgpack
 import pytest
-from hypothesis import given
+from google.protobuf.message import Message
+from hypothesis import given, settings
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from provtel_model.components import Batch, Signal
 from provtel_model.errors import FilterError, MalformedError
+from provtel_model.otlp.encode_observations import encode_logs, encode_points
 from provtel_model.otlp.json_codec import from_json
 from provtel_model.otlp.observations import decode_logs, decode_points
 from provtel_model.telemetry import Window, observation_id
 
-from tests.model.strategies import LOG_REQUESTS
+from tests.model.strategies import LOG_REQUESTS, METRIC_REQUESTS, OTHER_LOG_REQUESTS
 
 RESOURCE = {
     "attributes": [
@@ -210,3 +214,42 @@ def test_windows_that_cannot_be(wrong: dict[str, Any]) -> None:
     """A limit of nothing and a process without a host are refused."""
     with pytest.raises(FilterError):
         Window(**wrong)
+
+
+@given(METRIC_REQUESTS)
+@settings(max_examples=80)
+def test_data_points_of_any_sender_go_back_to_otlp(request: Message) -> None:
+    """Decoding, encoding and decoding again gives the same data points as decoding once."""
+    points = decode_points(Batch(Signal.METRICS, request.SerializeToString(), 0))
+    batches = list(encode_points(points))
+
+    assert sum(batch.items for batch in batches) == len(points)
+    assert _packed(point for batch in batches for point in decode_points(batch)) == _packed(points)
+
+
+@given(OTHER_LOG_REQUESTS)
+@settings(max_examples=80)
+def test_log_records_of_any_sender_go_back_to_otlp(request: Message) -> None:
+    """Decoding, encoding and decoding again gives the same log records as decoding once."""
+    logs = decode_logs(Batch(Signal.LOGS, request.SerializeToString(), 0))
+    batches = list(encode_logs(logs))
+
+    assert sum(batch.items for batch in batches) == len(logs)
+    assert _packed(log for batch in batches for log in decode_logs(batch)) == _packed(logs)
+
+
+def test_observations_are_cut_into_requests() -> None:
+    """Many data points share the header of their metric, and no request has many more than 512 of them."""
+    resource: dict[str, Any] = {"host.name": "n1"}
+    points: list[Any] = [
+        {"name": "m", "kind": "gauge", "time": time, "value": 1, "resource": resource} for time in range(1200)
+    ]
+    sizes = [batch.items for batch in encode_points(points)]
+
+    assert sum(sizes) == 1200
+    assert max(sizes) < 600
+    assert [batch.items for batch in encode_logs([{"time": time} for time in range(600)])] == [512, 88]
+
+
+def _packed(plains: Iterable[Any]) -> list[bytes]:
+    return sorted(ormsgpack.packb(plain, option=ormsgpack.OPT_SORT_KEYS) for plain in plains)

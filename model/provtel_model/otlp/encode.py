@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from provtel_model.anyvalue import AnyValue
+    from provtel_model.telemetry import PlainLog, PlainPoint
 
 MAX_ITEMS: Final = 512
 MAX_BYTES: Final = 4 * 2**20
@@ -29,19 +30,23 @@ def encode(records: Iterable[PlainRecord]) -> Iterator[Batch]:
     A request has at most 512 items and, unless a single item is larger, at most 4 MiB. Records with equal resource and
     scope share one header in it.
     """
-    pending: dict[Signal, _Request] = {}
+    pending: dict[Signal, Request] = {}
     for plain in records:
         signal, item = _item(plain)
-        request = pending.setdefault(signal, _Request(signal))
+        request = pending.setdefault(signal, Request(signal))
         if not request.has_room(len(item)):
             yield request.batch()
-            request = pending[signal] = _Request(signal)
+            request = pending[signal] = Request(signal)
         request.add(plain, item)
     yield from (request.batch() for request in pending.values())
 
 
-class _Request:
-    """A request that is being filled."""
+class Request:
+    """A request that is being filled.
+
+    Args:
+        signal: What it carries.
+    """
 
     def __init__(self, signal: Signal) -> None:
         self._signal = signal
@@ -50,13 +55,20 @@ class _Request:
         self._items = 0
         self._bytes = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was added yet."""
+        return not self._items
+
     def has_room(self, nbytes: int) -> bool:
+        """Say whether an item of a length may be added."""
         return self._items < MAX_ITEMS and (not self._items or self._bytes + nbytes <= MAX_BYTES)
 
-    def add(self, plain: PlainRecord, item: bytes) -> None:
+    def add(self, plain: PlainRecord | PlainPoint | PlainLog, item: bytes, items: int = 1) -> None:
+        """Add encoded items that have the resource and the scope of a plain form."""
         key = (self._header(plain.get("resource", _NOTHING)), self._header(plain.get("scope", _NO_SCOPE)))
         self._groups.setdefault(key, []).append(item)
-        self._items += 1
+        self._items += items
         self._bytes += len(item)
 
     def _header(self, content: Mapping[str, AnyValue] | PlainScope) -> bytes:
@@ -67,6 +79,7 @@ class _Request:
         return known[1]
 
     def batch(self) -> Batch:
+        """Return what it holds."""
         contents: dict[bytes, Any] = {canonical: content for content, canonical in self._headers.values()}
         groups = (
             _group(contents[resource], contents[scope], [wire.join(2, items)])

@@ -95,11 +95,12 @@ def key_value(key: str, value: AnyValue) -> bytes:
 
 def keyed(key: bytes, value: AnyValue) -> bytes:
     """Return the content of a ``KeyValue`` whose key is encoded already."""
-    content = _any_value(value)
+    content = any_value(value)
     return key + b"\x12" + varint(len(content)) + content
 
 
-def _any_value(value: AnyValue) -> bytes:
+def any_value(value: AnyValue) -> bytes:
+    """Return the content of an ``AnyValue``."""
     return _FORMS[type(value)](value)
 
 
@@ -109,7 +110,7 @@ _FORMS: Final[dict[type, Callable[[Any], bytes]]] = {
     bool: lambda value: b"\x10\x01" if value else b"\x10\x00",
     int: lambda value: b"\x18" + varint(value),
     float: lambda value: b"\x21" + _DOUBLE(value),
-    list: lambda value: sized(5, join(1, map(_any_value, value))),
+    list: lambda value: sized(5, join(1, map(any_value, value))),
     dict: lambda value: sized(6, key_values(1, value)),
     bytes: lambda value: sized(7, value),
 }
