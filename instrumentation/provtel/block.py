@@ -60,7 +60,7 @@ class Block:
             return type(function)(self._decorate(function.__func__))
         definition = Definition(
             self._kind,
-            self._name or _name_of(function),
+            self._name or name_of(function),
             function=function,
             outputs=self._outputs,
             tags=self._tags,
@@ -130,7 +130,8 @@ def definition_of(kind: str, name: str, **options: Any) -> Definition:
     return known
 
 
-def _name_of(function: Callable[..., Any]) -> str:
+def name_of(function: Callable[..., Any]) -> str:
+    """Return what calls of a callable are called; those of a partial like what it calls."""
     while not hasattr(function, "__name__") and hasattr(function, "func"):
-        function = function.func  # a partial is named after what it calls
+        function = function.func
     return getattr(function, "__name__", None) or type(function).__name__

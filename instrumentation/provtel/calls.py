@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from provtel import inputs, notices
 from provtel.accelerator import accelerator
@@ -41,17 +41,32 @@ else:
     begin = accelerator.begin
 
 
+_STEPWISE: Final = (inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction)
+
+
 def wrap(function: Any, definition: Definition) -> Any:
     """Return a function that records each call of another one, and is of the same kind."""
-    kinds = (
-        (inspect.iscoroutinefunction, _wrap_coroutine),
-        (inspect.isasyncgenfunction, _wrap_async_generator),
-        (inspect.isgeneratorfunction, _wrap_generator),
-    )
+    kinds = zip(_STEPWISE, (_wrap_coroutine, _wrap_async_generator, _wrap_generator), strict=True)
     make = next((make for fits, make in kinds if fits(_what_runs(function))), _wrap_function)
     wrapper = make(function, definition)
     # A partial or another callable has no name of its own to take over.
     return functools.update_wrapper(wrapper, function)
+
+
+def parts_of(function: Any) -> tuple[Wrapped, Definition] | None:
+    """Return the function whose calls a wrapper of ours records, and their definition.
+
+    ``None`` for what is no wrapper of ours, or one of a coroutine or a generator.
+    """
+    if getattr(function, "__code__", None) != _CALL:
+        return None
+    cells = dict(zip(_CALL.co_freevars, function.__closure__, strict=True))
+    return cells["function"].cell_contents, cells["definition"].cell_contents
+
+
+def is_ordinary(function: Any) -> bool:
+    """Say whether a call of a callable runs it: a coroutine or a generator is only made by a call."""
+    return not any(fits(_what_runs(function)) for fits in _STEPWISE)
 
 
 def shares_thread(function: Any) -> bool:
@@ -84,6 +99,9 @@ def _wrap_function(function: Wrapped, definition: Definition) -> Wrapped:
         return result
 
     return call
+
+
+_CALL: Final[types.CodeType] = _wrap_function(types.FunctionType, None).__code__  # type: ignore[arg-type]  # for its code
 
 
 def _wrap_coroutine(function: Wrapped, definition: Definition) -> Wrapped:

@@ -6,24 +6,25 @@ import functools
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, ParamSpec, TypeVar
 
 from opentelemetry import baggage
+from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, get_current_span
 from ormsgpack import unpackb
 from provtel_model.journal.layout import pack
 
-from provtel.otel_context import RUN_KEY, SPAN_KEY, attach, current, detach, with_entries
+from provtel.otel_context import RUN_KEY, SPAN_KEY, attach, current, detach
 from provtel.run import NO_RUN, Run, run_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.context import Context
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _MAX_RUNS: Final = 1000
+_PLAIN: Final = frozenset({bool, bytes, float, int, str})
 
 
-class _Luggage(NamedTuple):
+class Luggage(NamedTuple):
     """What goes to another process.
 
     Args:
@@ -31,7 +32,7 @@ class _Luggage(NamedTuple):
         span_id: That span.
         trace_flags: Its flags.
         run: Facts of the run, packed.
-        baggage: OpenTelemetry's baggage.
+        baggage: OpenTelemetry's baggage, without what may not be fit to travel.
     """
 
     trace_id: int
@@ -41,19 +42,20 @@ class _Luggage(NamedTuple):
     baggage: dict[str, object]
 
     @classmethod
-    def pack(cls, context: Context) -> _Luggage:
+    def pack(cls, context: Context) -> Luggage:
         """Take what a context has."""
         span = get_current_span(context).get_span_context()
         run = pack([run_in(context).facts])
-        return cls(span.trace_id, span.span_id, int(span.trace_flags), run, dict(baggage.get_all(context)))
+        entries = {name: value for name, value in baggage.get_all(context).items() if type(value) in _PLAIN}
+        return cls(span.trace_id, span.span_id, int(span.trace_flags), run, entries)
 
     def unpack(self) -> Context:
-        """Return what is current here, with what was taken along."""
+        """Return a context that has what was taken along, and nothing of what a forked child found current."""
         entries: dict[str, object] = {RUN_KEY: _run_of(self.run)}
         if self.trace_id:
             flags = TraceFlags(self.trace_flags)
             entries[SPAN_KEY] = NonRecordingSpan(SpanContext(self.trace_id, self.span_id, True, flags))  # noqa: FBT003
-        context = with_entries(current(), entries)
+        context = Context(entries)
         for name, value in self.baggage.items():
             context = baggage.set_baggage(name, value, context)
         return context
@@ -65,30 +67,38 @@ def _run_of(packed: bytes) -> Run:
     return Run(facts) if facts else NO_RUN
 
 
-class _Carried(Generic[_P, _R]):
+class Carried(Generic[_P, _R]):
     """Calls a function in the context in which it was made, here or wherever it is sent."""
 
-    def __init__(self, function: Callable[_P, _R], context: Context | None, luggage: _Luggage | None) -> None:
+    def __init__(self, function: Callable[_P, _R], context: Context | None, luggage: Luggage | None) -> None:
+        """Keep what is called, and the context, which is unpacked where it is first called."""
         self._function = function
         self._context = context
         self._luggage = luggage
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())  # an instance that can be called may have our names
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        token = attach(self._here())
+        """Return what the function returns."""
+        token = attach(self.here())
         try:
             return self._function(*args, **kwargs)
         finally:
             detach(token)
 
-    def _here(self) -> Context:
-        if self._context is None and self._luggage is not None:
-            self._context = self._luggage.unpack()
-        return self._context or current()
+    @property
+    def function(self) -> Callable[_P, _R]:
+        """What it calls."""
+        return self._function
+
+    def here(self) -> Context:
+        """Return the context in which it calls."""
+        if self._context is None:
+            self._context = Context() if self._luggage is None else self._luggage.unpack()
+        return self._context
 
     def __reduce__(self) -> tuple[Any, ...]:
-        luggage = self._luggage or _Luggage.pack(self._context or current())
-        return _Carried, (self._function, None, luggage)
+        luggage = self._luggage or Luggage.pack(self.here())
+        return Carried, (self._function, None, luggage)
 
 
 def carry(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -100,4 +110,4 @@ def carry(function: Callable[_P, _R]) -> Callable[_P, _R]:
     Args:
         function: Anything callable that is no coroutine function; those carry their context by themselves.
     """
-    return _Carried(function, current(), None)
+    return Carried(function, current(), None)

@@ -13,6 +13,7 @@ from provtel.interned import Interned
 from provtel.outputs import Outputs
 from provtel.parameters import Parameters
 from provtel.plan import plan_of
+from provtel.same_function import identity_of
 from provtel.telemetry import PROCESS_SCOPE, meter_for
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ ITERATION: Final = "iteration"
 _numbers: Final = itertools.count()
 _all: Final[weakref.WeakSet[Definition]] = weakref.WeakSet()
 _measuring = True
+_MAX_FROM_ELSEWHERE: Final = 1000
+_from_elsewhere: Final[dict[tuple[Any, ...], Definition]] = {}
 
 
 class Definition(Interned):
@@ -67,6 +70,7 @@ class Definition(Interned):
         shares_thread: bool = False,
     ) -> None:
         """Number the definition within this process."""
+        self._words = (kind, name, function, outputs, tags, subtype, attempt, campaign, agent)
         self.number = next(_numbers)
         self.kind = kind
         self.name = name
@@ -89,6 +93,11 @@ class Definition(Interned):
         marks = {names.WORKFLOW_TASK_SUBTYPE: subtype, names.WORKFLOW_TASK_ATTEMPT: attempt}
         self._attributes = {name: mark for name, mark in marks.items() if mark is not None}
         _all.add(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be made again elsewhere: a decorated function of a main module may go to other processes as a whole."""
+        switches = self._wants_telemetry, self.captures_values, self._shares_thread
+        return _made_again, (self._words, switches)
 
     def measure(self) -> None:
         """Measure what activities cost, where that is wanted of these and of any."""
@@ -129,6 +138,34 @@ class Definition(Interned):
         if self._shares_thread and self.telemetry:
             facts["telemetry"] = PROCESS_SCOPE
         return pack([Kind.DEFINITION.value, self.number, self.parameters.roles, self.outputs.roles, facts])
+
+
+def _made_again(words: tuple[Any, ...], switches: tuple[bool, bool, bool]) -> Definition:
+    """Return the definition that another process has; the same one for the same words."""
+    kind, name, function, outputs, tags, subtype, attempt, campaign, agent = words
+    identity = None if function is None else identity_of(function)
+    key = (kind, name, identity, repr(outputs), tags, subtype, attempt, campaign, agent, switches)
+    known = _from_elsewhere.get(key)
+    if known is None or (function is not None and identity is None):
+        telemetry, capture_values, shares_thread = switches
+        known = Definition(
+            kind,
+            name,
+            function=function,
+            outputs=outputs,
+            tags=tags,
+            subtype=subtype,
+            attempt=attempt,
+            campaign=campaign,
+            agent=agent,
+            telemetry=telemetry,
+            capture_values=capture_values,
+            shares_thread=shares_thread,
+        )
+        if len(_from_elsewhere) >= _MAX_FROM_ELSEWHERE:
+            _from_elsewhere.clear()
+        _from_elsewhere[key] = known
+    return known
 
 
 def measure_all(*, wanted: bool) -> None:

@@ -48,6 +48,7 @@ TASK_PREFIX: Final = "task."
 TASK_CPU_USER: Final = "task.cpu.user"
 TASK_CPU_SYSTEM: Final = "task.cpu.system"
 TASK_CPU_SCOPE: Final = "task.cpu.scope"
+TASK_QUEUE_WAIT: Final = "task.queue.wait"
 
 # Errors
 ERROR_TYPE: Final = "error.type"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from provtel import carry, task, testing
 
-from tests.instrumentation.programs import Stage
+from tests.instrumentation.programs import Stage, facts
 
 POOL = """
 import multiprocessing
@@ -55,6 +56,50 @@ def test_process_pool(stage: Stage, method: str) -> None:
     }
     assert {record.status.value for record in tasks} == {"finished"}
     assert top.pid not in {record.pid for record in tasks}
+
+
+def test_decorated_function_goes_whole(stage: Stage) -> None:
+    """A task of a main module that is pickled whole, as joblib's workers get it, is recorded there as it is here."""
+    stage.run(
+        """
+        import cloudpickle
+        from provtel import task
+
+        @task(outputs="sum", tags=["t"])
+        def add(x, y=1):
+            return x + y
+
+        there = [cloudpickle.loads(cloudpickle.dumps(add)) for _ in range(2)]
+        assert [function(1) for function in [add, *there]] == [2, 2, 2]
+        """
+    )
+    here, *there = stage.records()
+
+    assert [facts(record) for record in there] == [facts(here)] * 2
+    assert [(record.plan, record.tags) for record in there] == [(here.plan, here.tags)] * 2
+
+
+def test_instance_whose_attributes_are_named_like_ours() -> None:
+    """An instance that can be called is called, whatever it keeps under which names."""
+
+    class Instance:
+        def __init__(self) -> None:
+            self._function = self._context = self._luggage = "its own"
+
+        def __call__(self) -> str:
+            return self._function
+
+    assert carry(Instance())() == "its own"
+
+
+def test_carried_from_outside_of_any_activity() -> None:
+    """What is carried from where nothing runs is a root wherever it is called."""
+    with testing.capture() as captured:
+        carried = carry(task(outputs="x")(lambda: 1))
+        with task("other"):
+            carried()
+
+    assert [record.parent_id for record in captured.records] == [None, None]
 
 
 def test_bare_fork(stage: Stage) -> None:

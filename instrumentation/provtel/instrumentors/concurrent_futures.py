@@ -1,0 +1,75 @@
+"""`concurrent.futures`: each call in a pool of threads or processes is a task of who submitted it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from provtel.instrumentors.base import Instrumentor
+from provtel.instrumentors.submitted import sent, submitted, submitted_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from provtel.instrumentors.base import Patching
+    from provtel.instrumentors.patches import Patches
+
+_INITIALIZER: Final = "initializer"
+_INTERPRETERS: Final = "concurrent.futures.interpreter"
+
+
+class ConcurrentFuturesInstrumentor(Instrumentor):
+    """Records what runs in `ThreadPoolExecutor` and `ProcessPoolExecutor`, and how long it waited for a worker.
+
+    An initializer runs in the context in which the pool was made. What is submitted to other interpreters of the same
+    process is left alone: they cannot load what records.
+    """
+
+    def patchings(self) -> Mapping[str, Patching]:
+        """Return what changes the two modules of pools."""
+        return {"concurrent.futures.thread": _change_threads, "concurrent.futures.process": _change_processes}
+
+
+def _change_threads(module: Any, patches: Patches) -> None:
+    patches.replace(module.ThreadPoolExecutor, "submit", _submit)
+    patches.replace(module.ThreadPoolExecutor, "__init__", _init)
+
+
+def _change_processes(module: Any, patches: Patches) -> None:
+    patches.replace(module.ProcessPoolExecutor, "submit", _submit)
+    patches.replace(module.ProcessPoolExecutor, "map", _map)
+    patches.replace(module.ProcessPoolExecutor, "__init__", _init)
+
+
+def _submit(original: Callable[..., Any], pool: Any, /, *args: Any, **kwargs: Any) -> Any:
+    if not args or _is_of_interpreters(pool):
+        return original(pool, *args, **kwargs)
+    function, rest = submitted_call(args[0], args[1:])
+    return original(pool, function, *rest, **kwargs)
+
+
+def _map(original: Callable[..., Any], pool: Any, /, *args: Any, **kwargs: Any) -> Any:
+    # The items of a chunk are called one by one in the worker, so that what goes there is the function of each.
+    if args:
+        return original(pool, submitted(args[0]), *args[1:], **kwargs)
+    if "fn" in kwargs:
+        kwargs["fn"] = submitted(kwargs["fn"])
+    return original(pool, **kwargs)
+
+
+def _init(original: Callable[..., Any], pool: Any, /, *args: Any, **kwargs: Any) -> None:
+    try:
+        bound = inspect.signature(original).bind(pool, *args, **kwargs)
+    except TypeError:
+        bound = None
+    if bound is None or bound.arguments.get(_INITIALIZER) is None or _is_of_interpreters(pool):
+        original(pool, *args, **kwargs)
+        return
+    bound.arguments[_INITIALIZER] = sent(bound.arguments[_INITIALIZER])
+    original(*bound.args, **bound.kwargs)
+
+
+def _is_of_interpreters(pool: Any) -> bool:
+    module = sys.modules.get(_INTERPRETERS)
+    return module is not None and isinstance(pool, module.InterpreterPoolExecutor)
