@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel.instrumentors.base import Instrumentor
-from provtel.instrumentors.submitted import sent, submitted, submitted_call
+from provtel.instrumentors.pools import send_initializer, sending
+from provtel.instrumentors.submitted import submitted_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from provtel.instrumentors.base import Patching
     from provtel.instrumentors.patches import Patches
 
-_INITIALIZER: Final = "initializer"
 _INTERPRETERS: Final = "concurrent.futures.interpreter"
 
 
@@ -38,8 +37,9 @@ def _change_threads(module: Any, patches: Patches) -> None:
 
 def _change_processes(module: Any, patches: Patches) -> None:
     patches.replace(module.ProcessPoolExecutor, "submit", _submit)
-    patches.replace(module.ProcessPoolExecutor, "map", _map)
-    patches.replace(module.ProcessPoolExecutor, "__init__", _init)
+    # The items of a chunk are called one by one in the worker, so that what goes there is the function of each.
+    patches.replace(module.ProcessPoolExecutor, "map", sending("fn"))
+    patches.replace(module.ProcessPoolExecutor, "__init__", send_initializer)
 
 
 def _submit(original: Callable[..., Any], pool: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -49,25 +49,11 @@ def _submit(original: Callable[..., Any], pool: Any, /, *args: Any, **kwargs: An
     return original(pool, function, *rest, **kwargs)
 
 
-def _map(original: Callable[..., Any], pool: Any, /, *args: Any, **kwargs: Any) -> Any:
-    # The items of a chunk are called one by one in the worker, so that what goes there is the function of each.
-    if args:
-        return original(pool, submitted(args[0]), *args[1:], **kwargs)
-    if "fn" in kwargs:
-        kwargs["fn"] = submitted(kwargs["fn"])
-    return original(pool, **kwargs)
-
-
 def _init(original: Callable[..., Any], pool: Any, /, *args: Any, **kwargs: Any) -> None:
-    try:
-        bound = inspect.signature(original).bind(pool, *args, **kwargs)
-    except TypeError:
-        bound = None
-    if bound is None or bound.arguments.get(_INITIALIZER) is None or _is_of_interpreters(pool):
+    if _is_of_interpreters(pool):
         original(pool, *args, **kwargs)
-        return
-    bound.arguments[_INITIALIZER] = sent(bound.arguments[_INITIALIZER])
-    original(*bound.args, **bound.kwargs)
+    else:
+        send_initializer(original, pool, *args, **kwargs)
 
 
 def _is_of_interpreters(pool: Any) -> bool:

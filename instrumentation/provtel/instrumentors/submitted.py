@@ -11,6 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from provtel_model import attributes as names
 
+from provtel import notices
 from provtel.carrying import Carried, Luggage
 from provtel.instrumentors import base
 from provtel.instrumentors.tasks_of_calls import begin_call
@@ -81,13 +82,17 @@ def _received(kind: type[Sent], parts: tuple[Any, ...], instrumentors: str) -> S
 
 def sent(function: Any) -> Any:
     """Return what is to be sent in place of a function that is no task, such as the initializer of a pool."""
-    return Sent(function, current(), None) if callable(function) else function
+    return _unharmed(lambda: Sent(function, current(), None), function) if callable(function) else function
 
 
 def submitted(function: Any) -> Any:
     """Return what is to be sent in place of a function; what was made so already, and what is no function, as it is."""
     if not callable(function) or is_submitted(function) or not is_instrumentation_enabled():
         return function
+    return _unharmed(lambda: _submitted(function), function)
+
+
+def _submitted(function: Any) -> Any:
     handed_over = HandedOver.now()
     function = _without_contrib(function)
     if isinstance(function, functools.partial) and function.args and is_run_of_variables(function.func):
@@ -103,6 +108,14 @@ def submitted_call(function: Any, args: tuple[Any, ...]) -> tuple[Any, tuple[Any
     if is_run_of_variables(function) and args and callable(args[0]) and is_instrumentation_enabled():
         return function, (_in_variables(function, args[0], HandedOver.now()), *args[1:])
     return submitted(function), args
+
+
+def _unharmed(make: Callable[[], Any], otherwise: Any) -> Any:
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001  # code of the function's own, which is asked for its name
+        notices.capture_failed("a call for another thread or process", error)
+        return otherwise
 
 
 def is_submitted(function: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -61,12 +62,39 @@ def begin_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         if ours is not None:
             inner, definition = ours
             return Begun(calls.begin(definition, bare_args, bare_kwargs), inner, bare_args, bare_kwargs)
-        if _is_recorded(bare):
-            definition, bare_args = _definition_of(bare, bare_args)
-            return Begun(calls.begin(definition, bare_args, bare_kwargs), function, args, kwargs)
+        activity = _begin_bare(bare, bare_args, bare_kwargs)
     except Exception as error:  # noqa: BLE001  # the program goes on whatever went wrong
         notices.capture_failed("a call in another thread or process", error)
-    return Begun(None, function, args, kwargs)
+        activity = None
+    return Begun(activity, function, args, kwargs)
+
+
+def begin_undecorated(
+    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str | None = None
+) -> Activity | None:
+    """Begin the task of a call that somebody else makes; none where the call will be recorded as itself. Never raises.
+
+    Args:
+        function: What is called.
+        args: Its arguments.
+        kwargs: Those by name.
+        name: Name of the task, where it is not the function's.
+    """
+    try:
+        bare, bare_args, bare_kwargs = _without_partials(function, args, kwargs)
+        return None if calls.parts_of(bare) is not None else _begin_bare(bare, bare_args, bare_kwargs, name)
+    except Exception as error:  # noqa: BLE001  # the program goes on whatever went wrong
+        notices.capture_failed("a call in another thread or process", error)
+        return None
+
+
+def _begin_bare(
+    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str | None = None
+) -> Activity | None:
+    if not _is_recorded(function):
+        return None
+    definition, args = _definition_of(function, args, name or name_of(function))
+    return calls.begin(definition, args, kwargs)
 
 
 def is_plumbing(function: Any) -> bool:
@@ -100,11 +128,12 @@ def _is_recorded(function: Any) -> bool:
     return True
 
 
-def _definition_of(function: Any, args: tuple[Any, ...]) -> tuple[Definition, tuple[Any, ...]]:
+def _definition_of(function: Any, args: tuple[Any, ...], name: str) -> tuple[Definition, tuple[Any, ...]]:
     """Return the definition of a callable, and the arguments of its call, the instance of a method among them."""
-    name = name_of(function)
     call = type(function).__call__
-    if type(function) is MethodType:
+    if type(function) is not FunctionType and hasattr(function, "__wrapped__"):
+        function = inspect.unwrap(function)  # an instance that stands for a function
+    elif type(function) is MethodType:
         function, args = function.__func__, (function.__self__, *args)
     elif type(call) is FunctionType:
         # Not the instance itself: what is kept of it would keep it.
