@@ -53,6 +53,8 @@ class Activity(ActivityCore, RecordedSpan):
         started_at: When it started, where that is past; in nanoseconds since the epoch.
     """
 
+    is_watched = False
+    """Others are told of it, who decide on its ids or on what is kept of it elsewhere."""
     _told: Told | None = None
 
     def __init__(

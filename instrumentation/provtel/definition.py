@@ -28,7 +28,8 @@ TASK: Final = "task"
 LOOP: Final = "loop"
 ITERATION: Final = "iteration"
 
-_numbers: Final = itertools.count()
+NUMBERS: Final = itertools.count()
+"""Of definitions, within this process."""
 _all: Final[weakref.WeakSet[Definition]] = weakref.WeakSet()
 _measuring = True
 _MAX_FROM_ELSEWHERE: Final = 1000
@@ -71,7 +72,7 @@ class Definition(Interned):
     ) -> None:
         """Number the definition within this process."""
         self._words = (kind, name, function, outputs, tags, subtype, attempt, campaign, agent)
-        self.number = next(_numbers)
+        self.number = next(NUMBERS)
         self.kind = kind
         self.name = name
         self.has_own_run = kind == WORKFLOW or agent is not None

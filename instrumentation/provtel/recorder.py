@@ -17,7 +17,10 @@ from provtel.snapshot import Snapshots
 from provtel.writer import JournalWriter
 
 if TYPE_CHECKING:
+    from provtel_model.anyvalue import AnyValue
+
     from provtel.settings import Settings
+    from provtel.shipper import Shipper
     from provtel.writer import Started
 
 _RETRY_SECONDS: Final = 5.0
@@ -40,6 +43,7 @@ class Recorder:
         self.end = self._end_unwritten
         """Write the end of an activity whose start was written here."""
         self._writer: JournalWriter | None = None
+        self._shipper: Shipper | None = None
         self._retry_at = 0.0
 
     def _start_first(self, activity: Started) -> None:
@@ -49,6 +53,19 @@ class Recorder:
 
     def _end_unwritten(self, activity: Started, payload: bytes) -> None:
         """Do nothing: there is no journal, so the start is not in it."""
+
+    def resource(self) -> dict[str, AnyValue]:
+        """Return what every record says of this process; nothing where there is no journal."""
+        writer = self._open()
+        return {} if writer is None else writer.process.resource
+
+    def flush(self, timeout: float) -> bool:
+        """Let all that ended reach its destination; say whether it did.
+
+        Args:
+            timeout: How many seconds it may take.
+        """
+        return self._shipper is None or self._shipper.flush(timeout)
 
     def abandon(self) -> None:
         """Let go of the parent's journal, in a forked child."""
@@ -78,5 +95,5 @@ class Recorder:
         if self.settings.endpoint:
             from provtel import shipper
 
-            shipper.begin(self, writer, self.settings.endpoint)
+            self._shipper = shipper.begin(self, writer, self.settings.endpoint)
         return writer

@@ -56,6 +56,8 @@ class Shipper:
         self._drainer = JournalDrainer(writer.folder)
         self._pid = os.getpid()
         self._ending = threading.Event()
+        self._awake = threading.Event()
+        self._shipped = threading.Condition()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="provtel-shipper", daemon=True)
         self._wait = _FIRST_WAIT
@@ -81,6 +83,7 @@ class Shipper:
             return
         self._leave_journal()
         self._ending.set()
+        self._awake.set()
         with contextlib.suppress(KeyboardInterrupt):
             self._done.wait(self._exit_timeout)
         if not self._delivered:
@@ -108,10 +111,9 @@ class Shipper:
         with forking.guard:
             for name in _LOADED_LATE:
                 import_module(name)
-        while not self._ending.wait(_INTERVAL):
-            wait = self._try_round()
-            if wait:
-                self._ending.wait(wait)
+        wait = _INTERVAL
+        while not self._ends_within(wait):
+            wait = max(self._try_round(), _INTERVAL)
         give_up_at = time.monotonic() + self._exit_timeout
         while (wait := self._try_round()) and not self._delivered and time.monotonic() + wait < give_up_at:
             time.sleep(wait)
@@ -119,6 +121,24 @@ class Shipper:
             self._try_round()
         self._sender.close()
         self._done.set()
+
+    def _ends_within(self, seconds: float) -> bool:
+        """Wait, unless somebody wants it all sent now; say whether the process ends."""
+        self._awake.wait(seconds)
+        self._awake.clear()
+        return self._ending.is_set()
+
+    def flush(self, timeout: float) -> bool:
+        """Ship what is in the journal now, and wait for it; say whether all of it was acknowledged in time."""
+        wanted, until = self._writer.appended, time.monotonic() + timeout
+        with self._shipped:
+            while self._looked_at < wanted and not self._done.is_set():
+                self._awake.set()
+                left = until - time.monotonic()
+                if left <= 0:
+                    break
+                self._shipped.wait(min(left, _INTERVAL))
+        return self._looked_at >= wanted
 
     def _try_round(self) -> float:
         """Ship what there is; return how long to wait before the next attempt, 0 where all went well."""
@@ -152,7 +172,9 @@ class Shipper:
             outcome = self._drainer.drain(self._take, heartbeat=0.0 if ending else _HEARTBEAT, exiting=ending)
             if outcome.skipped is not None:
                 raise RetryableError(outcome.skipped)
-        self._looked_at, self._beat_at = appended, now + _HEARTBEAT
+        with self._shipped:
+            self._looked_at, self._beat_at = appended, now + _HEARTBEAT
+            self._shipped.notify_all()
         self._delivered = ending
 
     def _ship_siblings(self) -> None:
@@ -205,7 +227,10 @@ class Shipper:
         return True
 
 
-def begin(owner: Recorder, writer: JournalWriter, endpoint: str) -> None:
+def begin(owner: Recorder, writer: JournalWriter, endpoint: str) -> Shipper | None:
     """Ship a journal from now on until the process ends; what comes after that is for others to ship."""
-    if _process_that_ends != os.getpid():
-        Shipper(owner, writer, endpoint).start()
+    if _process_that_ends == os.getpid():
+        return None
+    shipper = Shipper(owner, writer, endpoint)
+    shipper.start()
+    return shipper

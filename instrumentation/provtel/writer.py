@@ -87,7 +87,7 @@ class JournalWriter(WriterCore):
         self.appended = 0
         self.ends = 0
         self._store = store
-        self._process = process
+        self.process = process
         self._process_payload = process.to_payload()
         self._limit = limit
         self._lock = threading.RLock()
@@ -179,7 +179,7 @@ class JournalWriter(WriterCore):
 
     def _begin_journal(self) -> JournalFolder:
         """Make a journal whose first segment has what is open; may raise OSError and StoreError."""
-        journal = JournalFolder(self._store, self._process)
+        journal = JournalFolder(self._store, self.process)
         try:
             self._mapped = not on_network_file_system(journal.path)
             self._begin_segment(journal, 1)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from provtel_model.anyvalue import AnyValue
 
 
+DEFAULT_KIND: Final = "span"
+"""Kind of a span that says nothing of PROV."""
+
+
 class State(enum.StrEnum):
     """Where an activity stands; the order of definition is the order of the merge."""
 
@@ -108,7 +112,8 @@ class PlainRecord(TypedDict, total=False):
     """The storage form of a record; a key whose value is unknown or empty is absent.
 
     ``trace_id`` (32 hex digits), ``span_id`` (16), ``name``, ``kind``, ``status`` and ``started_at`` are always there.
-    `host`, `pid` and `rank` repeat what `resource` says, so that filters are short.
+    `host`, `pid` and `rank` repeat what `resource` says, so that filters are short. ``span_status`` is 1 where the
+    program said that all is well, which OpenTelemetry tells from nothing said.
     """
 
     trace_id: str
@@ -139,6 +144,7 @@ class PlainRecord(TypedDict, total=False):
     links: list[PlainLink]
     attributes: dict[str, AnyValue]
     span_kind: int
+    span_status: int
     trace_state: str
     dropped: dict[str, AnyValue]
 

@@ -28,6 +28,11 @@ class DefinitionFacts:
     generated: list[str]
     facts: dict[str, Any]
 
+    @property
+    def is_span(self) -> bool:
+        """Say whether its activities are spans of an OpenTelemetry tracer, which are told whole, events included."""
+        return "scope" in self.facts
+
 
 class Started(NamedTuple):
     """A start, and what it refers to.
@@ -77,7 +82,8 @@ def record_of(ended: Ended) -> PlainRecord:
         plain["telemetry"] = {**plain.get("telemetry", {}), **cost}
     if len(end) > 6:  # noqa: PLR2004  # the facts, which most ends have not
         _add_facts(plain, end[6])
-    _add_exception_event(plain)
+    if not start.definition.is_span:
+        _add_exception_event(plain)
     return plain
 
 
@@ -98,17 +104,26 @@ def origin_of(process: ProcessFacts) -> dict[str, Any]:
     }
 
 
+def origin_within(definition: DefinitionFacts, origin: dict[str, Any]) -> dict[str, Any]:
+    """Return what the spans of a tracer have in common with others of their provider, and of their process."""
+    resource = {**origin.get("resource", {}), **definition.facts.get("resource", {})}
+    scope = definition.facts.get("scope", origin.get("scope", {}))
+    return {"resource": resource, "scope": scope, **fields_of(resource)}
+
+
 def _record(start: Started, origin: dict[str, Any]) -> PlainRecord:
     _, _, trace, span, parent, started_at, used = start.items[:7]
     trace_id = trace.hex()
     plain: dict[str, Any] = {
         "trace_id": trace_id,
         "span_id": f"{span:016x}",
+        **origin,
         **start.definition.facts,
         **start.context,
         "started_at": started_at,
-        **origin,
     }
+    if "resource" in start.definition.facts:
+        plain.update(origin_within(start.definition, origin))
     if parent is not None:
         plain["parent_id"] = record_id(trace_id, f"{parent:016x}")
     if used := _by_role(start.definition.used, used):

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model import attributes as names
 from provtel_model import compiled
+from provtel_model.components import Batch, Signal
+from provtel_model.hashing import canonical_bytes
 from provtel_model.journal.activities import NOT_UNDERSTOOD, Activities, Shared
 from provtel_model.journal.layout import Status
-from provtel_model.journal.records import Ended, Started, record_of
+from provtel_model.journal.records import DefinitionFacts, Ended, Started, origin_within, record_of
+from provtel_model.journal.tracer_spans import TracerTemplate
 from provtel_model.otlp import wire
-from provtel_model.otlp.encode import MAX_BYTES, encode_span, traces
+from provtel_model.otlp.encode import MAX_BYTES, encode_span, group
 from provtel_model.otlp.mapping import to_attributes
 from provtel_model.otlp.pieces import split
 
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from provtel_model.anyvalue import AnyValue
-    from provtel_model.components import Batch
     from provtel_model.record import PlainRecord
 
 _transcode: Final = compiled.load("provtel_model.journal._transcode")
@@ -65,6 +67,8 @@ class Spans:
         self._templates: dict[tuple[int, int], _Template] = {}
         self._shared: dict[tuple[int, int], Shared] = {}
         self._written: list[bytes] = []
+        self._of_names: dict[tuple[int, int], TracerTemplate] = {}
+        self._of_tracers: dict[int, tuple[DefinitionFacts, list[bytes]]] = {}
 
     @property
     def usual(self) -> Any:
@@ -77,15 +81,35 @@ class Spans:
             span = self.build(ended)
         except NOT_UNDERSTOOD:
             return
-        self._written.append(wire.sized(_SPAN, span))
+        self._group_of(ended.start.definition).append(wire.sized(_SPAN, span))
         self.items += 1
+
+    def _group_of(self, definition: DefinitionFacts) -> list[bytes]:
+        """Return where the spans of a definition are collected: those of a tracer under its own scope."""
+        if not definition.is_span:
+            return self._written
+        known = self._of_tracers.get(definition.number)
+        if known is None:
+            known = self._of_tracers[definition.number] = definition, []
+        return known[1]
 
     def batches(self) -> Iterator[Batch]:
         """Yield what was built, as one request where it is not too large, and begin anew."""
         origin = self._activities.origin
-        batch = traces(origin.get("resource", {}), origin.get("scope", {}), self._written, self.items)
-        self._written, self.items = [], 0
+        parts = group(origin.get("resource", {}), origin.get("scope", {}), self._written) if self._written else []
+        for within, spans in self._tracers():
+            parts += group(within["resource"], within["scope"], spans)
+        batch = Batch(Signal.TRACES, b"".join(parts), self.items)
+        self._written, self._of_tracers, self.items = [], {}, 0
         return iter(split(batch, MAX_BYTES, "bytes"))
+
+    def _tracers(self) -> Iterator[tuple[dict[str, Any], list[bytes]]]:
+        """Yield what the spans of each tracer have in common, and the spans."""
+        groups: dict[bytes, tuple[dict[str, Any], list[bytes]]] = {}
+        for definition, spans in self._of_tracers.values():
+            within = origin_within(definition, self._activities.origin)
+            groups.setdefault(canonical_bytes(within), (within, []))[1].extend(spans)
+        yield from groups.values()
 
     def build(self, ended: Ended) -> bytes:
         """Return the content of the ``Span`` of an activity.
@@ -94,12 +118,22 @@ class Spans:
             Exception: One of `NOT_UNDERSTOOD`.
         """
         start, end, _origin = ended
+        if start.definition.is_span:
+            return self._span_of_tracer(ended)
         if len(start.items) == _START_ITEMS and len(end) == _END_ITEMS and end[2] == _FINISHED:
             try:
                 return self._template(start).fill(start.items, end)
             except _Unusual:
                 pass
         return encode_span(record_of(ended))
+
+    def _span_of_tracer(self, ended: Ended) -> bytes:
+        start, end, _origin = ended
+        key = (start.definition.number, start.context_number)
+        template = self._of_names.get(key)
+        if template is None or not template.is_of(start):
+            template = self._of_names[key] = TracerTemplate(start)
+        return template.fill(start.items, end) or encode_span(record_of(ended))
 
     def _template(self, start: Started) -> _Template:
         key = (start.definition.number, start.context_number)

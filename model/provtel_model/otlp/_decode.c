@@ -177,7 +177,7 @@ typedef struct {
 static bool is_well(Bytes status) {
     Field field;
     while (status.at < status.end)
-        if (!read_field(&status, &field) || !is(&field, 3, VARINT) || field.value > 1) return false;
+        if (!read_field(&status, &field) || !is(&field, 3, VARINT) || field.value > 0) return false;
     return true;
 }
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _Request = TypeVar("_Request", bound=Message)
 
+_STATUS_OK: Final = 1
 _STATUS_ERROR: Final = 2
 _LAST_TIME: Final = 2**63 - 1
 _OPEN_STATES: Final = {
@@ -167,6 +168,8 @@ def _own_words(message: str, said: Mapping[str, AnyValue]) -> AnyValue:
 def _put_rest(plain: PlainRecord, span: Span) -> None:
     if span.kind:
         plain["span_kind"] = int(span.kind)
+    if span.status.code == _STATUS_OK:
+        plain["span_status"] = _STATUS_OK
     if span.trace_state:
         plain["trace_state"] = span.trace_state
     counts = {

@@ -82,7 +82,7 @@ class Request:
         """Return what it holds."""
         contents: dict[bytes, Any] = {canonical: content for content, canonical in self._headers.values()}
         groups = (
-            _group(contents[resource], contents[scope], [wire.join(2, items)])
+            group(contents[resource], contents[scope], [wire.join(2, items)])
             for (resource, scope), items in self._groups.items()
         )
         return Batch(self._signal, b"".join(chain.from_iterable(groups)), self._items)
@@ -92,12 +92,7 @@ _NOTHING: Final[dict[str, AnyValue]] = {}
 _NO_SCOPE: Final[PlainScope] = {}
 
 
-def traces(resource: dict[str, AnyValue], scope: PlainScope, spans: list[bytes], items: int) -> Batch:
-    """Return a request of spans that have resource and scope in common; pieces of their field are encoded already."""
-    return Batch(Signal.TRACES, b"".join(_group(resource, scope, spans)), items)
-
-
-def _group(resource: dict[str, AnyValue], scope: PlainScope, items: list[bytes]) -> list[bytes]:
+def group(resource: dict[str, AnyValue], scope: PlainScope, items: list[bytes]) -> list[bytes]:
     """Return the pieces of a resource group; they are large, and joined once."""
     header = wire.text(1, scope.get("name", "")) + wire.text(2, scope.get("version", ""))
     header += wire.key_values(3, scope.get("attributes", {}))
@@ -140,6 +135,8 @@ def encode_span(plain: PlainRecord) -> bytes:
     ]
     if state is State.ERROR:
         parts.append(wire.sized(15, wire.text(2, error.get("message", "")) + wire.number(3, _STATUS_ERROR)))
+    elif "span_status" in plain:
+        parts.append(wire.sized(15, wire.number(3, plain["span_status"])))
     return b"".join(parts)
 
 

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from provtel_model import attributes as names
 from provtel_model.origin import fields_of
+from provtel_model.record import DEFAULT_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from provtel_model.anyvalue import AnyValue
     from provtel_model.record import PlainRecord
-
-DEFAULT_KIND: Final = "span"
-"""Kind of a span that says nothing of PROV."""
 
 _FIELDS: Final = {
     names.WORKFLOW_ID: "workflow_id",

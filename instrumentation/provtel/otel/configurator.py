@@ -1,0 +1,78 @@
+"""The configurator: installs our providers, as the variables of OpenTelemetry say."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import trace
+
+from provtel import notices
+from provtel.otel.distro import CONFIGURATOR_VARIABLE, Distro
+from provtel.otel.provider import TracerProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DISABLED: Final = "OTEL_SDK_DISABLED"
+_EXPORTERS: Final = "OTEL_TRACES_EXPORTER"
+_ID_GENERATOR: Final = "OTEL_PYTHON_ID_GENERATOR"
+_OURS: Final = "otlp"
+_NONE: Final = "none"
+
+
+class Configurator:
+    """Installs what records the spans of every library that uses OpenTelemetry.
+
+    Spans go to the journal, and from there to the store, or to the endpoint where there is one. An exporter that
+    ``OTEL_TRACES_EXPORTER`` names besides ``otlp`` gets them too; with ``none`` spans go nowhere, and tasks are
+    recorded as ever.
+    """
+
+    def configure(self, **kwargs: Any) -> None:  # noqa: ARG002  # what its caller says
+        """Install them; where a program has installed others already, those stay."""
+        if Distro.chose_configurator:
+            # A child may have another environment, in which there is none of this name.
+            os.environ.pop(CONFIGURATOR_VARIABLE, None)
+        if os.environ.get(_DISABLED, "").strip().lower() == "true":
+            return
+        names = exporters_of(os.environ)
+        provider = TracerProvider(id_generator=_id_generator(), is_journaled=_NONE not in names)
+        trace.set_tracer_provider(provider)
+        for name in names:
+            if name not in {_OURS, _NONE}:
+                _add_exporter(provider, name)
+
+
+def exporters_of(environment: Mapping[str, str]) -> list[str]:
+    """Return the names of the exporters of spans that the environment wants."""
+    return [name.strip() for name in environment.get(_EXPORTERS, _OURS).split(",") if name.strip()] or [_OURS]
+
+
+def _add_exporter(provider: TracerProvider, name: str) -> None:
+    found = next(iter(entry_points(group="opentelemetry_traces_exporter", name=name)), None)
+    if found is None:
+        notices.say(
+            f"exporter {name}",
+            f"the exporter {name!r} of {_EXPORTERS} is left out: no package that is installed has it; "
+            "console comes with opentelemetry-sdk",
+        )
+        return
+    try:
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        provider.add_span_processor(BatchSpanProcessor(found.load()()))
+    except Exception as error:  # noqa: BLE001  # another's code
+        notices.say(f"exporter {name}", f"the exporter {name!r} of {_EXPORTERS} cannot be made: {error}")
+
+
+def _id_generator() -> Any:
+    name = os.environ.get(_ID_GENERATOR, "random").strip()
+    if name in {"", "random"}:
+        return None
+    found = next(iter(entry_points(group="opentelemetry_id_generator", name=name)), None)
+    if found is None:
+        notices.say("ids", f"the variable {_ID_GENERATOR} is ignored: no package that is installed has {name!r}")
+        return None
+    return found.load()()
