@@ -54,6 +54,12 @@ class Recorder:
     def _end_unwritten(self, activity: Started, payload: bytes) -> None:
         """Do nothing: there is no journal, so the start is not in it."""
 
+    def note(self, payload: bytes) -> None:
+        """Write a frame that stands alone; where there is no journal it is dropped."""
+        writer = self._open()
+        if writer is not None:
+            writer.note(payload)
+
     def resource(self) -> dict[str, AnyValue]:
         """Return what every record says of this process; nothing where there is no journal."""
         writer = self._open()

@@ -93,7 +93,7 @@ class JournalWriter(WriterCore):
         self._lock = threading.RLock()
         self._dropped = 0
         self._dropped_because = ""
-        self._late: list[tuple[Started, bytes | None]] = []
+        self._late: list[tuple[Started | None, bytes | None]] = []
         self._rotating = False
         self._closed = False
         self._retry_at = 0.0
@@ -141,6 +141,17 @@ class JournalWriter(WriterCore):
                 self._drop(error)
                 self._count_dropped()
             del self.open[activity.span_id]
+
+    def note(self, payload: bytes) -> None:
+        """Append a frame that stands alone, such as a line of a log; what cannot be written is dropped."""
+        with self._lock:
+            segment = self._segment
+            try:
+                if segment is None or not segment.append(payload) or segment is not self._segment:
+                    self._write_to_next(None, payload)
+                self.appended += 1
+            except OSError as error:
+                self._drop(error)
 
     def close(self) -> None:
         """Stop writing and let the lock go, so that others take what is there for finished."""
@@ -204,8 +215,8 @@ class JournalWriter(WriterCore):
         finally:
             self._rotating = False
 
-    def _write_to_next(self, activity: Started, end: bytes | None) -> None:
-        """Write a start, or an end, to a new segment; may raise OSError."""
+    def _write_to_next(self, activity: Started | None, end: bytes | None) -> None:
+        """Write a start, an end, or what stands alone, to a new segment; may raise OSError."""
         self._late.append((activity, end))
         if self._rotating:
             return  # a signal handler or a finaliser in the middle of it: the call that it interrupted writes this too
@@ -242,12 +253,12 @@ class JournalWriter(WriterCore):
         except OSError:
             self._segment = old
             raise
-        for activity in copied.values():
-            _intern(new, activity)
-            new.append(activity.start_payload)
+        for known in copied.values():
+            _intern(new, known)
+            new.append(known.start_payload)
         while self._late:
             activity, end = self._late.pop(0)
-            if activity.span_id not in copied:
+            if activity is not None and activity.span_id not in copied:
                 copied[activity.span_id] = activity
                 _intern(new, activity)
                 new.append(activity.start_payload)

@@ -6,10 +6,11 @@ import os
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import trace
+from opentelemetry import _logs, trace
 
 from provtel import notices
 from provtel.otel.distro import CONFIGURATOR_VARIABLE, Distro
+from provtel.otel.logger import JournalLoggerProvider
 from provtel.otel.provider import TracerProvider
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _DISABLED: Final = "OTEL_SDK_DISABLED"
 _EXPORTERS: Final = "OTEL_TRACES_EXPORTER"
+_LOG_EXPORTERS: Final = "OTEL_LOGS_EXPORTER"
 _ID_GENERATOR: Final = "OTEL_PYTHON_ID_GENERATOR"
 _OURS: Final = "otlp"
 _NONE: Final = "none"
@@ -37,17 +39,19 @@ class Configurator:
             os.environ.pop(CONFIGURATOR_VARIABLE, None)
         if os.environ.get(_DISABLED, "").strip().lower() == "true":
             return
-        names = exporters_of(os.environ)
+        names = _names(os.environ, _EXPORTERS)
         provider = TracerProvider(id_generator=_id_generator(), is_journaled=_NONE not in names)
         trace.set_tracer_provider(provider)
+        if _NONE not in _names(os.environ, _LOG_EXPORTERS):
+            _logs.set_logger_provider(JournalLoggerProvider())
         for name in names:
             if name not in {_OURS, _NONE}:
                 _add_exporter(provider, name)
 
 
-def exporters_of(environment: Mapping[str, str]) -> list[str]:
-    """Return the names of the exporters of spans that the environment wants."""
-    return [name.strip() for name in environment.get(_EXPORTERS, _OURS).split(",") if name.strip()] or [_OURS]
+def _names(environment: Mapping[str, str], variable: str) -> list[str]:
+    """Return the names of the exporters that a variable wants; without it that is ours."""
+    return [name.strip() for name in environment.get(variable, _OURS).split(",") if name.strip()] or [_OURS]
 
 
 def _add_exporter(provider: TracerProvider, name: str) -> None:

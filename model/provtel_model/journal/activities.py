@@ -9,15 +9,17 @@ import ormsgpack
 
 from provtel_model.errors import MalformedError
 from provtel_model.journal.layout import Kind, ProcessFacts
-from provtel_model.journal.records import DefinitionFacts, Ended, Started, open_record_of, origin_of
+from provtel_model.journal.records import DefinitionFacts, Ended, Started, log_of, open_record_of, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from provtel_model.record import PlainRecord, State
+    from provtel_model.telemetry import PlainLog
 
 _START: Final = Kind.START.value
 _END: Final = Kind.END.value
+_LOG: Final = Kind.LOG.value
 _DATA: Final = frozenset({type(None), list, dict})
 NOT_UNDERSTOOD: Final = (
     ValueError,
@@ -56,6 +58,8 @@ class Activities:
         """By span id; of what compiled code took, the payload of its start with what it shares."""
         self.last_time = 0
         """The latest time that a frame told."""
+        self.logs: list[PlainLog] = []
+        """The log records that were taken, until somebody takes them from here."""
         self.redefined = False
         """Whether a number was given to something else, which no writer of ours does."""
         self._definitions: dict[int, DefinitionFacts] = {}
@@ -84,6 +88,8 @@ class Activities:
                 raise TypeError
             self._see(started_at)
             self.open[span] = Started(self._definitions[definition], self._contexts[context], items)
+        elif kind == _LOG:
+            self.logs.append(log_of(items[0], self.origin))
         else:
             self._take_facts(kind, items, payload)
         return None

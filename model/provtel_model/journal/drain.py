@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provtel_model.errors import MalformedError
-from provtel_model.journal.activities import NOT_UNDERSTOOD
+from provtel_model.errors import MalformedError, PermanentError
+from provtel_model.journal.activities import NOT_UNDERSTOOD, Activities
 from provtel_model.journal.layout import (
     CURSOR_FILE,
     DRAIN_LOCK_FILE,
@@ -179,7 +179,9 @@ class JournalDrainer:
                 records += spans.items
                 for batch in spans.batches():
                     sink(batch)
-                self._keep_position(reader.position, remove=remove)
+            if reader.activities.logs:
+                _give_logs(reader.activities, sink)
+            self._keep_position(reader.position, remove=remove)
         self._keep_position(reader.position, remove=remove)
         return records
 
@@ -223,6 +225,20 @@ def _give(records: list[PlainRecord], sink: Sink) -> None:
         batches = list(encode(filter(_is_understood, records)))
     for batch in batches:
         sink(batch)
+
+
+def _give_logs(activities: Activities, sink: Sink) -> None:
+    from provtel_model.otlp.encode_observations import encode_logs
+
+    logs, activities.logs = activities.logs, []
+    try:
+        batches = list(encode_logs(logs))
+    except NOT_UNDERSTOOD:
+        return
+    for batch in batches:
+        # Who takes no lines of a log gets the activities all the same.
+        with contextlib.suppress(PermanentError):
+            sink(batch)
 
 
 def _is_understood(plain: PlainRecord) -> bool:

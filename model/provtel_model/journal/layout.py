@@ -19,6 +19,7 @@ payload                   items after the kind
 `Kind.CONTEXT`            number, facts
 `Kind.START`              definition, context, trace id (16 bytes), span id, parent span id or nil, start, used[, facts]
 `Kind.END`                span id, end, `Status`, generated, CPU user, CPU system[, facts]
+`Kind.LOG`                map of the fields of `provtel_model.telemetry.PlainLog`, without those of the process
 ========================  ======================================================================================
 
 Span ids are unsigned 64-bit integers, times nanoseconds since the epoch, CPU seconds or nil. `used` and `generated` are
@@ -66,6 +67,7 @@ class Kind(enum.IntEnum):
     CONTEXT = 2
     START = 3
     END = 4
+    LOG = 5
 
 
 class Status(enum.IntEnum):

@@ -116,6 +116,8 @@ class JournalReader:
                 ended = self.activities.take(payload)
             except NOT_UNDERSTOOD:
                 continue
-            if ended is not None and segment.offset > given:
+            if segment.offset <= given:
+                self.activities.logs.clear()
+            elif ended is not None:
                 yield ended
         self._offset = segment.offset

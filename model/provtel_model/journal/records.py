@@ -13,6 +13,7 @@ from provtel_model.record import PlainRecord, State, record_id
 if TYPE_CHECKING:
     from provtel_model.anyvalue import AnyValue
     from provtel_model.journal.layout import ProcessFacts
+    from provtel_model.telemetry import PlainLog
 
 _STATES: Final = {Status.FINISHED: State.FINISHED, Status.ERROR: State.ERROR, Status.CANCELLED: State.CANCELLED}
 _CPU_USER: Final = names.TASK_CPU_USER.removeprefix(names.TASK_PREFIX)
@@ -102,6 +103,17 @@ def origin_of(process: ProcessFacts) -> dict[str, Any]:
         "scope": {"name": names.SCOPE_NAME, "version": process.version},
         **fields_of(process.resource),
     }
+
+
+def log_of(fields: dict[str, Any], origin: dict[str, Any]) -> PlainLog:
+    """Return a log record with what is known of its process.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if type(fields) is not dict or type(fields.get("time")) is not int:
+        raise TypeError
+    return cast("PlainLog", {**origin, **fields})
 
 
 def origin_within(definition: DefinitionFacts, origin: dict[str, Any]) -> dict[str, Any]:
