@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from provtel_exporters.file import open_reader as open_file_reader
+from provtel_exporters.file import open_writer as open_file_writer
 from provtel_exporters.lmdb import LmdbWriter, open_reader
 from provtel_model.components import Reader, Writer
 from provtel_model.store_folder import LMDB_FOLDER
@@ -75,6 +77,14 @@ def _folder() -> Iterator[str]:
         yield folder
 
 
+@contextmanager
+def _file() -> Iterator[str]:
+    with _folder() as folder:
+        yield f"{folder}/store.jsonl"
+
+
 LMDB = Backend("lmdb", _folder, lambda location: LmdbWriter(Path(location) / LMDB_FOLDER), open_reader)
 
-BACKENDS = {backend.name: backend for backend in (LMDB,)}
+FILE = Backend("file", _file, open_file_writer, open_file_reader, no_processes=True)
+
+BACKENDS = {backend.name: backend for backend in (FILE, LMDB)}

@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -35,6 +36,8 @@ _REQUESTS: Final[dict[Signal, type[Message]]] = {
     Signal.METRICS: ExportMetricsServiceRequest,
     Signal.LOGS: ExportLogsServiceRequest,
 }
+_SIGNALS: Final = {"resourceSpans": Signal.TRACES, "resourceLogs": Signal.LOGS, "resourceMetrics": Signal.METRICS}
+_BEGINNING: Final = re.compile(rb'\s*\{\s*"(resourceSpans|resourceLogs|resourceMetrics)"')
 # Each costs a hundred bytes and more, however little it holds; a million of them are 20 MB of any real request.
 _OBJECTS: Final = 1_000_000
 _ID_SIZES: Final = {"trace_id": 16, "span_id": 8, "parent_span_id": 8}
@@ -63,6 +66,25 @@ def from_json(signal: Signal, text: bytes) -> bytes:
         raise MalformedError(f"the body is no JSON: {error}") from None
     except RecursionError:
         raise MalformedError("the body is nested too deeply") from None
+
+
+def signal_of_json(text: bytes) -> Signal:
+    """Return what a request in JSON carries.
+
+    Raises:
+        MalformedError: It is no OTLP request.
+    """
+    match = _BEGINNING.match(text)
+    if match:
+        return _SIGNALS[match[1].decode()]
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"it is no JSON: {error}") from None
+    for key, signal in _SIGNALS.items():
+        if isinstance(found, dict) and key in found:
+            return signal
+    raise MalformedError(f"it is no OTLP request; it has none of {', '.join(_SIGNALS)}")
 
 
 def to_json(signal: Signal, payload: bytes) -> bytes:

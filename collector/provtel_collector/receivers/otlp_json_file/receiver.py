@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,7 @@ from provtel_model import attributes as names
 from provtel_model.components import Batch, Signal, Storage
 from provtel_model.errors import ConfigError, DeliveryError, MalformedError, PermanentError, RetryableError
 from provtel_model.otlp import check
-from provtel_model.otlp.json_codec import from_json
+from provtel_model.otlp.json_codec import from_json, signal_of_json
 
 from provtel_collector.attribute_lists import put
 from provtel_collector.delivery import over
@@ -29,10 +28,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_KEYS: Final = {"resourceSpans": Signal.TRACES, "resourceLogs": Signal.LOGS, "resourceMetrics": Signal.METRICS}
 # Less than the time in which the process is to stop.
 _STOP_SECONDS: Final = 10.0
-_BEGINNING: Final = re.compile(rb'\s*\{\s*"(resourceSpans|resourceLogs|resourceMetrics)"')
 
 
 class OtlpJsonFileReceiver:
@@ -117,7 +114,7 @@ class OtlpJsonFileReceiver:
 
     def _take(self, followed: Followed, line: bytes) -> None:
         try:
-            signal = _signal_of(line)
+            signal = signal_of_json(line)
             if signal not in self._next:
                 return
             batch = self._named(check(signal, from_json(signal, line)), followed.path)
@@ -171,22 +168,3 @@ def _is_whole(tail: bytes) -> bool:
 
 def _place(followed: Followed) -> tuple[Path, int]:
     return followed.path, followed.offset
-
-
-def _signal_of(line: bytes) -> Signal:
-    """Return what a line carries.
-
-    Raises:
-        MalformedError: It is no OTLP request.
-    """
-    match = _BEGINNING.match(line)
-    if match:
-        return _KEYS[match[1].decode()]
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise MalformedError(f"it is no JSON: {error}") from None
-    for key, signal in _KEYS.items():
-        if isinstance(found, dict) and key in found:
-            return signal
-    raise MalformedError(f"it is no OTLP request; it has none of {', '.join(_KEYS)}")
