@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.services import redis as redis_server
 from tests.services import torch
 from tests.services.compose import reader as compose_reader_service
 from tests.services.container import reader as container_reader_service
@@ -113,6 +114,19 @@ def found_kafka(request: pytest.FixtureRequest) -> Found:
 def kafka(found_kafka: Found, _shared_kafka: Callable[[Found], kafka_server.Kafka]) -> kafka_server.Kafka:
     """Run Kafka itself, one for all tests: each takes topics and groups of its own."""
     return _shared_kafka(found_kafka)
+
+
+@pytest.fixture
+def found_redis(request: pytest.FixtureRequest) -> Found:
+    """Find Redis, for a test that runs servers of its own."""
+    return _required(request, "redis", redis_server.find)
+
+
+@pytest.fixture
+def redis(found_redis: Found, tmp_path: Path) -> Iterator[redis_server.Redis]:
+    """Run Redis itself; it starts in no time, and each test has its own."""
+    with redis_server.serving(found_redis, tmp_path / "redis") as server:
+        yield server
 
 
 @pytest.fixture

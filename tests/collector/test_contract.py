@@ -38,6 +38,7 @@ from provtel_model.filters import Query
 
 from tests.services.kafka.server import Kafka
 from tests.services.kafka.topics import make_topic
+from tests.services.redis import Redis
 
 PROCESSORS: dict[str, dict[str, Any]] = {
     "attributes": {"actions": [{"key": "site", "action": "insert", "value": "x"}]},
@@ -233,6 +234,22 @@ def test_kafka_exporter_and_receiver(scenario: Scenario, kafka: Kafka) -> None:
             wait_for_items(destination, 30 * 7)
 
     check(to_exporter(find_factory(Kind.EXPORTERS, "kafka"), broker), scenario, batches=30, tells=False)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_redis_exporter_and_receiver(scenario: Scenario, redis: Redis) -> None:
+    """Through real Redis likewise."""
+    soon = {"initial_interval": "20ms", "max_interval": "50ms"}
+
+    @contextmanager
+    def server(destination: Destination) -> Iterator[Mapping[str, Any]]:
+        factory = find_factory(Kind.RECEIVERS, "redis")
+        behind = {"endpoint": redis.address, "error_backoff": soon}
+        with from_receiver(factory, behind, lambda _: destination.consume)(destination):
+            yield {"endpoint": redis.address}
+            wait_for_items(destination, 30 * 7)
+
+    check(to_exporter(find_factory(Kind.EXPORTERS, "redis"), server), scenario, batches=30, tells=False)
 
 
 def test_file_exporter_and_receiver(tmp_path: Path) -> None:
