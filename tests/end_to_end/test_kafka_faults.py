@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +18,11 @@ from kafka import KafkaProducer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from provtel_exporters.kafka import factory
 from provtel_exporters.kafka.config import KafkaConfig, SignalTopic
-from provtel_exporters.lmdb import open_reader
-from provtel_model.components import Context, Signal
-from provtel_model.errors import RetryableError, StoreError
-from provtel_model.filters import Query
+from provtel_model.components import Context
 from provtel_model.kafka import Metadata, MetadataRetry
-from provtel_model.otlp import check
 from provtel_model.settings import Duration
 
+from tests.end_to_end.consumers import SECONDS, SPANS, ids, members, request_of, sending
 from tests.services.found import Found
 from tests.services.kafka.server import Kafka, running
 from tests.services.kafka.topics import make_topic, records
@@ -46,173 +38,33 @@ def collected() -> Iterator[None]:
     gc.collect()
 
 
-TRACE = b"t" * 16
-SPANS = 20
-SECONDS = 90
 PARTITIONS = 6
 
 
-def request_of(first: int) -> bytes:
-    """Return a request of spans whose ids count up."""
-    request = ExportTraceServiceRequest()
-    spans = request.resource_spans.add().scope_spans.add().spans
-    for number in range(first, first + SPANS):
-        span = spans.add(name="task", trace_id=TRACE, span_id=number.to_bytes(8, "big"))
-        span.start_time_unix_nano, span.end_time_unix_nano = 10**18 + number, 10**18 + number + 1
-    return request.SerializeToString()
-
-
-@dataclass
-class Members:
-    """Collectors that share a topic as one consumer group, and write one store.
-
-    Attributes:
-        folder: Where the store, the configuration and the logs are.
-        processes: Those that run.
-    """
-
-    folder: Path
-    kafka: Kafka
-    topic: str
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    started: int = 0
-
-    @property
-    def store(self) -> Path:
-        """The store folder."""
-        return self.folder / ".provtel"
-
-    def start(self) -> None:
-        """Start one more."""
-        document = {
-            "receivers": {
-                "kafka": {
-                    "brokers": [self.kafka.address],
-                    "traces": {"topics": [self.topic]},
-                    "group_id": f"group-{self.topic}",
-                    "initial_offset": "earliest",
-                    "session_timeout": "2s",
-                    "heartbeat_interval": "300ms",
-                    "autocommit": {"interval": "200ms"},
-                }
-            },
-            "exporters": {"lmdb": {"store": str(self.store)}},
-            "service": {
-                "pipelines": {"traces": {"receivers": ["kafka"], "exporters": ["lmdb"]}},
-                "telemetry": {"metrics": {"level": "none"}},
-            },
+def receiver_of(kafka: Kafka, topic: str) -> dict[str, dict[str, Any]]:
+    """Return how collectors take a topic as one group that notices soon who is gone."""
+    return {
+        "kafka": {
+            "brokers": [kafka.address],
+            "traces": {"topics": [topic]},
+            "group_id": f"group-{topic}",
+            "initial_offset": "earliest",
+            "session_timeout": "2s",
+            "heartbeat_interval": "300ms",
+            "autocommit": {"interval": "200ms"},
         }
-        config = self.folder / "collector.yaml"
-        config.write_text(json.dumps(document))
-        self.started += 1
-        with (self.folder / f"collector-{self.started}.log").open("wb") as log:
-            command = [sys.executable, "-m", "provtel_cli.main", "collector", "--config", str(config)]
-            process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.processes.append(process)
-
-    def kill_one(self, how: signal.Signals) -> None:
-        """End one of them, and return when it is gone."""
-        process = self.processes.pop(random.randrange(len(self.processes)))  # noqa: S311  # any
-        process.send_signal(how)
-        process.wait(SECONDS)
-
-    def stored(self) -> list[str]:
-        """Return the ids in the store."""
-        try:
-            reader = open_reader(str(self.store))
-        except StoreError:
-            return []
-        try:
-            return [record.id for record in reader.find(Query())]
-        finally:
-            reader.close()
-
-    def wait_for(self, expected: set[str]) -> list[str]:
-        """Return what is in the store as soon as everything expected is."""
-        deadline = time.monotonic() + SECONDS
-        while not expected <= set(stored := self.stored()):
-            missing = len(expected - set(stored))
-            assert time.monotonic() < deadline, f"{missing} of {len(expected)} spans are missing; {self.logs()}"
-            assert all(process.poll() is None for process in self.processes), self.logs()
-            time.sleep(0.2)
-        return stored
-
-    def logs(self) -> str:
-        """Return the last words of each."""
-        return "\n".join(file.read_text()[-1000:] for file in sorted(self.folder.glob("collector-*.log")))
+    }
 
 
-@contextlib.contextmanager
-def members(kafka: Kafka, topic: str, folder: Path, count: int) -> Iterator[Members]:
-    """Run several collectors of one group."""
-    group = Members(folder, kafka, topic)
-    try:
-        for _ in range(count):
-            group.start()
-        yield group
-    finally:
-        for process in group.processes:
-            process.kill()
-            process.wait()
-
-
-def ids(*firsts: int) -> set[str]:
-    """Return the record ids of the spans of requests."""
-    return {f"{TRACE.hex()}-{number:016x}" for first in firsts for number in range(first, first + SPANS)}
-
-
-@dataclass
-class Senders:
-    """Threads that send by our exporter, again and again until each request is acknowledged.
-
-    Attributes:
-        exporter: The exporter.
-        acknowledged: The first id of each request that was.
-    """
-
-    exporter: Any
-    stopping: threading.Event = field(default_factory=threading.Event)
-    acknowledged: list[int] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-
-    def send(self, begin: int) -> None:
-        """Send until told to stop."""
-        first = begin
-        while not self.stopping.is_set():
-            batch = check(Signal.TRACES, request_of(first))
-            try:
-                self.exporter.consume(batch)
-            except RetryableError as error:
-                self.failures.append(str(error))
-                time.sleep(0.1)
-            else:
-                self.acknowledged.append(first)
-                first += SPANS
-                time.sleep(0.005)
-
-
-@contextlib.contextmanager
-def sending(kafka: Kafka, topic: str, threads: int = 4) -> Iterator[Senders]:
-    """Send from several threads for the length of the block; at its end each has its last answer."""
+def exporter_to(kafka: Kafka, topic: str) -> Any:
+    """Return our exporter, which gives up soon."""
     config = KafkaConfig(
         brokers=(kafka.address,),
         traces=SignalTopic(topic),
         timeout=Duration(3),
         metadata=Metadata(retry=MetadataRetry(backoff=Duration(0.1))),
     )
-    exporter = factory.create(config, Context("kafka", {}, lambda *_: None))
-    exporter.start()
-    senders = Senders(exporter)
-    workers = [threading.Thread(target=senders.send, args=(number * 10**9,)) for number in range(1, threads + 1)]
-    try:
-        for worker in workers:
-            worker.start()
-        yield senders
-    finally:
-        senders.stopping.set()
-        for worker in workers:
-            worker.join()
-        exporter.shutdown()
+    return factory.create(config, Context("kafka", {}, lambda *_: None))
 
 
 def span_ids(record: Any) -> list[str]:
@@ -252,16 +104,12 @@ def test_broker_fails_under_load(
     with ExitStack() as stack:
         kafka = stack.enter_context(running(found_kafka, tmp_path / "kafka"))
         topic = make_topic(kafka, 2)
-        group = stack.enter_context(members(kafka, topic, tmp_path, 1))
-        with sending(kafka, topic) as senders:
+        group = stack.enter_context(members(tmp_path, receiver_of(kafka, topic), 1))
+        with sending(exporter_to(kafka, topic)) as senders:
             for _ in range(times):
                 time.sleep(1.5)
                 fault(kafka)
-                before = len(senders.acknowledged)
-                deadline = time.monotonic() + SECONDS
-                while len(senders.acknowledged) < before + 50:
-                    assert time.monotonic() < deadline, senders.failures[-1:]
-                    time.sleep(0.05)
+                senders.wait_for_more(50)
 
         acknowledged = ids(*senders.acknowledged)
         found = [id_ for record in records(kafka, topic) for id_ in span_ids(record)]
@@ -290,7 +138,7 @@ def test_consumers_die_while_partitions_move(kafka: Kafka, tmp_path: Path, death
         producer.close()
 
     producing = threading.Thread(target=produce)
-    with members(kafka, topic, tmp_path, 3) as group:
+    with members(tmp_path, receiver_of(kafka, topic), 3) as group:
         producing.start()
         try:
             group.wait_for(ids(0))
@@ -318,7 +166,7 @@ def test_stop_in_good_order_gives_nothing_twice(kafka: Kafka, tmp_path: Path) ->
     producer.close()
     expected = ids(*(number * SPANS for number in range(50)))
 
-    with members(kafka, topic, tmp_path, 1) as group:
+    with members(tmp_path, receiver_of(kafka, topic), 1) as group:
         group.wait_for(expected)
         (first,) = group.processes
         group.kill_one(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A workflow's way through Kafka, by the presets that users run: program, collector, Kafka, collector, store."""
+"""A workflow's way through a queue, by the presets that users run: program, collector, queue, collector, store."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.end_to_end.processes import PROVTEL, SECONDS, Place, free_address, wait
 from tests.services.kafka.server import Kafka
+from tests.services.redis import Redis
 
 TASKS = 30
 PROGRAM = f"""
@@ -33,11 +34,10 @@ squares()
 
 
 @contextmanager
-def collecting(place: Place, preset: str, kafka: Kafka, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+def collecting(place: Place, preset: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a collector by a preset, from when it is healthy to the end of the block."""
     health = free_address()
     environment = place.environment(
-        PROVTEL_KAFKA_BROKERS=f"[{kafka.address}]",
         PROVTEL_COLLECTOR_HEALTH_ENDPOINT=health,
         PROVTEL_COLLECTOR_GRPC_ENDPOINT=free_address(),
         PROVTEL_COLLECTOR_METRICS_PORT=free_address().rpartition(":")[2],
@@ -72,6 +72,19 @@ def collecting(place: Place, preset: str, kafka: Kafka, **more: str) -> Iterator
 
 def test_workflow_reaches_the_store_through_kafka(kafka: Kafka, tmp_path: Path) -> None:
     """What a program records on one side of Kafka is found in a store on the other, every task once."""
+    group = uuid.uuid4().hex
+    goes_through(tmp_path, "kafka", "consumer", PROVTEL_KAFKA_BROKERS=f"[{kafka.address}]", PROVTEL_KAFKA_GROUP=group)
+
+
+def test_workflow_reaches_the_store_through_redis(redis: Redis, tmp_path: Path) -> None:
+    """What a program records on one side of Redis is found in a store on the other, and Redis is empty again."""
+    goes_through(tmp_path, "redis", "redis_consumer", PROVTEL_REDIS_ENDPOINT=redis.address)
+
+    assert redis.look("XPENDING", "otlp_spans", "provtel").split() == ["0"]
+
+
+def goes_through(tmp_path: Path, front: str, behind: str, **queue: str) -> None:
+    """Let a program record through two presets and what is between them, and look into the store."""
     (tmp_path / "program").mkdir()
     (tmp_path / "store").mkdir()
     program, store = Place(tmp_path / "program"), Place(tmp_path / "store")
@@ -79,16 +92,16 @@ def test_workflow_reaches_the_store_through_kafka(kafka: Kafka, tmp_path: Path) 
     endpoint = free_address()
 
     with (
-        collecting(program, "kafka", kafka, PROVTEL_COLLECTOR_ENDPOINT=endpoint) as before,
-        collecting(store, "consumer", kafka, PROVTEL_KAFKA_GROUP=uuid.uuid4().hex) as behind,
+        collecting(program, front, PROVTEL_COLLECTOR_ENDPOINT=endpoint, **queue) as before,
+        collecting(store, behind, **queue) as after,
     ):
         program.run("program.py", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{endpoint}")
         assert program.journals() == []
         store.store.mkdir(exist_ok=True)
         wait(lambda: len(store.objects("tasks", "--all", "--limit", "0")) >= TASKS, "all tasks")
         before.terminate()
-        behind.terminate()
-        assert (before.wait(SECONDS), behind.wait(SECONDS)) == (0, 0)
+        after.terminate()
+        assert (before.wait(SECONDS), after.wait(SECONDS)) == (0, 0)
 
     tasks = store.objects("tasks", "--all", "--limit", "0")
     assert len({task["id"] for task in tasks}) == len(tasks) == TASKS
