@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "show": ("provtel_cli.show:show", "Show all that is known of an activity."),
     "lineage": ("provtel_cli.lineage:lineage", "Show where something came from, or what came of it."),
     "export": ("provtel_cli.export:export", "Write a run as a W3C PROV document."),
+    "copy": ("provtel_cli.copy:copy", "Copy what a store has into another, and verify the copy."),
     "ship": ("provtel_cli.ship:ship", "Send what waits in journals to an OTLP endpoint."),
     "status": ("provtel_cli.status:status", "Show what a store holds, and what waits in journals."),
     "collector": ("provtel_cli.collector:collector", "Run a collector, or check its configuration."),

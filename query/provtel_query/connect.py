@@ -13,7 +13,7 @@ from provtel_model.memory import Memory
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER, find_store, is_own_folder
 
 from provtel_query.store import Store
-from provtel_query.stores import open_reader
+from provtel_query.stores import FILE_SUFFIXES, FOLDER_SCHEME, open_reader, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,20 +32,21 @@ def connect(store: str | os.PathLike[str] | None = None, *, drain: bool = True) 
     was never written to, and one that does not exist, is empty.
 
     Args:
-        store: A store folder, or an address with a scheme; by default the folder that recording would write to from
-            here: ``PROVTEL_STORE``, else the nearest ``.provtel`` upward.
+        store: A store folder, a file such as ``x.jsonl``, or an address with a scheme; by default the folder that
+            recording would write to from here: ``PROVTEL_STORE``, else the nearest ``.provtel`` upward.
         drain: Bring pending journals into the store first. A store that this user may not write is never drained.
 
     Raises:
         StoreError: It is no store, or cannot be read, or pending records cannot be brought in.
     """
     location = find_store() if store is None else os.fspath(store)
-    if isinstance(location, str) and "://" in location:
-        return Store(location, open_reader(location), _NOTHING)
+    if scheme_of(str(location)) != FOLDER_SCHEME or "://" in str(location):
+        return Store(str(location), open_reader(str(location)), _NOTHING)
     folder = Path(location).expanduser().absolute()
     try:
         if folder.exists() and not folder.is_dir():
-            raise StoreError(f"{folder} is a file; a store is a folder, such as one named .provtel")
+            kinds = ", ".join(FILE_SUFFIXES)
+            raise StoreError(f"{folder} is a file; a store is a folder, such as one named .provtel, or ends in {kinds}")
         report = _drain(folder) if drain else _NOTHING
         return Store(str(folder), _reader(folder), report)
     except OSError as error:

@@ -51,6 +51,11 @@ class Store:
         """Release the store; safe to call twice."""
         self._reader.close()
 
+    @property
+    def reader(self) -> Reader:
+        """What reads the store, for questions that this class does not ask."""
+        return self._reader
+
     def tasks(
         self,
         where: Mapping[str, Any] | None = None,

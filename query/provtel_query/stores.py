@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import unquote
 
 from provtel_model.errors import StoreError
 
@@ -24,6 +26,15 @@ def scheme_of(location: str) -> str:
         return location.partition("://")[0]
     is_file = location.lower().endswith(FILE_SUFFIXES) and not Path(location).expanduser().is_dir()
     return FILE_SCHEME if is_file else FOLDER_SCHEME
+
+
+def resolved(location: str) -> str:
+    """Return a location as it is called from everywhere, so that two that are the same look so."""
+    kind = scheme_of(location)
+    if kind not in {FILE_SCHEME, FOLDER_SCHEME}:
+        return location
+    path = location.removeprefix(f"{kind}://")
+    return os.path.realpath(Path(unquote(path) if path != location else location).expanduser())
 
 
 def open_reader(location: str) -> Reader:

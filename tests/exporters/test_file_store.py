@@ -76,6 +76,7 @@ FORMS: dict[str, bytes] = {
     "protobuf behind lengths": _framed(_payload(0, 1)) + _framed(_payload(2, 3, 4)),
     "zstd behind lengths": _framed(zstd.compress(_line(0, 1))) + _framed(zstd.compress(_payload(2, 3, 4))),
     "protobuf": _payload(0, 1, 2, 3, 4),
+    "an empty line first": b"\n" + _line(0, 1, 2, 3, 4),
 }
 
 

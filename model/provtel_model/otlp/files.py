@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,9 +30,11 @@ else:
 MOST_BYTES: Final = 64 * 2**20
 """The longest request that is read."""
 _LENGTH: Final = 4
+_MOST_BYTES_FIRST: Final = MOST_BYTES >> 24
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _GROUPS: Final = b"\x0a"
+_OBJECT: Final = re.compile(rb'\s*\{\s*"[a-zA-Z]')
 _HEAD: Final = 8
 _TRACE_ID, _SPAN_ID = 16, 8
 _DAMAGE: Final = (OSError, EOFError, zlib.error, zstd.ZstdError)
@@ -88,7 +91,9 @@ def _begun(stream: BinaryIO) -> tuple[bytes, BinaryIO]:
 
 def is_lines(head: bytes) -> bool:
     """Say whether a file that begins so has a request a line, and so can be gone on with behind any of them."""
-    return not head or head.lstrip()[:1] in {b"{", b""}
+    if head.startswith(_GROUPS):  # the end of an empty line, too
+        return not head.strip() or _OBJECT.match(head) is not None
+    return not head or (head[0] > _MOST_BYTES_FIRST and not head.startswith((_GZIP, _ZSTD)))
 
 
 def lines(stream: BinaryIO, number: int = 0, start: int = 0) -> Iterator[Entry]:
