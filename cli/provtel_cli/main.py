@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "workflows": ("provtel_cli.workflows:workflows", "List workflows, newest first."),
     "show": ("provtel_cli.show:show", "Show all that is known of an activity."),
     "lineage": ("provtel_cli.lineage:lineage", "Show where something came from, or what came of it."),
+    "watch": ("provtel_cli.watch:watch", "Show records as they come and change."),
     "export": ("provtel_cli.export:export", "Write a run as a W3C PROV document."),
     "copy": ("provtel_cli.copy:copy", "Copy what a store has into another, and verify the copy."),
     "ship": ("provtel_cli.ship:ship", "Send what waits in journals to an OTLP endpoint."),

@@ -47,17 +47,23 @@ def connect(store: str | os.PathLike[str] | None = None, *, drain: bool = True) 
         if folder.exists() and not folder.is_dir():
             kinds = ", ".join(FILE_SUFFIXES)
             raise StoreError(f"{folder} is a file; a store is a folder, such as one named .provtel, or ends in {kinds}")
-        report = _drain(folder) if drain else _NOTHING
-        return Store(str(folder), _reader(folder), report)
+        report = bring_pending(folder) if drain else _NOTHING
+        return Store(str(folder), folder_reader(folder), report)
     except OSError as error:
         raise StoreError(f"the store {folder} cannot be read: {error.strerror}; name another") from None
 
 
-def _reader(folder: Path) -> Reader:
+def folder_reader(folder: Path) -> Reader:
+    """Open a store folder for reading; one that nothing was brought into yet is empty."""
     return open_reader(str(folder)) if (folder / LMDB_FOLDER).is_dir() else Memory()
 
 
-def _drain(folder: Path) -> DrainReport:
+def bring_pending(folder: Path) -> DrainReport:
+    """Bring what this user's processes recorded for a store folder, and nobody has brought there yet, into its store.
+
+    Raises:
+        StoreError: It cannot be brought in.
+    """
     if not folder.is_dir():
         return _NOTHING
     if not is_own_folder(folder) or not os.access(folder, os.W_OK):
