@@ -15,23 +15,26 @@ from tests.house.project import ROOT, pyproject
 
 FOLDER = ROOT / "deployment"
 FILE = FOLDER / "compose" / "compose.yaml"
+QUEUES = {"kafka": FILE, "redis": FOLDER / "compose" / "redis.yaml"}
+IMAGES = {"kafka": "docker.io/apache/kafka:", "redis": "docker.io/library/redis:"}
 CONTAINERFILE = FOLDER / "container" / "Containerfile"
 
 
-def project(reader: Path) -> dict[str, Any]:
+def project(reader: Path, file: Path) -> dict[str, Any]:
     """Return what Docker's library makes of the file."""
-    done = subprocess.run([reader, FILE], capture_output=True, text=True, check=False)
+    done = subprocess.run([reader, file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     read: dict[str, Any] = json.loads(done.stdout)
     return read
 
 
-def test_services(compose_reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Docker reads the file; each collector's command line is one, and its image is built from what is there."""
-    services = project(compose_reader)["services"]
+@pytest.mark.parametrize("queue", QUEUES)
+def test_services(compose_reader: Path, queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker reads a file; each collector's command line is one, and its image is built from what is there."""
+    services = project(compose_reader, QUEUES[queue])["services"]
 
-    assert set(services) == {"kafka", "collector", "store"}
-    assert services["kafka"]["image"].startswith("docker.io/apache/kafka:")
+    assert set(services) == {queue, "collector", "store"}
+    assert services[queue]["image"].startswith(IMAGES[queue])
     for name in ("collector", "store"):
         service = services[name]
         build = Path(service["build"]["context"])
@@ -39,7 +42,7 @@ def test_services(compose_reader: Path, monkeypatch: pytest.MonkeyPatch) -> None
         for variable, value in service["environment"].items():
             monkeypatch.setenv(variable, value)
         assert main(["collector", "validate", *service["command"]]) == 0
-        assert service["depends_on"]["kafka"]["condition"] == "service_healthy"
+        assert service["depends_on"][queue]["condition"] == "service_healthy"
 
 
 def test_broken_file_is_found(compose_reader: Path, tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ def records(kafka: Kafka, topic: str) -> list[Any]:
     consumer = KafkaConsumer(bootstrap_servers=kafka.address, enable_auto_commit=False)
     try:
         places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        if not places:
+            return []
         consumer.assign(places)
         consumer.seek_to_beginning(*places)
         ends = consumer.end_offsets(places)

@@ -1,0 +1,170 @@
+"""One collector that feeds several: a destination that is away holds nobody up, and gets everything when it is back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from provtel_exporters.lmdb import open_reader
+from provtel_exporters.otlp import otlp_http
+from provtel_exporters.otlp.config import OtlpHttpConfig
+from provtel_model.components import Context
+from provtel_model.filters import Query
+from provtel_model.settings import Duration
+
+from tests.end_to_end.consumers import SECONDS, ids, sending
+from tests.end_to_end.processes import PROVTEL, Place, free_address, wait
+from tests.services.found import Found
+from tests.services.kafka.server import Kafka, running
+from tests.services.kafka.topics import records
+from tests.services.redis import Redis
+
+TOPIC = "otlp_spans"
+SOON = {"initial_interval": "200ms", "max_interval": "500ms"}
+
+
+def span_ids(payloads: Iterable[bytes]) -> set[str]:
+    """Return the record ids of all spans."""
+    return {
+        f"{span.trace_id.hex()}-{span.span_id.hex()}"
+        for payload in payloads
+        for group in ExportTraceServiceRequest.FromString(payload).resource_spans
+        for scope in group.scope_spans
+        for span in scope.spans
+    }
+
+
+@dataclass
+class FanOut:
+    """A collector by the preset, with Redis as one more destination.
+
+    Attributes:
+        place: Where its store and its queue are.
+        kafka: One destination.
+        redis: Another.
+    """
+
+    place: Place
+    kafka: Kafka
+    redis: Redis
+    address: str = field(default_factory=free_address)
+    health: str = field(default_factory=free_address)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and return when it is healthy."""
+        queue = {"storage": "file_storage"}
+        both = {"receivers": ["otlp"], "exporters": ["kafka", "redis", "lmdb"]}
+        more = {
+            "exporters": {
+                "kafka": {"timeout": "2s", "retry_on_failure": SOON},
+                "redis": {
+                    "endpoint": self.redis.address,
+                    "timeout": "2s",
+                    "retry_on_failure": SOON,
+                    "sending_queue": queue,
+                },
+            },
+            "service": {"pipelines": {"traces": both, "logs": both}},
+        }
+        (self.place.folder / "more.yaml").write_text(json.dumps(more))
+        environment = self.place.environment(
+            PROVTEL_KAFKA_BROKERS=f"[{self.kafka.address}]",
+            PROVTEL_COLLECTOR_STATE=str(self.place.folder / "queue"),
+            PROVTEL_COLLECTOR_ENDPOINT=self.address,
+            PROVTEL_COLLECTOR_GRPC_ENDPOINT=free_address(),
+            PROVTEL_COLLECTOR_HEALTH_ENDPOINT=self.health,
+            PROVTEL_COLLECTOR_METRICS_PORT=free_address().rpartition(":")[2],
+        )
+        command = [str(PROVTEL), "collector", "--config", "preset:fanout", "--config", "more.yaml"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.place.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        wait(self.is_healthy, f"a healthy collector; its log is {self.log}")
+
+    @property
+    def log(self) -> Path:
+        """What it says."""
+        return self.place.folder / "collector.log"
+
+    def is_healthy(self) -> bool:
+        """Say whether it answers that all is well."""
+        assert self.process
+        assert self.process.poll() is None, self.log.read_text()[-2000:]
+        try:
+            with urllib.request.urlopen(f"http://{self.health}/", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """Kill it."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def in_store(self) -> set[str]:
+        """Return the ids in the embedded store."""
+        reader = open_reader(str(self.place.store))
+        try:
+            return {record.id for record in reader.find(Query())}
+        finally:
+            reader.close()
+
+    def in_redis(self) -> set[str]:
+        """Return the ids in Redis."""
+        with self.redis.client() as client:
+            return span_ids(fields[b"payload"] for _, fields in client.xrange(TOPIC))
+
+    def in_kafka(self) -> set[str]:
+        """Return the ids in Kafka."""
+        return span_ids(record.value for record in records(self.kafka, TOPIC))
+
+
+def wait_for(found: Callable[[], set[str]], expected: set[str], where: str) -> None:
+    """Return when a destination has everything expected."""
+    deadline = time.monotonic() + SECONDS
+    while missing := expected - found():
+        assert time.monotonic() < deadline, f"{len(missing)} of {len(expected)} are missing in {where}"
+        time.sleep(0.2)
+
+
+def test_one_that_is_away_holds_nobody_up(found_kafka: Found, redis: Redis, tmp_path: Path) -> None:
+    """While one after the other is dead, senders are answered and the rest fed; at the end each has everything."""
+    with ExitStack() as stack:
+        kafka = stack.enter_context(running(found_kafka, tmp_path / "kafka"))
+        collector = FanOut(Place(tmp_path), kafka, redis)
+        stack.callback(collector.kill)
+        collector.start()
+        exporter = otlp_http.create(
+            OtlpHttpConfig(endpoint=f"http://{collector.address}", timeout=Duration(10)),
+            Context("otlp_http", {}, lambda *_: None),
+        )
+        with sending(exporter) as senders:
+            senders.wait_for_more(20)
+            kafka.kill()
+            senders.wait_for_more(100)
+            so_far = ids(*list(senders.acknowledged))
+            wait_for(collector.in_store, so_far, "the store")
+            wait_for(collector.in_redis, so_far, "Redis")
+            collector.kill()
+            redis.kill()
+            collector.start()
+            senders.wait_for_more(50)
+            wait_for(collector.in_store, ids(*list(senders.acknowledged)), "the store")
+            redis.start()
+        acknowledged = ids(*senders.acknowledged)
+        wait_for(collector.in_store, acknowledged, "the store")
+        wait_for(collector.in_redis, acknowledged, "Redis")
+        kafka.start()
+        wait_for(collector.in_kafka, acknowledged, "Kafka")
+
+    assert not list(tmp_path.glob("queue/dead-letters/*"))
