@@ -1,0 +1,60 @@
+"""``provtel prov``: PROV documents of any origin."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provtel_cli import options
+from provtel_cli.output import console, note, print_json
+
+if TYPE_CHECKING:
+    from provtel_query.constraints import Finding
+
+_FORMATS = ("prov-json", "prov-jsonld", "prov-n", "prov-xml", "prov-o")
+
+
+@click.group()
+def prov() -> None:
+    """Work with W3C PROV documents, ours or others'."""
+
+
+@prov.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--format", "form", type=click.Choice(_FORMATS), help="The format; by default what the file says.")
+@click.option("--strict", is_flag=True, help="Let recorded times that contradict the order of events fail too.")
+@options.json_option
+def check(*, file: Path, form: str | None, strict: bool, as_json: bool) -> int:
+    """Check a document against PROV-CONSTRAINTS.
+
+    Prints each rule that is broken, why, and the records that break it; the exit code is 1 where there is one. Times
+    that contradict the order of events are warnings: the recommendation leaves them open, because clocks differ.
+    """
+    from provtel_query.constraints import check as check_document
+    from provtel_query.prov_files import read_prov
+
+    verdict = check_document(read_prov(file, form))
+    findings = [("violation", found) for found in verdict.violations]
+    findings += [("warning", found) for found in verdict.warnings]
+    if as_json:
+        print_json({"severity": severity, **asdict(found)} for severity, found in findings)
+    else:
+        for severity, found in findings:
+            _print(severity, found)
+        valid = "valid" if verdict.valid else "not valid"
+        note(
+            f"{file} is {valid}: {verdict.statements} statements, {len(verdict.violations)} violations, "
+            f"{len(verdict.warnings)} warnings"
+        )
+    return 1 if verdict.violations or (strict and verdict.warnings) else 0
+
+
+def _print(severity: str, found: Finding) -> None:
+    rule = found.name if found.rule is None else f"{found.rule} {found.name}"
+    where = f" in {found.bundle}" if found.bundle else ""
+    console().print(f"{severity} of {rule}{where}: {found.reason}")
+    for record in found.records:
+        console().print(f"  {record}")
