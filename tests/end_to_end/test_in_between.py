@@ -34,13 +34,13 @@ squares()
 
 
 @contextmanager
-def collecting(place: Place, preset: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+def collecting(place: Place, preset: str, metrics: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a collector by a preset, from when it is healthy to the end of the block."""
     health = free_address()
     environment = place.environment(
         PROVTEL_COLLECTOR_HEALTH_ENDPOINT=health,
         PROVTEL_COLLECTOR_GRPC_ENDPOINT=free_address(),
-        PROVTEL_COLLECTOR_METRICS_PORT=free_address().rpartition(":")[2],
+        PROVTEL_COLLECTOR_METRICS_PORT=metrics.rpartition(":")[2],
         **more,
     )
     log = place.folder / f"{preset}.log"
@@ -83,22 +83,32 @@ def test_workflow_reaches_the_store_through_redis(redis: Redis, tmp_path: Path) 
     assert redis.look("XPENDING", "otlp_spans", "provtel").split() == ["0"]
 
 
+def accepted(place: Place, metrics: str) -> dict[str, int]:
+    """Return how much a collector took, by its ledger."""
+    (ledger,) = place.objects("status", "--collector", metrics)
+    return {row["signal"]: row["accepted"] for row in ledger["received"]}
+
+
 def goes_through(tmp_path: Path, front: str, behind: str, **queue: str) -> None:
     """Let a program record through two presets and what is between them, and look into the store."""
     (tmp_path / "program").mkdir()
     (tmp_path / "store").mkdir()
     program, store = Place(tmp_path / "program"), Place(tmp_path / "store")
     (program.folder / "program.py").write_text(PROGRAM)
-    endpoint = free_address()
+    endpoint, sent, taken = free_address(), free_address(), free_address()
 
     with (
-        collecting(program, front, PROVTEL_COLLECTOR_ENDPOINT=endpoint, **queue) as before,
-        collecting(store, behind, **queue) as after,
+        collecting(program, front, sent, PROVTEL_COLLECTOR_ENDPOINT=endpoint, **queue) as before,
+        collecting(store, behind, taken, **queue) as after,
     ):
         program.run("program.py", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{endpoint}")
         assert program.journals() == []
         store.store.mkdir(exist_ok=True)
         wait(lambda: len(store.objects("tasks", "--all", "--limit", "0")) >= TASKS, "all tasks")
+        (ledger,) = program.objects("status", "--collector", sent)
+        assert {row["underway"] for row in ledger["exporters"]} == {0}
+        arrived = {row["signal"]: row["accepted"] for row in ledger["received"]}
+        wait(lambda: accepted(store, taken) == arrived, "everything behind the queue")
         before.terminate()
         after.terminate()
         assert (before.wait(SECONDS), after.wait(SECONDS)) == (0, 0)

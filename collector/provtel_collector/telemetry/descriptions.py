@@ -47,6 +47,7 @@ _OF_ITEMS: Final = {
     "processor_provenance_completed": "Number of {items} that were completed, by what was missing.",
     "connector_routing_dropped": "Number of {items} that no route took.",
     "kafka_receiver_unmarshal_failed": "Number of records that hold no {items} which can be read.",
+    "redis_receiver_unmarshal_failed": "Number of entries that hold no {items} which can be read.",
 }
 _WORDS: Final = {"spans": "spans", "metric_points": "metric points", "log_records": "log records"}
 _DESCRIPTIONS: Final[dict[str, Description]] = {
@@ -87,6 +88,9 @@ _DESCRIPTIONS: Final[dict[str, Description]] = {
     "kafka_receiver_records": Description("Number of records received."),
     "kafka_receiver_partition_start": Description("Number of partitions begun with."),
     "kafka_receiver_partition_close": Description("Number of partitions ended with."),
+    "redis_receiver_lag": Description("Number of entries of a stream that the group has not acknowledged."),
+    "redis_receiver_entries": Description("Number of entries received."),
+    "redis_receiver_entries_lost": Description("Number of entries that were removed before they were acknowledged."),
     "process_uptime": Description("Uptime of the process in seconds."),
     "process_cpu_seconds": Description("Total CPU user and system time in seconds."),
     "process_memory_rss": Description("Total physical memory (resident set size) in bytes."),
