@@ -475,9 +475,10 @@ def propagators(tracer: Tracer) -> None:
 class Choosy(Sampler):
     """Adds attributes and trace state, and decides by the name."""
 
-    def should_sample(self, *asked: Any, **_: Any) -> SamplingResult:
+    def should_sample(self, *asked: Any, **named: Any) -> SamplingResult:
         """Decide."""
-        decision = {"drop": Decision.DROP, "record": Decision.RECORD_ONLY}.get(asked[2], Decision.RECORD_AND_SAMPLE)
+        name = named["name"] if named else asked[2]
+        decision = {"drop": Decision.DROP, "record": Decision.RECORD_ONLY}.get(name, Decision.RECORD_AND_SAMPLE)
         return SamplingResult(decision, {"by": "sampler"}, TraceState([("s", "1")]))
 
     def get_description(self) -> str:

@@ -16,6 +16,7 @@ from tests.model.strategies import ANY_VALUES, INT64, TEXT
 
 _SCALARS = st.none() | st.booleans() | INT64 | st.floats() | st.text("abcé", max_size=200) | ANY_VALUES
 _ROLES = st.lists(st.text("xyzé", max_size=60), max_size=4, unique=True)
+_NAMES = st.sampled_from(["a", "b", "workflow.id", "prov.used", "task.cpu.user", "prov.activity.type"])
 _SPAN_IDS = st.integers(1, 2**64 - 1)
 _COSTS = st.none() | st.floats(0, 1000)
 
@@ -24,7 +25,8 @@ _COSTS = st.none() | st.floats(0, 1000)
 def _activities(draw: st.DrawFn) -> Ended:
     used, generated = draw(_ROLES), draw(_ROLES)
     facts: dict[str, Any] = {"kind": "task", "name": draw(TEXT)}
-    facts.update(draw(st.sampled_from([{}, {"tags": ["a"]}, {"telemetry": {"cpu.scope": "process"}}])))
+    more: list[dict[str, Any]] = [{}, {"tags": ["a"]}, {"telemetry": {"cpu.scope": "process"}}]
+    facts.update(draw(st.sampled_from([*more, {"kind": "span", "span_kind": 2, "scope": {"name": "s"}}])))
     context = draw(st.sampled_from([{}, {"workflow_id": "w", "workflow_name": "sweep"}]))
     start = [3, 5, draw(st.binary(min_size=16, max_size=16)), draw(_SPAN_IDS), draw(st.none() | _SPAN_IDS)]
     start += [draw(st.integers(1, 2**62)), _values(draw, used)]
@@ -33,7 +35,10 @@ def _activities(draw: st.DrawFn) -> Ended:
     end += [cost, None if cost is None else draw(st.floats(0, 1000))]
     for frame in (start, end):
         if draw(st.integers(0, 3)) == 0:
-            frame.append({"attributes": {"a": 1}})
+            frame.append({"attributes": draw(st.dictionaries(_NAMES, ANY_VALUES, max_size=3))})
+    if facts["kind"] == "span":
+        # A tracer's span has its data as attributes, where it has any.
+        start[6] = end[3] = None
     return Ended(Started(DefinitionFacts(3, used, generated, facts), context, start), end, {})
 
 

@@ -37,6 +37,9 @@ DEFINITIONS = [
     [2, [], ["p", "q"], {"kind": "task", "name": "n" * 200, "plan": {"line": 7}}],
     [3, ["x", "x"], ["o"], {"kind": "task", "name": "two roles of one name"}],
     [4, ["x"], ["o"], {"kind": "task", "name": "with a cost", "telemetry": {"cpu.scope": "process"}}],
+    [5, [], [], {"kind": "span", "name": "GET", "span_kind": 3, "scope": {"name": "requests", "version": "1"}}],
+    [6, [], [], {"kind": "span", "name": "", "span_kind": 1, "scope": {"name": ""}, "resource": {"a": [1]}}],
+    [7, [], [], {"kind": "span", "name": "SET", "span_kind": 3, "scope": {"name": "requests", "version": "1"}}],
 ]
 CONTEXTS = [[1, {"workflow_id": "w", "workflow_name": "sweep"}], [2, {}]]
 
@@ -60,14 +63,28 @@ _TIMES = st.integers(1, 2**62) | _NUMBERS | ANY_VALUES
 _COSTS = (
     st.floats(0, 1e4) | st.floats() | st.sampled_from([0.0, -0.0, 5e-7, 1.5e-6, 2.5e-6, 0.0000005, 1e300]) | _NUMBERS
 )
+_NAMES = st.sampled_from(
+    ["a", "b", "http.url", "workflow.id", "prov.used", "prov.used.x", "task.cpu.user", "code.line.number"]
+)
+_ATTRIBUTES = st.dictionaries(_NAMES | TEXT, _VALUES, max_size=4) | st.dictionaries(TEXT, st.none(), max_size=40)
+_FACTS: Any = st.just([]) | st.sampled_from(
+    [
+        [{"error": {"type": "ValueError", "message": "no"}}],
+        [{}],
+        [None],
+        [{"name": "x", "attributes": {"a": 1}}],
+        [1, 2],
+    ]
+)
+_FACTS |= _ATTRIBUTES.map(lambda attributes: [{"attributes": attributes}]) | _VALUES.map(lambda any_value: [any_value])
+"""What stands at the end of a frame: nothing, attributes, or what is for Python to understand or refuse."""
 
 
 @st.composite
 def _starts(draw: st.DrawFn) -> bytes:
-    items = [Kind.START.value, draw(st.integers(1, 5)), draw(st.integers(1, 3)), draw(st.just(TRACE) | st.binary())]
+    items = [Kind.START.value, draw(st.integers(1, 8)), draw(st.integers(1, 3)), draw(st.just(TRACE) | st.binary())]
     items += [draw(_SPANS), draw(st.none() | _SPANS), draw(_TIMES), draw(_DATA)]
-    facts: list[Any] = draw(st.sampled_from([[], [], [], [{"attributes": {"a": 1}}]]))
-    return pack([*items, *facts])
+    return pack([*items, *draw(_FACTS)])
 
 
 @st.composite
@@ -75,9 +92,7 @@ def _ends(draw: st.DrawFn) -> bytes:
     status = draw(st.sampled_from([0, 0, 0, 1, 2, 9]))
     costs: list[Any] = draw(st.sampled_from([[None, None], [draw(_COSTS), draw(_COSTS)], [draw(_COSTS), None]]))
     items = [Kind.END.value, draw(_SPANS), draw(_TIMES), status, draw(_DATA), *costs]
-    error = {"error": {"type": "ValueError", "message": "no"}}
-    facts: list[Any] = draw(st.sampled_from([[], [], [], [error]]))
-    return pack([*items, *facts])
+    return pack([*items, *draw(_FACTS)])
 
 
 def _frame(payload: bytes) -> bytes:
@@ -95,7 +110,7 @@ def _facts() -> Iterator[bytes]:
 # So that the compiled way has seen each definition in each context, and takes what follows.
 _KNOWN = [
     pack(items)
-    for definition in (1, 2, 3, 4)
+    for definition in (1, 2, 3, 4, 5, 6, 7)
     for context in (1, 2)
     for items in (
         [Kind.START.value, definition, context, TRACE, 77, None, 5, None],
@@ -236,13 +251,15 @@ def test_usual_activities_are_read_by_compiled_code(folder: Path, monkeypatch: p
         for part in (
             pack([Kind.START.value, 1, 1, TRACE, span, 10**6, 5, [span, -0.5, "text" * 50]]),
             pack([Kind.END.value, span, 9, 0, {"o": [span]}, 2.6e-6, 0.125]),
+            pack([Kind.START.value, 5 + span % 3, 1, TRACE, span, 10**6, 5, None, {"attributes": {"a": span}}]),
+            pack([Kind.END.value, span, 9, 0, None, None, None, {"attributes": {"b": ["text", span]}}]),
         )
     ]
     payloads = [*_facts(), *_KNOWN, outer, *inner, pack([Kind.END.value, 10**6, 9, 0, None, None, None])]
 
     batches = _drained(folder, b"".join(map(_frame, payloads)), 0)
 
-    assert sum(batch.items for batch in batches) == 1009
+    assert sum(batch.items for batch in batches) == 2015
     assert len(seen) <= len(list(_facts())) + len(_KNOWN)
 
 
@@ -268,7 +285,7 @@ def test_place_outside_of_the_buffer_is_an_error() -> None:
     for at in (-1, 1):
         with pytest.raises(ValueError, match="outside"):
             transcode.take(b"", at, 0, {}, {})
-    assert transcode.take(b"", 0, 0, {}, {}) == (0, 0, 0, b"")
+    assert transcode.take(b"", 0, 0, {}, {}) == (0, 0, 0, ())
 
 
 def test_request_that_is_too_large_is_cut(folder: Path) -> None:

@@ -16,7 +16,8 @@
 #include "msgpack.h"
 #include "protobuf.h"
 
-enum { FRAME_HEADER = 8, TRACE_ID = 16, MAX_DEPTH = 64, MAX_KEYS = 32, KNOWN = 16 };
+enum { FRAME_HEADER = 8, TRACE_ID = 16, MAX_DEPTH = 64, MAX_KEYS = 32, KNOWN = 16, GROUPS = 16 };
+/* Each array has one item more where facts follow. */
 enum { START_ARRAY = 0x98, KIND_START = 3, END_ARRAY = 0x97, KIND_END = 4, STATUS_FINISHED = 0 };
 /* Tags of protobuf: field number << 3 | wire type. */
 enum {
@@ -26,7 +27,9 @@ enum {
 };
 
 /* What all activities of one definition in one context share: `spans.Shared`, a tuple of these and more. */
-enum { STATIC, USED_KEY, USED_ROLES, GENERATED_KEY, GENERATED_ROLES, CPU_USER, CPU_SYSTEM, SHARED_ITEMS };
+enum {
+    STATIC, USED_KEY, USED_ROLES, GENERATED_KEY, GENERATED_ROLES, CPU_USER, CPU_SYSTEM, ATTRIBUTES, GROUP, SHARED_ITEMS
+};
 
 /* --- values ------------------------------------------------------------------------------------------------------- */
 
@@ -165,7 +168,7 @@ static bool round_cost(double *seconds)
 static bool put_costs(Out *out, In *in, PyObject *shared)
 {
     double user, system;
-    if (left(in) == 2 && in->at[0] == NIL && in->at[1] == NIL) {
+    if (left(in) >= 2 && in->at[0] == NIL && in->at[1] == NIL) {
         in->at += 2;
         return true;
     }
@@ -182,15 +185,19 @@ static bool put_costs(Out *out, In *in, PyObject *shared)
 typedef struct {
     uint64_t definition, context;
     PyObject *shared; /* borrowed from the templates, which nobody changes during a call */
+    Py_ssize_t group; /* that its spans belong to: those of one scope go together */
 } Known;
 
 typedef struct {
-    Out out;
+    Out outs[GROUPS];
+    Out *out;            /* of the last start */
     PyObject *open;      /* span id -> (shared, payload of the start), or what Python made of a start */
     PyObject *templates; /* (definition, context) -> shared */
     Known known[KNOWN];
     In start;            /* payload of the last start, while its front is the last that was written */
     PyObject *shared;    /* and what it shares, or NULL where there is none */
+    In keys[MAX_KEYS];   /* of the attributes that were written of it */
+    int keys_written;
     uint64_t span;
     size_t front, content;
     uint64_t last_time;
@@ -198,7 +205,7 @@ typedef struct {
 } Transcoder;
 
 /* Returns what a definition and a context share, borrowed; NULL where Python has to see them first. */
-static PyObject *find_shared(Transcoder *self, uint64_t definition, uint64_t context)
+static Known *find_shared(Transcoder *self, uint64_t definition, uint64_t context)
 {
     Known *known = &self->known[(definition ^ context << 2) % KNOWN];
     if (known->shared == NULL || known->definition != definition || known->context != context) {
@@ -208,26 +215,74 @@ static PyObject *find_shared(Transcoder *self, uint64_t definition, uint64_t con
         if (shared == NULL || !PyTuple_Check(shared) || PyTuple_GET_SIZE(shared) < SHARED_ITEMS) {
             return NULL;
         }
-        *known = (Known){definition, context, shared};
+        Py_ssize_t group = PyLong_AsSsize_t(PyTuple_GET_ITEM(shared, GROUP));
+        if (group < 0 || group >= GROUPS) {
+            return NULL;
+        }
+        *known = (Known){definition, context, shared, group};
     }
-    return known->shared;
+    return known;
+}
+
+/* Says whether no attribute with a key was written yet, and none is among those that all spans share. */
+static bool is_new(const Transcoder *self, const In *key, PyObject *shared)
+{
+    PyObject *others = PyTuple_GET_ITEM(shared, ATTRIBUTES);
+    for (Py_ssize_t number = 0; number < PyTuple_GET_SIZE(others); number++) {
+        PyObject *other = PyTuple_GET_ITEM(others, number);
+        REQUIRE(left(key) != (size_t)PyBytes_GET_SIZE(other) || memcmp(key->at, PyBytes_AS_STRING(other), left(key)));
+    }
+    for (int number = 0; number < self->keys_written; number++) {
+        const In *other = &self->keys[number];
+        REQUIRE(left(key) != left(other) || memcmp(key->at, other->at, left(key)));
+    }
+    return true;
+}
+
+/* Writes facts that are attributes of the span and nothing else. */
+static bool put_attributes(Transcoder *self, In *in, PyObject *shared)
+{
+    static const char FIELD[] = "attributes";
+    In name;
+    Out *out = self->out;
+    REQUIRE(read_map(in) == 1 && read_text(in, &name));
+    REQUIRE(left(&name) == sizeof FIELD - 1 && memcmp(name.at, FIELD, left(&name)) == 0);
+    int64_t count = read_map(in);
+    REQUIRE(count >= 0 && count <= MAX_KEYS - self->keys_written);
+    for (; count; count--) {
+        In *key = &self->keys[self->keys_written];
+        REQUIRE(read_text(in, key) && is_new(self, key, shared));
+        self->keys_written++;
+        size_t attribute = begin(out, SPAN_ATTRIBUTE);
+        put_sized(out, KEY, key->at, left(key));
+        size_t value = begin(out, VALUE);
+        REQUIRE(put_value(out, in, 1));
+        finish(out, value);
+        finish(out, attribute);
+    }
+    return true;
 }
 
 /* Writes the front of a span, all that its start tells; false where it is for Python. */
 static bool put_front(Transcoder *self, In in, uint64_t *span, PyObject **shared, uint64_t *started)
 {
-    Out *out = &self->out;
     uint64_t definition, context, parent = 0;
     In trace;
-    REQUIRE(read_byte(&in, START_ARRAY) && read_byte(&in, KIND_START));
+    bool has_facts = left(&in) && *in.at == START_ARRAY + 1;
+    REQUIRE(read_byte(&in, START_ARRAY + has_facts) && read_byte(&in, KIND_START));
     REQUIRE(read_unsigned(&in, &definition) && read_unsigned(&in, &context));
     REQUIRE(read_byte(&in, BIN8) && read_byte(&in, TRACE_ID) && read_bytes(&in, TRACE_ID, &trace));
     REQUIRE(read_unsigned(&in, span) && left(&in));
     bool has_parent = *in.at != NIL;
     REQUIRE(has_parent ? read_unsigned(&in, &parent) : read_byte(&in, NIL));
     REQUIRE(read_unsigned(&in, started) && *started <= INT64_MAX);
-    *shared = find_shared(self, definition, context);
-    REQUIRE(*shared != NULL);
+    Known *known = find_shared(self, definition, context);
+    REQUIRE(known != NULL);
+    *shared = known->shared;
+    Out *out = self->out = &self->outs[known->group];
+    self->front = out->size;
+    self->content = begin(out, SCOPE_SPAN);
+    self->keys_written = 0;
     put_sized(out, SPAN_TRACE_ID, trace.at, left(&trace));
     put_id(out, SPAN_ID, *span);
     if (has_parent) {
@@ -235,8 +290,17 @@ static bool put_front(Transcoder *self, In in, uint64_t *span, PyObject **shared
     }
     put_object(out, PyTuple_GET_ITEM(*shared, STATIC));
     put_fixed64(out, SPAN_START, *started);
-    return put_roles(out, &in, PyTuple_GET_ITEM(*shared, USED_KEY), PyTuple_GET_ITEM(*shared, USED_ROLES))
-           && !left(&in);
+    REQUIRE(put_roles(out, &in, PyTuple_GET_ITEM(*shared, USED_KEY), PyTuple_GET_ITEM(*shared, USED_ROLES)));
+    return (!has_facts || put_attributes(self, &in, *shared)) && !left(&in);
+}
+
+/* Takes back what was written of the last start. */
+static void take_back(Transcoder *self)
+{
+    if (self->out != NULL) {
+        self->out->size = self->front;
+    }
+    self->shared = NULL;
 }
 
 /* Keeps the last start as open, and takes its front back; only an error of Python's makes it false. */
@@ -245,7 +309,7 @@ static bool keep_open(Transcoder *self)
     if (self->shared == NULL) {
         return true;
     }
-    self->out.size = self->front;
+    self->out->size = self->front;
     PyObject *key = PyLong_FromUnsignedLongLong(self->span);
     PyObject *kept = Py_BuildValue("(Oy#)", self->shared, (const char *)self->start.at, (Py_ssize_t)left(&self->start));
     bool done = key && kept && PyDict_SetItem(self->open, key, kept) == 0;
@@ -259,11 +323,9 @@ static bool take_start(Transcoder *self, In payload)
 {
     uint64_t started;
     REQUIRE(keep_open(self));
-    self->front = self->out.size;
-    self->content = begin(&self->out, SCOPE_SPAN);
+    self->out = NULL;
     if (!put_front(self, payload, &self->span, &self->shared, &started)) {
-        self->out.size = self->front;
-        self->shared = NULL;
+        take_back(self);
         return false;
     }
     self->start = payload;
@@ -284,15 +346,15 @@ static bool put_kept_front(Transcoder *self, PyObject *key)
     const uint8_t *start = (const uint8_t *)PyBytes_AS_STRING(bytes);
     In payload = {start, start + PyBytes_GET_SIZE(bytes)};
     self->shared = PyTuple_GET_ITEM(kept, 0);
-    self->front = self->out.size;
-    self->content = begin(&self->out, SCOPE_SPAN);
+    self->out = NULL;
     return put_front(self, payload, &span, &again, &started) && again == self->shared;
 }
 
 static bool take_end(Transcoder *self, In in, bool give)
 {
     uint64_t span, ended;
-    REQUIRE(read_byte(&in, END_ARRAY) && read_byte(&in, KIND_END) && read_unsigned(&in, &span));
+    bool has_facts = left(&in) && *in.at == END_ARRAY + 1;
+    REQUIRE(read_byte(&in, END_ARRAY + has_facts) && read_byte(&in, KIND_END) && read_unsigned(&in, &span));
     REQUIRE(read_unsigned(&in, &ended) && ended <= INT64_MAX && read_byte(&in, STATUS_FINISHED));
     bool at_hand = self->shared != NULL && self->span == span;
     PyObject *key = NULL;
@@ -306,21 +368,22 @@ static bool take_end(Transcoder *self, In in, bool give)
         }
     }
     PyObject *shared = self->shared;
-    put_fixed64(&self->out, SPAN_END, ended);
-    if (!put_roles(&self->out, &in, PyTuple_GET_ITEM(shared, GENERATED_KEY), PyTuple_GET_ITEM(shared, GENERATED_ROLES))
-        || !put_costs(&self->out, &in, shared) || left(&in)) {
+    Out *out = self->out;
+    put_fixed64(out, SPAN_END, ended);
+    if (!put_roles(out, &in, PyTuple_GET_ITEM(shared, GENERATED_KEY), PyTuple_GET_ITEM(shared, GENERATED_ROLES))
+        || !put_costs(out, &in, shared) || (has_facts && !put_attributes(self, &in, shared)) || left(&in)) {
         goto not_taken;
     }
     /* An older start of this id is replaced by the one at hand, and both are over. */
     if (key && PyDict_Contains(self->open, key) == 1 && PyDict_DelItem(self->open, key) < 0) {
         goto not_taken;
     }
-    finish(&self->out, self->content);
+    finish(out, self->content);
     if (give) {
         self->items++;
     }
     else {
-        self->out.size = self->front;
+        out->size = self->front;
     }
     self->shared = NULL;
     if (ended > self->last_time) {
@@ -330,8 +393,7 @@ static bool take_end(Transcoder *self, In in, bool give)
     return true;
 not_taken:
     if (!at_hand && self->shared != NULL) {
-        self->out.size = self->front;
-        self->shared = NULL;
+        take_back(self);
     }
     Py_XDECREF(key);
     return false;
@@ -367,7 +429,29 @@ PyDoc_STRVAR(take_doc,
 "take(buffer, at, given, open, templates)\n--\n\n"
 "Take the usual frames at the start of what is at `at` in a buffer, up to the first that is for Python.\n\n"
 "Ends before `given` end what is open and are not given. `open` is changed. Returns where it stopped, how many spans\n"
-"it wrote, the latest time that it saw, and the spans as the field of a ``ScopeSpans``.");
+"it wrote, the latest time that it saw, and of each group the spans as the field of a ``ScopeSpans``.");
+
+/* Returns what was written, by group, up to the last that has any. */
+static PyObject *written(const Transcoder *self)
+{
+    Py_ssize_t groups = GROUPS;
+    while (groups && self->outs[groups - 1].size == 0) {
+        groups--;
+    }
+    PyObject *result = PyTuple_New(groups);
+    for (Py_ssize_t group = 0; result != NULL && group < groups; group++) {
+        const Out *out = &self->outs[group];
+        PyObject *spans = out->failed ? PyErr_NoMemory()
+                                      : PyBytes_FromStringAndSize((const char *)out->data, (Py_ssize_t)out->size);
+        if (spans == NULL) {
+            Py_CLEAR(result);
+        }
+        else {
+            PyTuple_SET_ITEM(result, group, spans);
+        }
+    }
+    return result;
+}
 
 static PyObject *take(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -385,13 +469,13 @@ static PyObject *take(PyObject *Py_UNUSED(module), PyObject *args)
     else {
         at = take_frames(&self, view.buf, view.len, at, given);
         if (!PyErr_Occurred() && keep_open(&self)) {
-            result = self.out.failed ? PyErr_NoMemory()
-                                     : Py_BuildValue("(nnKy#)", at, self.items, (unsigned long long)self.last_time,
-                                                     self.out.data ? (const char *)self.out.data : "",
-                                                     (Py_ssize_t)self.out.size);
+            PyObject *spans = written(&self);
+            result = spans ? Py_BuildValue("(nnKN)", at, self.items, (unsigned long long)self.last_time, spans) : NULL;
         }
     }
-    PyMem_Free(self.out.data);
+    for (int group = 0; group < GROUPS; group++) {
+        PyMem_Free(self.outs[group].data);
+    }
     PyBuffer_Release(&view);
     return result;
 }

@@ -44,6 +44,10 @@ class Shared(NamedTuple):
     generated_roles: tuple[bytes, ...]
     cpu_user: bytes
     cpu_system: bytes
+    attributes: tuple[bytes, ...]
+    """Names of the attributes that are in `static`, or that the span gets by other ways."""
+    group: int
+    """Spans of one group have their scope in common."""
     definition: DefinitionFacts
     context: dict[str, Any]
 

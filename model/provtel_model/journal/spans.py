@@ -20,7 +20,6 @@ from provtel_model.hashing import canonical_bytes
 from provtel_model.journal.activities import NOT_UNDERSTOOD, Activities, Shared
 from provtel_model.journal.layout import Status
 from provtel_model.journal.records import DefinitionFacts, Ended, Started, origin_within, record_of
-from provtel_model.journal.tracer_spans import TracerTemplate
 from provtel_model.otlp import wire
 from provtel_model.otlp.encode import MAX_BYTES, encode_span, group
 from provtel_model.otlp.mapping import to_attributes
@@ -42,6 +41,14 @@ _ONE_BYTE: Final = 100
 _DOUBLE: Final = struct.Struct("<d").pack
 
 _ATTRIBUTE: Final = b"\x4a"
+_ATTRIBUTES: Final = {"attributes"}
+_OTHERWISE: Final = (
+    *(names.PROV_ACTIVITY_TYPE, names.PROV_ACTIVITY_STATE, names.PROV_USED, names.PROV_GENERATED),
+    *(names.TASK_CPU_USER, names.TASK_CPU_SYSTEM),
+)
+"""Attributes that a span gets by other ways than its facts."""
+_MAX_GROUPS: Final = 16
+"""So many compiled code writes."""
 _SPAN: Final = 2
 _IDS: Final = struct.Struct(">H16sHQ").pack
 _IDS_AND_PARENT: Final = struct.Struct(">H16sHQHQ").pack
@@ -66,9 +73,8 @@ class Spans:
         self._activities = activities
         self._templates: dict[tuple[int, int], _Template] = {}
         self._shared: dict[tuple[int, int], Shared] = {}
-        self._written: list[bytes] = []
-        self._of_names: dict[tuple[int, int], TracerTemplate] = {}
-        self._of_tracers: dict[int, tuple[DefinitionFacts, list[bytes]]] = {}
+        self._groups = [_Group(_PROCESS)]
+        self._group_numbers = {b"": 0}
 
     @property
     def usual(self) -> Any:
@@ -81,35 +87,30 @@ class Spans:
             span = self.build(ended)
         except NOT_UNDERSTOOD:
             return
-        self._group_of(ended.start.definition).append(wire.sized(_SPAN, span))
+        self._groups[self._template(ended.start).group].written.append(wire.sized(_SPAN, span))
         self.items += 1
 
-    def _group_of(self, definition: DefinitionFacts) -> list[bytes]:
-        """Return where the spans of a definition are collected: those of a tracer under its own scope."""
+    def _group_of(self, definition: DefinitionFacts) -> int:
+        """Return the number of the group of a definition's spans; those of a tracer have a scope of their own."""
         if not definition.is_span:
-            return self._written
-        known = self._of_tracers.get(definition.number)
-        if known is None:
-            known = self._of_tracers[definition.number] = definition, []
-        return known[1]
+            return 0
+        key = canonical_bytes({key: definition.facts.get(key) for key in ("resource", "scope")})
+        if key not in self._group_numbers:
+            self._group_numbers[key] = len(self._groups)
+            self._groups.append(_Group(definition))
+        return self._group_numbers[key]
 
     def batches(self) -> Iterator[Batch]:
         """Yield what was built, as one request where it is not too large, and begin anew."""
-        origin = self._activities.origin
-        parts = group(origin.get("resource", {}), origin.get("scope", {}), self._written) if self._written else []
-        for within, spans in self._tracers():
-            parts += group(within["resource"], within["scope"], spans)
+        parts: list[bytes] = []
+        for each in self._groups:
+            if each.written:
+                origin = origin_within(each.definition, self._activities.origin)
+                parts += group(origin["resource"], origin["scope"], each.written)
+                each.written = []
         batch = Batch(Signal.TRACES, b"".join(parts), self.items)
-        self._written, self._of_tracers, self.items = [], {}, 0
+        self.items = 0
         return iter(split(batch, MAX_BYTES, "bytes"))
-
-    def _tracers(self) -> Iterator[tuple[dict[str, Any], list[bytes]]]:
-        """Yield what the spans of each tracer have in common, and the spans."""
-        groups: dict[bytes, tuple[dict[str, Any], list[bytes]]] = {}
-        for definition, spans in self._of_tracers.values():
-            within = origin_within(definition, self._activities.origin)
-            groups.setdefault(canonical_bytes(within), (within, []))[1].extend(spans)
-        yield from groups.values()
 
     def build(self, ended: Ended) -> bytes:
         """Return the content of the ``Span`` of an activity.
@@ -118,29 +119,19 @@ class Spans:
             Exception: One of `NOT_UNDERSTOOD`.
         """
         start, end, _origin = ended
-        if start.definition.is_span:
-            return self._span_of_tracer(ended)
-        if len(start.items) == _START_ITEMS and len(end) == _END_ITEMS and end[2] == _FINISHED:
+        if end[2] == _FINISHED:
             try:
                 return self._template(start).fill(start.items, end)
             except _Unusual:
                 pass
         return encode_span(record_of(ended))
 
-    def _span_of_tracer(self, ended: Ended) -> bytes:
-        start, end, _origin = ended
-        key = (start.definition.number, start.context_number)
-        template = self._of_names.get(key)
-        if template is None or not template.is_of(start):
-            template = self._of_names[key] = TracerTemplate(start)
-        return template.fill(start.items, end) or encode_span(record_of(ended))
-
     def _template(self, start: Started) -> _Template:
         key = (start.definition.number, start.context_number)
         template = self._templates.get(key)
         if template is None or not template.is_of(start):
-            template = self._templates[key] = _Template(start)
-            if template.usual:
+            template = self._templates[key] = _Template(start, self._group_of(start.definition))
+            if template.usual and template.group < _MAX_GROUPS:
                 self._shared[key] = template.shared
         return template
 
@@ -151,7 +142,9 @@ class Spans:
         stopped, items, last_time, spans = _transcode.take(  # type: ignore[union-attr]  # without it nobody calls this
             buffer, at, given - offset + at, activities.open, self._shared
         )
-        self._written.append(spans)
+        for number, written in enumerate(spans):
+            if written:
+                self._groups[number].written.append(written)
         self.items += items
         activities.last_time = max(activities.last_time, last_time)
         return int(stopped)
@@ -161,17 +154,37 @@ _START_ITEMS: Final = 7
 _END_ITEMS: Final = 6
 
 
+class _Group:
+    """Spans that have resource and scope in common, encoded, until a batch takes them.
+
+    Args:
+        definition: One of those that they are of.
+    """
+
+    def __init__(self, definition: DefinitionFacts) -> None:
+        self.definition = definition
+        self.written: list[bytes] = []
+
+
+_PROCESS: Final = DefinitionFacts(0, [], [], {})
+"""Stands for what says no more of its scope than its process does."""
+
+
 class _Template:
     """What all spans of one definition in one context have in common."""
 
-    def __init__(self, start: Started) -> None:
+    def __init__(self, start: Started, group: int) -> None:
         definition, context = start.definition, start.context
         plain: PlainRecord = {**definition.facts, **context, "trace_id": "", "span_id": "", "started_at": 0}  # type: ignore[typeddict-item]  # the facts of a plain record
         self._used = _Roles(names.PROV_USED, definition.used)
         self._generated = _Roles(names.PROV_GENERATED, definition.generated)
         self.usual = "telemetry" not in plain and self._used.usual and self._generated.usual
         """Whether any activity can be built by it."""
-        self._static = wire.text(5, plain["name"]) + wire.key_values(9, to_attributes(plain))
+        self.group = group
+        common = to_attributes(plain)
+        self._taken = {*common, *_OTHERWISE}
+        self._static = wire.text(5, plain["name"]) + wire.number(6, plain.get("span_kind", 0))
+        self._static += wire.key_values(9, common)
         self.shared = Shared(
             self._static,
             self._used.key,
@@ -180,6 +193,8 @@ class _Template:
             self._generated.keys,
             _CPU_USER[:-1],
             _CPU_SYSTEM[:-1],
+            tuple(name.encode() for name in self._taken),
+            group,
             definition,
             context,
         )
@@ -194,9 +209,10 @@ class _Template:
         Raises:
             _Unusual: The way by the record has to be taken.
         """
-        _definition, _context, trace, span, parent, started_at, used = start
-        _span, ended_at, _status, generated, cpu_user, cpu_system = end
-        if not self.usual:
+        _definition, _context, trace, span, parent, started_at, used = start[:_START_ITEMS]
+        _span, ended_at, _status, generated, cpu_user, cpu_system = end[:_END_ITEMS]
+        first, last = self._attributes(start, _START_ITEMS), self._attributes(end, _END_ITEMS)
+        if not self.usual or (first and last and first.keys() & last.keys()):
             raise _Unusual
         return b"".join(
             (
@@ -206,12 +222,26 @@ class _Template:
                 self._static,
                 _TIME(0x39, started_at),
                 self._used.fill(used),
+                wire.key_values(9, first),
                 _TIME(0x41, ended_at),
                 self._generated.fill(generated),
                 # The clock counts finer, the kernel not much; more digits are the float's.
                 b"" if cpu_user is None else _CPU(_CPU_USER, round(cpu_user, 6), _CPU_SYSTEM, round(cpu_system, 6)),
+                wire.key_values(9, last),
             )
         )
+
+    def _attributes(self, items: Sequence[Any], at: int) -> dict[str, AnyValue]:
+        """Return the attributes in the facts at the end of a frame, where they are all that is there."""
+        if len(items) == at:
+            return {}
+        facts = items[at]
+        if len(items) > at + 1 or facts.keys() != _ATTRIBUTES:
+            raise _Unusual
+        attributes: dict[str, AnyValue] = facts["attributes"]
+        if type(attributes) is not dict or not self._taken.isdisjoint(attributes):
+            raise _Unusual
+        return attributes
 
 
 class _Roles:
