@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "export": ("provtel_cli.export:export", "Write a run as a W3C PROV document."),
     "copy": ("provtel_cli.copy:copy", "Copy what a store has into another, and verify the copy."),
     "prov": ("provtel_cli.prov:prov", "Check W3C PROV documents."),
+    "ingest": ("provtel_cli.ingest:ingest", "Bring OTLP that others kept into a store."),
     "ship": ("provtel_cli.ship:ship", "Send what waits in journals to an OTLP endpoint."),
     "status": ("provtel_cli.status:status", "Show what a store holds, and what waits in journals."),
     "collector": ("provtel_cli.collector:collector", "Run a collector, or check its configuration."),
