@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from provtel_model.errors import UserError
 from provtel_model.filters import NEWEST_FIRST, Query
 
+from provtel_query.difference import compare
 from provtel_query.evidence import chosen
 from provtel_query.flow import Flow
 from provtel_query.identity import find_record, find_run, last_run
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from provtel_model.components import DrainReport, Reader
     from provtel_model.record import Record
 
+    from provtel_query.difference import Difference
     from provtel_query.evidence import Wanted
 
 
@@ -151,6 +153,20 @@ class Store:
         flow, way = Flow(self._reader, chosen(evidence)), Direction(direction)
         found = Finder(self._reader, flow, way, self._run(run) if run else None).find(target)
         return trace(flow, found.starts, way, depth, found.others)
+
+    def diff(self, left: str, right: str) -> Difference:
+        """Return what is different between two runs.
+
+        Args:
+            left: A run: its id, the name of its workflow, or the id or a prefix of the id of a record in it.
+            right: Another one.
+
+        Raises:
+            UserError: There is no such run.
+        """
+        oldest_first = (("started_at", 1),)
+        runs = (self._reader.find(Query(where=self._run(run), sort=oldest_first)) for run in (left, right))
+        return compare(*runs)
 
     def prov(self, run: str | None = None) -> ProvDocument:
         """Return a run, by default the last, as a W3C PROV document of the package ``prov``.
