@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -259,7 +260,7 @@ def test_what_cannot_be_read_is_put_aside(redis: Redis, state: Path, fields: dic
 
 
 def test_refused_for_good_is_put_aside(redis: Redis, state: Path) -> None:
-    """What the pipelines refuse for good becomes a dead letter, whole, before it is acknowledged."""
+    """What the pipelines refuse for good becomes a dead letter, whole, which can be put back as the page says."""
     add(redis, traces(3, 1))
 
     def refuse(_batch: Batch) -> None:
@@ -271,6 +272,12 @@ def test_refused_for_good_is_put_aside(redis: Redis, state: Path) -> None:
     (letter,) = letters(state)
     assert letter.reason == "it is refused for good: never"
     assert letter.batch.payload == traces(3, 1)
+    back = f"base64 -d | redis-cli -p {redis.port} -x XADD {STREAM} '*' payload"
+    subprocess.run(["sh", "-c", back], input=json.loads(state.read_bytes())["payload"].encode(), check=True)
+    again = Recorder()
+    with receiving(config_for(redis), again):
+        wait(lambda: length(redis) == 0, "an empty stream")
+    assert again.batches[0].payload == traces(3, 1)
     assert counters.total("otelcol_receiver_dead_lettered_spans") == 3
 
 
