@@ -13,6 +13,7 @@ import pytest
 from kafka import KafkaProducer
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from provtel_exporters.kafka import reader as reader_module
 from provtel_exporters.kafka.reader import KafkaReader, open_reader
 from provtel_model import attributes as names
 from provtel_model.components import Reader, Signal
@@ -174,8 +175,9 @@ def test_foreign_cursors_are_refused(kafka: Kafka) -> None:
         ("kafka://host:9092/topic?offset=3", "no address of Kafka"),
     ],
 )
-def test_wrong_places_are_refused(location: str, why: str) -> None:
+def test_wrong_places_are_refused(location: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address that is none, or where nobody answers, is told without a secret in it."""
+    monkeypatch.setattr(reader_module, "_CONNECT_SECONDS", 0.5)
     with pytest.raises(StoreError, match=why) as error:
         open_reader(location)
 
