@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from provtel_exporters.file import open_reader as open_file_reader
@@ -78,13 +79,15 @@ def _folder() -> Iterator[str]:
 
 
 @contextmanager
-def _file() -> Iterator[str]:
+def _file(name: str = "store.jsonl") -> Iterator[str]:
     with _folder() as folder:
-        yield f"{folder}/store.jsonl"
+        yield f"{folder}/{name}"
 
 
 LMDB = Backend("lmdb", _folder, lambda location: LmdbWriter(Path(location) / LMDB_FOLDER), open_reader)
 
 FILE = Backend("file", _file, open_file_writer, open_file_reader, no_processes=True)
+PARQUET = replace(FILE, name="parquet", place=partial(_file, "store.parquet"))
+"""Lines while it is written, so that the suite of `FILE` is its own; what it adds has tests of its own."""
 
 BACKENDS = {backend.name: backend for backend in (FILE, LMDB)}

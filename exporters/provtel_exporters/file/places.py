@@ -7,9 +7,16 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
+PARQUET: Final = ".parquet"
+_TABLES: Final = (PARQUET, f".points{PARQUET}", f".logs{PARQUET}")
 _SCHEME: Final = "file://"
 _ASIDE: Final = re.compile(r"-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}(?:-\d+)?(?:-size)?")
 _PACKED: Final = ("", ".gz", ".zst")
+
+
+def pending_of(path: Path) -> Path:
+    """Return where a store of Parquet is while it is written."""
+    return path.with_name(f".{path.name}.pending.jsonl")
 
 
 def path_of(location: str) -> Path:
@@ -21,8 +28,13 @@ def path_of(location: str) -> Path:
 def parts_of(path: Path) -> list[Path]:
     """Return the files that a store is in, the oldest first: what was put aside under names with a time, and itself.
 
+    A store of Parquet is in its tables or, while it is written, in lines beside them that have all of it.
+
     Both provtel and the OpenTelemetry Collector put files aside as ``NAME-TIME.EXTENSION``, and others compress them.
     """
+    if path.suffix == PARQUET:
+        pending = pending_of(path)
+        return [pending] if pending.exists() else [one for end in _TABLES if (one := path.with_suffix(end)).exists()]
     stem, suffix = path.stem, path.suffix
     aside: list[tuple[str, Path]] = []
     if path.parent.is_dir():

@@ -16,7 +16,7 @@ from provtel_model.memory import Memory
 from provtel_model.otlp.files import entries, is_lines, lines
 
 from provtel_exporters.file.contents import Contents, contents_of
-from provtel_exporters.file.places import parts_of, path_of
+from provtel_exporters.file.places import PARQUET, parts_of, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _LOOK_SECONDS: Final = 0.1
+_TRIES: Final = 20
 _BEGINNING: Final = 4096
 _HEAD: Final = 8
 
@@ -165,11 +166,16 @@ class FileReader:
         with self._lock:
             if self._closed:
                 raise StoreError(f"the file {self._path} was closed")
-            try:
-                self._refresh()
-            except OSError as error:
-                raise StoreError(f"the file {self._path} cannot be read: {error.strerror or error}") from error
-            return question(self._memory)
+            for _ in range(_TRIES):
+                try:
+                    self._refresh()
+                except FileNotFoundError:  # it was put aside, or written anew, since it was looked for
+                    self._parts = []
+                except OSError as error:
+                    raise StoreError(f"the file {self._path} cannot be read: {error.strerror or error}") from error
+                else:
+                    return question(self._memory)
+            raise StoreError(f"the file {self._path} is written anew faster than it can be read; try again later")
 
     def _found(self) -> list[Path]:
         return parts_of(self._path)
@@ -195,16 +201,21 @@ class FileReader:
         return self._end > 0 and (last.path, last.inode) == (now.path, now.inode) and now.size >= self._end
 
     def _read(self, path: Path) -> None:
+        if path.suffix == PARQUET:
+            from provtel_exporters.file.tables import contents_of_table
+
+            for found in contents_of_table(path):
+                self._add(found)
+            return
         with path.open("rb") as file:
             for entry in entries(file):
                 self._take(path, entry)
 
     def _read_on(self, path: Path) -> None:
+        """Read the last file, from where it was read to before."""
         with path.open("rb") as file:
-            if not self._end and not is_lines(file.read(_HEAD)):
-                file.seek(0)
-                for entry in entries(file):
-                    self._take(path, entry)
+            if path.suffix == PARQUET or (not self._end and not is_lines(file.read(_HEAD))):
+                self._read(path)
                 return
             file.seek(self._end)
             for entry in lines(file, self._lines, self._end):
@@ -217,14 +228,16 @@ class FileReader:
         if entry.torn:
             self._tell(f"{path}: {entry.place} is not whole, and is left out")
             return False
-        for_memory = held(path, entry)
-        for record in for_memory.records:
-            self._memory.add(record)
-        for point in for_memory.points:
-            self._memory.add_point(point)
-        for log in for_memory.logs:
-            self._memory.add_log(log)
+        self._add(held(path, entry))
         return True
+
+    def _add(self, contents: Contents) -> None:
+        for record in contents.records:
+            self._memory.add(record)
+        for point in contents.points:
+            self._memory.add_point(point)
+        for log in contents.logs:
+            self._memory.add_log(log)
 
     def _tell(self, text: str) -> None:
         if text not in self._told:

@@ -18,15 +18,17 @@ from provtel_model.record import key_of, record_id, run_of
 from provtel_model.telemetry import observation_id, records_of
 
 from provtel_exporters.file.contents import Contents, check_record, packed
-from provtel_exporters.file.places import parts_of, path_of
+from provtel_exporters.file.places import PARQUET, parts_of, path_of
 from provtel_exporters.file.reader import held, whole_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from provtel_model.record import Key, PlainRecord
     from provtel_model.telemetry import PlainLog, PlainPoint
+
+    from provtel_exporters.file.parquet_writer import ParquetWriter
 
 _DIGEST: Final = 16
 _HEAD: Final = 8
@@ -119,6 +121,22 @@ class FileWriter:
             known = len(self._observed)
             self._rewrite(lambda _: True, lambda point: point["time"] >= before, lambda log: log["time"] >= before)
             return known - len(self._observed)
+
+    def standing(self) -> Iterator[Contents]:
+        """Yield what the file has, each record once, as the copy that stands."""
+        given: set[bytes] = set()
+        for path in self._parts:
+            for entry in whole_entries(path):
+                found = held(path, entry)
+                named = [(_name(key_of(plain)), plain) for plain in found.records]
+                standing = {
+                    name: plain
+                    for name, plain in named
+                    if name not in given and self._standing[name].digest == _digest(plain)
+                }
+                given |= standing.keys()
+                found.records = list(standing.values())
+                yield found
 
     def close(self) -> None:
         """Release the file; safe to call twice."""
@@ -276,13 +294,17 @@ def _short(plain: PlainPoint | PlainLog) -> bytes:
     return bytes.fromhex(observation_id(plain))[:_DIGEST]
 
 
-def open_writer(location: str) -> FileWriter:
+def open_writer(location: str) -> FileWriter | ParquetWriter:
     """Open a file for writing, and make it where it is missing; an entry point of ``provtel.writers``.
 
     Raises:
         StoreError: It cannot be written, or holds something else.
     """
     path = path_of(location)
+    if path.suffix == PARQUET:
+        from provtel_exporters.file.parquet_writer import ParquetWriter
+
+        return ParquetWriter(path)
     if path.suffix in _PACKED:
         raise StoreError(f"{path} is compressed, and nothing can be added to it; write {path.with_suffix('')}")
     return FileWriter(path)
