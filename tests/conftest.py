@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.services import logfire as logfire_packages
 from tests.services import redis as redis_server
 from tests.services import torch
 from tests.services.compose import reader as compose_reader_service
@@ -127,6 +128,12 @@ def redis(found_redis: Found, tmp_path: Path) -> Iterator[redis_server.Redis]:
     """Run Redis itself; it starts in no time, and each test has its own."""
     with redis_server.serving(found_redis, tmp_path / "redis") as server:
         yield server
+
+
+@pytest.fixture
+def found_logfire(request: pytest.FixtureRequest) -> Found:
+    """Find logfire."""
+    return _required(request, "logfire", logfire_packages.find)
 
 
 @pytest.fixture

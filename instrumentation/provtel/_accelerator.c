@@ -30,6 +30,8 @@ static struct {
     PyObject *outside, *packb, *getrandbits;
     PyObject *thread_meter, *no_meter;
     PyObject *activity_type, *begin;
+    PyObject *api, *installed;    /* of OpenTelemetry's API: its names, and the one that holds the provider */
+    PyObject *unwatched;          /* the provider with which nobody watches; see watching.py */
     PyObject *recorder;           /* of this process, or None */
     PyObject *secrets, *max_text; /* of that recorder: a tuple of bytes, and a number */
     PyObject *writing, *writer;   /* a recorder, and the writer behind it */
@@ -43,6 +45,7 @@ static struct { const char *name; PyObject **place; } places[] = {
     {"thread_meter", &the.thread_meter}, {"no_meter", &the.no_meter},         {"activity_type", &the.activity_type},
     {"begin", &the.begin},               {"recorder", &the.recorder},         {"secrets", &the.secrets},
     {"max_text", &the.max_text},         {"writing", &the.writing},           {"writer", &the.writer},
+    {"api", &the.api},                   {"installed", &the.installed},       {"unwatched", &the.unwatched},
 };
 
 /* ---- values that are their own AnyValue form ----------------------------------------------------------------- */
@@ -90,7 +93,7 @@ typedef struct {
     long long started_at, ended_at, clock, cpu_before, system_before;
     unsigned long thread;
     double user, system;
-    char ended, is_past, cpu_known;
+    char ended, is_past, is_watched, cpu_known;
 } ActivityCore;
 
 #define FIELD(name, type, field) {name, type, offsetof(ActivityCore, field), 0, NULL}
@@ -116,6 +119,7 @@ static PyMemberDef activity_members[] = {
     FIELD("_system", T_DOUBLE, system),
     FIELD("ended", T_BOOL, ended),
     FIELD("is_past", T_BOOL, is_past),
+    FIELD("is_watched", T_BOOL, is_watched),
     FIELD("_cpu_known", T_BOOL, cpu_known),
     {NULL},
 };
@@ -261,9 +265,13 @@ static int write_start(ActivityCore *self, PyObject *key) {
     return done == NULL ? -1 : 0;
 }
 
-static int take_place(ActivityCore *self, PyObject *outer, PyObject **parent_id) {
+static int take_place(ActivityCore *self, PyObject *outer, PyObject *given, PyObject **parent_id) {
     PyObject *parent = PyDict_GetItemWithError(outer, the.span_key);
-    if (parent != NULL && (PyObject *)Py_TYPE(parent) == the.activity_type) {
+    if (given != NULL) {
+        if (!PyArg_ParseTuple(given, "SKO", &self->trace, &self->span_id, parent_id)) return self->trace = NULL, -1;
+        Py_INCREF(self->trace);
+        Py_INCREF(*parent_id);
+    } else if (parent != NULL && (PyObject *)Py_TYPE(parent) == the.activity_type) {
         ActivityCore *activity = (ActivityCore *)parent;
         Py_INCREF(activity->trace);
         self->trace = activity->trace;
@@ -328,7 +336,7 @@ static int make_start(ActivityCore *self, PyObject *parent_id, const void *used,
 
 /* Do what `core.ActivityCore.begin` does, with inputs that are packed already. */
 static int begin_with(ActivityCore *self, PyObject *recorder, PyObject *definition, const void *used, size_t used_size,
-                      PyObject *facts, int64_t started_at) {
+                      PyObject *facts, int64_t started_at, PyObject *place) {
     PyObject *outer = NULL, *parent_id = NULL, *key = NULL;
     int failed = -1;
     Py_INCREF(recorder);
@@ -336,8 +344,9 @@ static int begin_with(ActivityCore *self, PyObject *recorder, PyObject *definiti
     Py_INCREF(definition);
     self->definition = definition;
     if (PyContextVar_Get(the.variable, NULL, &outer) < 0 || outer == NULL || !PyDict_Check(outer)) goto end;
-    if (take_place(self, outer, &parent_id) < 0) goto end;
-    key = PyObject_CallOneArg(the.getrandbits, the.sixty_four);
+    if (take_place(self, outer, place, &parent_id) < 0) goto end;
+    if (place == NULL) key = PyObject_CallOneArg(the.getrandbits, the.sixty_four);
+    else key = PyLong_FromUnsignedLongLong(self->span_id);
     if (key == NULL || !PyLong_Check(key)) goto end;
     self->span_id = PyLong_AsUnsignedLongLong(key);
     if (PyErr_Occurred()) goto end;
@@ -361,16 +370,19 @@ end:
 }
 
 static PyObject *activity_begin(ActivityCore *self, PyObject *args) {
-    PyObject *recorder, *definition, *used, *facts;
+    PyObject *recorder, *definition, *used, *facts, *place;
     long long started_at;
-    if (!PyArg_ParseTuple(args, "OO!OOL", &recorder, &InternedType, &definition, &used, &facts, &started_at)) return NULL;
+    if (!PyArg_ParseTuple(args, "OO!OOLO", &recorder, &InternedType, &definition, &used, &facts, &started_at, &place))
+        return NULL;
+    if (place == Py_None) place = NULL;
+    else if (!PyTuple_Check(place)) return PyErr_Format(PyExc_TypeError, "a place is a tuple");
     PyObject *packed = PyObject_CallOneArg(the.packb, used), *packed_facts = NULL;
     if (packed != NULL && PyObject_IsTrue(facts) == 1) packed_facts = PyObject_CallOneArg(the.packb, facts);
     int failed = PyErr_Occurred() ? -1 : 0;
     if (!failed && (!PyBytes_Check(packed) || (packed_facts != NULL && !PyBytes_Check(packed_facts)))) failed = -1;
     if (!failed) {
         failed = begin_with(self, recorder, definition, PyBytes_AS_STRING(packed), (size_t)PyBytes_GET_SIZE(packed),
-                            packed_facts, started_at);
+                            packed_facts, started_at, place);
     }
     Py_XDECREF(packed);
     Py_XDECREF(packed_facts);
@@ -403,7 +415,7 @@ static int write_end(ActivityCore *self, const uint8_t *payload, Py_ssize_t leng
 static int finish_plainly(ActivityCore *self, PyObject *result) {
     uint8_t payload[LONGEST_PLAIN], *at = payload;
     Interned *definition = (Interned *)self->definition;
-    if (!definition->takes_plain || self->is_past || (self->failure != NULL && self->failure != Py_None)) return 0;
+    if (!definition->takes_plain || self->is_past || self->is_watched || (self->failure != NULL && self->failure != Py_None)) return 0;
     if (PyDict_GET_SIZE(self->facts) || PyDict_GET_SIZE(self->generated)) return 0;
     at = put_array(at, 7);
     at = put_unsigned(at, KIND_END);
@@ -457,6 +469,14 @@ static PyTypeObject ActivityCoreType = {
 
 /* ---- the module -------------------------------------------------------------------------------------------------- */
 
+/* Say whether somebody else may have to be told of what begins. */
+static bool may_be_watched(void) {
+    if (the.api == NULL || !PyDict_CheckExact(the.api)) return true;
+    PyObject *provider = PyDict_GetItemWithError(the.api, the.installed);
+    PyErr_Clear();
+    return (provider == NULL ? Py_None : provider) != the.unwatched;
+}
+
 static PyObject *begin_in_python(PyObject *const *args) {
     return PyObject_Vectorcall(the.begin, args, 3, NULL);
 }
@@ -470,7 +490,7 @@ static PyObject *begin(PyObject *module, PyObject *const *args, Py_ssize_t count
     Interned *definition = (Interned *)args[0];
     Py_ssize_t given = PyTuple_GET_SIZE(args[1]);
     if (the.recorder == NULL || the.recorder == Py_None || !definition->is_plain || definition->arity != given ||
-        given > 0xFFFF || PyDict_GET_SIZE(args[2]) != 0)
+        given > 0xFFFF || PyDict_GET_SIZE(args[2]) != 0 || may_be_watched())
         return begin_in_python(args);
     uint8_t used[LONGEST_PLAIN], *at = put_array(used, (size_t)given);
     for (Py_ssize_t i = 0; i < given; i++) {
@@ -478,7 +498,7 @@ static PyObject *begin(PyObject *module, PyObject *const *args, Py_ssize_t count
         if (at == NULL) return PyErr_Clear(), begin_in_python(args);
     }
     ActivityCore *self = (ActivityCore *)activity_new((PyTypeObject *)the.activity_type, NULL, NULL);
-    if (self != NULL && begin_with(self, the.recorder, args[0], used, (size_t)(at - used), NULL, 0) == 0)
+    if (self != NULL && begin_with(self, the.recorder, args[0], used, (size_t)(at - used), NULL, 0, NULL) == 0)
         return (PyObject *)self;
     Py_XDECREF(self);
     if (!PyErr_ExceptionMatches(PyExc_Exception)) return NULL; /* an interrupt is the program's */

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import get_ident
-from time import perf_counter_ns
+from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from opentelemetry.context import Context
@@ -11,7 +11,7 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext
 from ormsgpack import packb
 from provtel_model.journal.layout import Kind, Status, pack
 
-from provtel import notices
+from provtel import notices, watching
 from provtel.accelerator import accelerator
 from provtel.core import ActivityCore, outside
 from provtel.errors import describe, status_of
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from provtel.definition import Definition
     from provtel.recorder import Recorder
+    from provtel.watching import Watched
 
 _END: Final = Kind.END.value
 _FINISHED: Final = Status.FINISHED.value
@@ -53,8 +54,7 @@ class Activity(ActivityCore, RecordedSpan):
         started_at: When it started, where that is past; in nanoseconds since the epoch.
     """
 
-    is_watched = False
-    """Others are told of it, who decide on its ids or on what is kept of it elsewhere."""
+    _watched: Watched | None = None
     _told: Told | None = None
 
     def __init__(
@@ -66,7 +66,25 @@ class Activity(ActivityCore, RecordedSpan):
         started_at: int = 0,
     ) -> None:
         """Write the start."""
-        self.begin(recorder, definition, used, facts, started_at)
+        if watching.watcher() is None:
+            self.begin(recorder, definition, used, facts, started_at, None)
+        else:
+            self._begin_watched((recorder, definition, used, facts), started_at or time_ns())
+
+    def _begin_watched(self, what: tuple[Any, ...], started_at: int) -> None:
+        outer = current()
+        beginning = watching.begins(what[1].name, started_at)
+        recorder, definition, used, facts = what
+        self.begin(recorder, definition, used, facts, started_at, None if beginning is None else beginning.place)
+        if beginning is not None:
+            self.is_watched, self._watched = True, beginning.watched
+            with self.unharmed("a task, by the tracer provider of the program,"):
+                beginning.watched.started(self, outer)
+
+    def get_span_context(self) -> SpanContext:
+        """Return what children and links need."""
+        said = None if self._watched is None else self._watched.context
+        return super().get_span_context() if said is None else said
 
     @property
     def id(self) -> str:
@@ -131,6 +149,9 @@ class Activity(ActivityCore, RecordedSpan):
         except (TypeError, ValueError):
             payload = self._pack_what_can_be(whole)
         self.recorder.end(self, payload)
+        if self._watched is not None:
+            with self.unharmed("a task, by the tracer provider of the program,"):
+                self._watched.ended(self, payload)
 
     def _pack_what_can_be(self, end: list[Any]) -> bytes:
         try:

@@ -46,6 +46,7 @@ class ActivityCore:
         failure: Why it is an error, where it was told to be one.
         ended: Its end is written.
         is_past: It was over when it was told of.
+        is_watched: Others are told of it.
     """
 
     recorder: Recorder
@@ -56,6 +57,7 @@ class ActivityCore:
     failure: PlainError | None = None
     ended = False
     is_past = False
+    is_watched = False
     _thread = 0
     _cpu_known = True
     _token: object = None
@@ -68,6 +70,7 @@ class ActivityCore:
         used: list[AnyValue] | dict[str, AnyValue],
         facts: dict[str, Any] | None,
         started_at: int,
+        place: tuple[bytes, int, int | None] | None,
     ) -> None:
         """Write the start.
 
@@ -77,18 +80,21 @@ class ActivityCore:
             used: Its inputs, in the order of the definition's roles or by role.
             facts: What else is known at the start, by fields of the plain record.
             started_at: When it started, where that is past; else 0, which is now.
+            place: Trace id, span id, and that of the span around it, where somebody else chose them.
         """
         outer = current()
         parent = outer.get(SPAN_KEY)
         parent_id: int | None
         run: Run = outer.get(RUN_KEY, NO_RUN)  # type: ignore[assignment]  # nobody else has the key
-        if isinstance(parent, ActivityCore):
-            trace, parent_id = parent.trace, parent.span_id
+        if place is not None:
+            trace, self.span_id, parent_id = place
+        elif isinstance(parent, ActivityCore):
+            trace, self.span_id, parent_id = parent.trace, new_span_id(), parent.span_id
         else:
             trace, parent_id = outside(parent)
+            self.span_id = new_span_id()
         self.recorder = recorder
         self.trace = trace
-        self.span_id = new_span_id()
         # A context refuses entries once it is made, because others may hold it; this one nobody has seen yet.
         self.context = context = Context(outer)
         _put(context, SPAN_KEY, self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.services import redis, systemd, torch
+from tests.services import logfire, redis, systemd, torch
 from tests.services.compose import reader as compose
 from tests.services.container import reader as container
 from tests.services.found import MissingServiceError
@@ -21,6 +21,7 @@ FINDERS = {
     "h2spec": h2spec.find,
     "java_sdk": sdks.find_java,
     "kafka": kafka.find,
+    "logfire": logfire.find,
     "otelcol": otelcol.find,
     "redis": redis.install,
     "slurm": slurm.install,

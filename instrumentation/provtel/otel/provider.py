@@ -11,7 +11,7 @@ from opentelemetry.trace import NoOpTracer
 from provtel_model.hashing import canonical_bytes
 from provtel_model.values import encode
 
-from provtel import ids
+from provtel import ids, watching
 from provtel.otel import sampling
 from provtel.otel.limits import Limits
 from provtel.otel.processors import Processors
@@ -67,9 +67,11 @@ class TracerProvider(trace.TracerProvider):
         """A span is kept, in a trace and under an id of ours, unless it is in one that is not."""
         self._limits = Limits.of_environment() if span_limits is None else Limits.of_sdk(span_limits)
         self._given = {} if resource is None else _forms(resource.attributes)
+        self._whole: tuple[dict[str, Any], dict[str, Any]] = {}, {**self._given}
         self._ids = id_generator
         self._tracers: dict[bytes, JournalTracer] = {}
-        self._processors: Processors | None = None
+        self.processors: Processors | None = None
+        """Those who are told of its spans, while there are any."""
         self._is_disabled = os.environ.get(_DISABLED, "").strip().lower() == "true"
         if shutdown_on_exit:
             atexit.register(self.shutdown)
@@ -101,17 +103,18 @@ class TracerProvider(trace.TracerProvider):
         return known
 
     def _new_scope(self, scope: PlainScope) -> Scope:
-        return Scope(scope, self._given, self._limits, self._processors)
+        return Scope(scope, self._given, self._limits, self.processors)
 
     def add_span_processor(self, span_processor: Any) -> None:
         """Tell a span processor of the SDK of every span from now on."""
-        if self._processors is None:
+        if self.processors is None:
             from provtel.otel.readable import reader
 
-            self._processors = Processors(reader(self._resource))
+            self.processors = Processors(reader(self._resource))
             for tracer in self._tracers.values():
-                tracer.tell(self._processors)
-        self._processors.add(span_processor)
+                tracer.tell(self.processors)
+            watching.ask_again()
+        self.processors.add(span_processor)
 
     @property
     def resource(self) -> Any:
@@ -122,7 +125,10 @@ class TracerProvider(trace.TracerProvider):
 
     def _resource(self) -> dict[str, Any]:
         taking = recorder()
-        return {**(taking.resource() if taking is not None else {}), **self._given}
+        known = {} if taking is None else taking.resource()
+        if self._whole[0] is not known:
+            self._whole = known, {**known, **self._given}
+        return self._whole[1]
 
     def new_trace_id(self) -> bytes:
         """Return a new trace id."""
@@ -139,15 +145,15 @@ class TracerProvider(trace.TracerProvider):
         """
         taking = recorder()
         flushed = taking is None or taking.flush(timeout_millis / 1000)
-        return (self._processors is None or self._processors.force_flush(timeout_millis)) and flushed
+        return (self.processors is None or self.processors.force_flush(timeout_millis)) and flushed
 
     def shutdown(self) -> None:
         """Record no more spans, and shut the span processors down; the journal goes on for tasks."""
         if not self.is_shut_down:
             self.is_shut_down = True
             atexit.unregister(self.shutdown)
-            if self._processors is not None:
-                self._processors.shutdown()
+            if self.processors is not None:
+                self.processors.shutdown()
 
 
 def _forms(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, TraceFlags, TraceState
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from provtel_model.record import State
+
+from provtel.otel.beside import SCOPE, stock_attributes
+from provtel.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from provtel_model.record import PlainLink, PlainScope
+    from provtel_model.record import PlainEvent, PlainLink, PlainRecord, PlainScope
 
     from provtel.otel.span import RecordingSpan
 
@@ -25,16 +29,37 @@ def reader(resource: Callable[[], Mapping[str, Any]]) -> Callable[[RecordingSpan
     """
     made: list[tuple[Mapping[str, Any], Resource]] = []
 
-    def read(span: RecordingSpan) -> ReadableSpan:
+    def read(span: RecordingSpan | PlainRecord) -> ReadableSpan:
         known = resource()
+        # The SDK's resource is made once: to hash it takes as long as to export a span.
         if not made or made[-1][0] is not known:
             made[:] = [(known, Resource({**known}))]
-        return _readable(span, made[-1][1])
+        return _of_task(span, made[-1][1]) if isinstance(span, dict) else _of_span(span, made[-1][1])
 
     return read
 
 
-def _readable(span: RecordingSpan, resource: Resource) -> ReadableSpan:
+def _of_task(plain: PlainRecord, resource: Resource) -> ReadableSpan:
+    message = plain.get("error", {}).get("message")
+    failed = plain["status"] == State.ERROR
+    parent = plain.get("parent_id")
+    return ReadableSpan(
+        name=plain["name"],
+        context=_context(plain["trace_id"], plain["span_id"]),
+        parent=_context(plain["trace_id"], parent.partition("-")[2]) if parent else None,
+        resource=resource,
+        attributes=_plain(stock_attributes(plain)),
+        events=_events(plain.get("events", ())),
+        links=[_link(link) for link in plain.get("links", ())],
+        kind=SpanKind.INTERNAL,
+        status=Status(StatusCode.ERROR, message) if failed else Status(),
+        start_time=plain["started_at"],
+        end_time=plain["ended_at"],
+        instrumentation_scope=InstrumentationScope(SCOPE, VERSION),
+    )
+
+
+def _of_span(span: RecordingSpan, resource: Resource) -> ReadableSpan:
     scope: PlainScope = span.scope.plain
     return ReadableSpan(
         name=span.name,
@@ -42,7 +67,7 @@ def _readable(span: RecordingSpan, resource: Resource) -> ReadableSpan:
         parent=span.parent,
         resource=resource,
         attributes=_plain(span.attributes),
-        events=[Event(event["name"], _plain(event.get("attributes", {})), event["time"]) for event in span.events],
+        events=_events(span.events),
         links=[_link(link) for link in span.links],
         kind=span.kind,
         status=span.status,
@@ -54,11 +79,18 @@ def _readable(span: RecordingSpan, resource: Resource) -> ReadableSpan:
     )
 
 
+def _events(events: Iterable[PlainEvent]) -> list[Event]:
+    return [Event(event["name"], _plain(event.get("attributes", {})), event["time"]) for event in events]
+
+
 def _link(link: PlainLink) -> Link:
-    state = TraceState.from_header([link["trace_state"]]) if "trace_state" in link else TraceState()
-    trace_id, span_id = int(link["trace_id"], 16), int(link["span_id"], 16)
-    context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(), trace_state=state)
-    return Link(context, _plain(link.get("attributes", {})))
+    state = TraceState.from_header([link["trace_state"]]) if "trace_state" in link else None
+    return Link(_context(link["trace_id"], link["span_id"], state), _plain(link.get("attributes", {})))
+
+
+def _context(trace_id: str, span_id: str, state: TraceState | None = None) -> SpanContext:
+    flags = TraceFlags(TraceFlags.SAMPLED)
+    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=False, trace_flags=flags, trace_state=state)
 
 
 def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
