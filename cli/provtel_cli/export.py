@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -12,12 +13,18 @@ from provtel_cli import options
 from provtel_cli.output import note, print_json
 
 _FORMATS = {"prov-json": "json"}
+_OPENLINEAGE = "openlineage"
 
 
 @click.command()
 @click.argument("run", metavar="[RUN]", required=False)
 @click.option(
-    "--format", "form", type=click.Choice(list(_FORMATS)), default="prov-json", show_default=True, help="The format."
+    "--format",
+    "form",
+    type=click.Choice([*_FORMATS, _OPENLINEAGE]),
+    default="prov-json",
+    show_default=True,
+    help="The format.",
 )
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write into a file."
@@ -25,11 +32,14 @@ _FORMATS = {"prov-json": "json"}
 @options.json_option
 @options.store_option
 def export(*, run: str | None, form: str, output: Path | None, as_json: bool, store: str | None) -> None:
-    """Write a run, by default the last one, as a W3C PROV document.
+    """Write a run, by default the last one, as a W3C PROV document, or as events of OpenLineage.
 
     RUN is its id, the name of its workflow, or the first digits of an id of a record in it. Without --output the
     document itself is printed, which is JSON on one line; with it, --json prints where it is and what it holds.
     """
+    if form == _OPENLINEAGE:
+        _export_openlineage(run, output, store, as_json=as_json)
+        return
     with options.opened(store) as opened:
         document = opened.prov(run)
         text = document.serialize(format=_FORMATS[form])
@@ -42,6 +52,19 @@ def export(*, run: str | None, form: str, output: Path | None, as_json: bool, st
         print_json([{"format": form, "output": str(output), "records": dict(sorted(counts.items()))}])
     else:
         note(f"the document is {output}")
+
+
+def _export_openlineage(run: str | None, output: Path | None, store: str | None, *, as_json: bool) -> None:
+    with options.opened(store) as opened:
+        events = opened.openlineage(run)
+    if output is None:
+        print_json(events)
+        return
+    _write(output, "".join(f"{json.dumps(event, ensure_ascii=False)}\n" for event in events))
+    if as_json:
+        print_json([{"format": _OPENLINEAGE, "output": str(output), "events": len(events)}])
+    else:
+        note(f"the events are in {output}")
 
 
 def _write(output: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -37,6 +38,14 @@ KAFKA: Final = "kafka://"
     help="What protobuf carries; by default what it looks like.",
 )
 @click.option(
+    "--format",
+    "form",
+    type=click.Choice(["otlp", "openlineage"]),
+    default="otlp",
+    show_default=True,
+    help="What the files hold: OTLP, or events of OpenLineage in JSON, one a line or in a list.",
+)
+@click.option(
     "--keep-going", is_flag=True, help="Pass over what is malformed, and tell it; without, the first one ends it."
 )
 @options.json_option
@@ -46,11 +55,12 @@ def ingest(
     sources: tuple[str, ...],
     from_offset: str | None,
     signal: str | None,
+    form: str,
     keep_going: bool,
     as_json: bool,
     store: str | None,
 ) -> None:
-    """Bring OTLP that others kept into a store.
+    """Bring OTLP, or OpenLineage, that others kept into a store.
 
     FILE has a request a line in JSON, as the OpenTelemetry Collector's file exporter writes it, requests in protobuf
     behind their lengths, or one request; gzip and Zstandard are unpacked. It is - for standard input, or a topic,
@@ -69,6 +79,9 @@ def ingest(
 
     if from_offset is not None and not any(source.startswith(KAFKA) for source in sources):
         raise click.UsageError("--from-offset is for a topic of Kafka")
+    if form == "openlineage":
+        _ingest_openlineage(sources, store or str(find_store()), as_json=as_json)
+        return
     wanted = Signal(signal) if signal else None
     with closing(open_writer(store or str(find_store()))) as writer:
         work = Ingest(writer, contents_of, keep_going=keep_going)
@@ -86,6 +99,26 @@ def ingest(
         note(f"{reason}; it was passed over")
     if work.done.malformed > len(work.done.reasons):
         note(f"{work.done.malformed} were passed over")
+
+
+def _ingest_openlineage(sources: tuple[str, ...], store: str, *, as_json: bool) -> None:
+    from provtel_model.errors import MalformedError
+    from provtel_query.ingesting import Ingested
+    from provtel_query.openlineage import read_file
+    from provtel_query.stores import open_writer
+
+    done = Ingested()
+    try:
+        held = [read_file(Path("/dev/stdin" if source == STDIN else source)) for source in sources]
+    except MalformedError as error:
+        raise UserError(f"{error}; nothing was stored") from error
+    with closing(open_writer(store)) as writer:
+        for records in held:
+            written = writer.write(records)
+            done.requests += 1
+            done.stored["records"] += written.stored
+            done.duplicates["records"] += written.duplicates
+    _tell(done, as_json=as_json)
 
 
 def _entries(source: str, signal: Signal | None, from_offset: str | None) -> Iterator[Entry]:

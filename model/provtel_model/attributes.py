@@ -83,6 +83,13 @@ VCS_REPOSITORY_URL_FULL: Final = "vcs.repository.url.full"
 PROVTEL_VCS_MODIFIED: Final = "provtel.vcs.modified"
 PROVTEL_SETTINGS: Final = "provtel.settings"
 
+# What was imported from OpenLineage
+OPENLINEAGE_RUN_ID: Final = "openlineage.run.id"
+OPENLINEAGE_JOB_NAMESPACE: Final = "openlineage.job.namespace"
+OPENLINEAGE_PRODUCER: Final = "openlineage.producer"
+OPENLINEAGE_RUN_FACETS: Final = "openlineage.run.facets"
+OPENLINEAGE_JOB_FACETS: Final = "openlineage.job.facets"
+
 # Events of activities that have not ended, sent as OTLP log records
 EVENT_STARTED: Final = "prov.activity.started"
 EVENT_HEARTBEAT: Final = "prov.activity.heartbeat"

@@ -176,10 +176,23 @@ class Store:
         """
         from provtel_query.prov_document import prov_document
 
+        return prov_document(self._records_of(run), Flow(self._reader))
+
+    def openlineage(self, run: str | None = None) -> list[dict[str, Any]]:
+        """Return a run, by default the last, as events of OpenLineage 2-0-2, in the order of its activities.
+
+        Raises:
+            UserError: There is no such run, or no run at all.
+        """
+        from provtel_query.openlineage import events_of
+
+        return list(events_of(self._records_of(run)))
+
+    def _records_of(self, run: str | None) -> Sequence[Record]:
         records = self._reader.find(Query(where=self._run(run), sort=(("started_at", 1),)))
         if not records:
             raise UserError(f"the store {self.location} has no run to export")
-        return prov_document(records, Flow(self._reader))
+        return records
 
     def _run(self, run: str | None) -> dict[str, Any]:
         if run is None:
