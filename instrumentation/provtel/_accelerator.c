@@ -12,16 +12,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
 #include "frame_area.h"
 #include "interned.h"
 #include "msgpack_writer.h"
+#include "usage.h"
 
 enum { LONGEST_HEAD = 64, LONGEST_PLAIN = 4096 };
 enum { KIND_START = 3, KIND_END = 4, STATUS_FINISHED = 0 };
-static const int64_t SPLIT_AGE = 1000000; /* nanoseconds; see telemetry.py */
 
 /* ---- what is told by `configure`: objects of the Python side ------------------------------------------------- */
 
@@ -35,7 +33,8 @@ static struct {
     PyObject *recorder;           /* of this process, or None */
     PyObject *secrets, *max_text; /* of that recorder: a tuple of bytes, and a number */
     PyObject *writing, *writer;   /* a recorder, and the writer behind it */
-    PyObject *sixty_four;
+    PyObject *combined;           /* core.py */
+    PyObject *sixty_four, *telemetry;
 } the;
 
 static struct { const char *name; PyObject **place; } places[] = {
@@ -46,6 +45,7 @@ static struct { const char *name; PyObject **place; } places[] = {
     {"begin", &the.begin},               {"recorder", &the.recorder},         {"secrets", &the.secrets},
     {"max_text", &the.max_text},         {"writing", &the.writing},           {"writer", &the.writer},
     {"api", &the.api},                   {"installed", &the.installed},       {"unwatched", &the.unwatched},
+    {"combined", &the.combined},         {"figures", &figure_words.keys},     {"process", &figure_words.process},
 };
 
 /* ---- values that are their own AnyValue form ----------------------------------------------------------------- */
@@ -90,7 +90,8 @@ typedef struct {
     PyObject *recorder, *trace, *facts, *context, *run, *definition, *start_payload, *generated, *failure;
     PyObject *meter, *before, *token;
     unsigned long long span_id;
-    long long started_at, ended_at, clock, cpu_before, system_before;
+    long long started_at, ended_at, clock;
+    ThreadCpu cpu;
     unsigned long thread;
     double user, system;
     char ended, is_past, is_watched, cpu_known;
@@ -153,56 +154,47 @@ static void activity_dealloc(ActivityCore *self) {
 #define STEADY CLOCK_MONOTONIC
 #endif
 
-static int64_t nanoseconds(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
-static _Thread_local int64_t split_at = INT64_MIN / 2, split_system; /* nanoseconds of this thread */
-
-static void split_cpu(int64_t now) {
-    split_at = now;
-#ifdef RUSAGE_THREAD
-    struct rusage usage;
-    if (getrusage(RUSAGE_THREAD, &usage) == 0)
-        split_system = usage.ru_stime.tv_sec * 1000000000LL + usage.ru_stime.tv_usec * 1000LL;
-#endif
-}
-
 static int measure_from_here(ActivityCore *self) {
     if (self->meter == the.no_meter) return 0;
     if (self->meter == the.thread_meter) {
-        self->cpu_before = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
-        /* A forked child's clock begins anew. */
-        if (self->cpu_before - split_at > SPLIT_AGE || self->cpu_before < split_at) split_cpu(self->cpu_before);
-        self->system_before = split_system;
+        self->cpu = thread_cpu();
         return 0;
     }
-    Py_XSETREF(self->before, PyObject_CallMethod(self->meter, "start", NULL));
+    PyObject *before = Py_TYPE(self->meter) == &FullMeterType ? full_meter_start((FullMeter *)self->meter, NULL)
+                                                              : PyObject_CallMethod(self->meter, "start", NULL);
+    Py_XSETREF(self->before, before);
     return self->before == NULL ? -1 : 0;
+}
+
+/* Put further figures, which are taken over, to the facts. */
+static int add_figures(ActivityCore *self, PyObject *figures) {
+    PyObject *known = PyDict_GetItemWithError(self->facts, the.telemetry);
+    if (known != NULL) Py_SETREF(figures, PyObject_CallFunctionObjArgs(the.combined, known, figures, NULL));
+    int failed = figures == NULL || PyErr_Occurred() ? -1 : PyDict_SetItem(self->facts, the.telemetry, figures);
+    Py_XDECREF(figures);
+    return failed;
 }
 
 static int measure_to_here(ActivityCore *self) {
     if (self->meter == the.no_meter) return 0;
     if (self->meter == the.thread_meter) {
-        int64_t now = nanoseconds(CLOCK_THREAD_CPUTIME_ID), spent = now - self->cpu_before, system = 0;
-        if (spent >= SPLIT_AGE) {
-            split_cpu(now);
-            system = split_system - self->system_before;
-            system = system < 0 ? 0 : system > spent ? spent : system;
-        }
-        self->user += (double)(spent - system) / 1e9;
-        self->system += (double)system / 1e9;
+        add_thread_cpu(self->cpu, &self->user, &self->system);
         return 0;
     }
-    double user, system;
-    PyObject *spent = PyObject_CallMethod(self->meter, "spent", "(O)", self->before);
-    if (spent == NULL || !PyArg_ParseTuple(spent, "dd", &user, &system)) return Py_XDECREF(spent), -1;
-    Py_DECREF(spent);
+    double user = 0, system = 0;
+    PyObject *figures;
+    if (Py_TYPE(self->meter) == &FullMeterType) {
+        figures = full_meter_figures((FullMeter *)self->meter, self->before, &user, &system);
+        if (figures == NULL) return -1;
+    } else {
+        PyObject *spent = PyObject_CallMethod(self->meter, "spent", "(O)", self->before);
+        if (spent == NULL || !PyArg_ParseTuple(spent, "ddO", &user, &system, &figures)) return Py_XDECREF(spent), -1;
+        figures = figures == Py_None ? NULL : Py_NewRef(figures);
+        Py_DECREF(spent);
+    }
     self->user += user;
     self->system += system;
-    return 0;
+    return figures == NULL ? 0 : add_figures(self, figures);
 }
 
 static PyObject *activity_enter(ActivityCore *self, PyObject *const *args, Py_ssize_t count) {
@@ -412,12 +404,28 @@ static int write_end(ActivityCore *self, const uint8_t *payload, Py_ssize_t leng
     return known == 1;
 }
 
+/* Return NULL, with no error set, where there is no room for them or they cannot be packed. */
+static uint8_t *put_facts(uint8_t *at, const uint8_t *end, PyObject *facts) {
+    PyObject *packed = PyObject_CallOneArg(the.packb, facts);
+    if (packed != NULL && PyBytes_Check(packed) && PyBytes_GET_SIZE(packed) <= end - at) {
+        memcpy(at, PyBytes_AS_STRING(packed), (size_t)PyBytes_GET_SIZE(packed));
+        at += PyBytes_GET_SIZE(packed);
+    } else {
+        at = NULL;
+    }
+    Py_XDECREF(packed);
+    PyErr_Clear();
+    return at;
+}
+
 static int finish_plainly(ActivityCore *self, PyObject *result) {
     uint8_t payload[LONGEST_PLAIN], *at = payload;
     Interned *definition = (Interned *)self->definition;
-    if (!definition->takes_plain || self->is_past || self->is_watched || (self->failure != NULL && self->failure != Py_None)) return 0;
-    if (PyDict_GET_SIZE(self->facts) || PyDict_GET_SIZE(self->generated)) return 0;
-    at = put_array(at, 7);
+    bool failed = self->failure != NULL && self->failure != Py_None;
+    if (!definition->takes_plain || self->is_past || self->is_watched || failed) return 0;
+    if (PyDict_GET_SIZE(self->generated)) return 0;
+    bool has_facts = PyDict_GET_SIZE(self->facts) != 0;
+    at = put_array(at, has_facts ? 8 : 7);
     at = put_unsigned(at, KIND_END);
     at = put_unsigned(at, self->span_id);
     at = put_signed(at, self->ended_at);
@@ -435,6 +443,7 @@ static int finish_plainly(ActivityCore *self, PyObject *result) {
     } else {
         *at++ = 0xC0, *at++ = 0xC0;
     }
+    if (has_facts && (at = put_facts(at, payload + LONGEST_PLAIN, self->facts)) == NULL) return 0;
     return write_end(self, payload, at - payload);
 }
 
@@ -529,12 +538,14 @@ static struct PyModuleDef module = {
 };
 
 PyMODINIT_FUNC PyInit__accelerator(void) {
-    PyTypeObject *types[] = {&InternedType, &WriterCoreType, &FrameAreaType, &ActivityCoreType};
-    const char *names[] = {"Interned", "WriterCore", "FrameArea", "ActivityCore"};
+    PyTypeObject *types[] = {&InternedType, &WriterCoreType, &FrameAreaType, &FullMeterType, &ActivityCoreType};
+    const char *names[] = {"Interned", "WriterCore", "FrameArea", "FullMeter", "ActivityCore"};
     crc32_prepare();
     PyObject *made = PyModule_Create(&module);
     if (made == NULL || (the.sixty_four = PyLong_FromLong(64)) == NULL) return NULL;
-    for (size_t i = 0; i < 4; i++)
+    if ((the.telemetry = PyUnicode_InternFromString("telemetry")) == NULL) return NULL;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (PyType_Ready(types[i]) < 0 || PyModule_AddObjectRef(made, names[i], (PyObject *)types[i]) < 0) return NULL;
+    pthread_atfork(NULL, NULL, forget_memory);
     return made;
 }

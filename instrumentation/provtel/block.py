@@ -88,13 +88,10 @@ class Block:
         if self._tags:
             facts["tags"] = [*map(writable, self._tags)]
         activity = Activity(current, definition, used, facts)
-        if not definition.telemetry:
-            activity.enter(definition.meter)
-        elif telemetry.in_event_loop():
-            activity.facts["telemetry"] = telemetry.PROCESS_SCOPE
-            activity.enter(telemetry.PROCESS_METER)
-        else:
-            activity.enter(telemetry.THREAD_METER)
+        shared = definition.telemetry and telemetry.in_event_loop()
+        if shared:
+            activity.facts["telemetry"] = {**telemetry.PROCESS_SCOPE}
+        activity.enter(telemetry.meter_for(definition.level, shares_thread=shared))
         return activity
 
     def __enter__(self) -> Activity:

@@ -127,9 +127,12 @@ class ActivityCore:
     def leave(self) -> None:
         """Make current what was current before, and measure no further."""
         self._ended_at = self.started_at + perf_counter_ns() - self._clock
-        user, system = self._meter.spent(self._before)
+        user, system, figures = self._meter.spent(self._before)
         self._user += user
         self._system += system
+        if figures is not None:
+            known = self.facts.get("telemetry")
+            self.facts["telemetry"] = figures if known is None else _combined(known, figures)
         detach(self._token)
 
     def returned(self, result: object) -> None:
@@ -137,6 +140,13 @@ class ActivityCore:
         self.leave()
         self.context = None  # it holds the activity
         self.succeed(result)  # type: ignore[attr-defined]  # an activity's
+
+
+def _combined(known: dict[str, AnyValue], later: dict[str, AnyValue]) -> dict[str, AnyValue]:
+    """Return the figures of an activity that ran in pieces, as a generator does."""
+    from provtel.telemetry import usage  # loaded by the meter
+
+    return usage.combined(known, later)
 
 
 def outside(parent: object) -> tuple[bytes, int | None]:
@@ -150,3 +160,4 @@ def outside(parent: object) -> tuple[bytes, int | None]:
 
 if accelerator is not None and not TYPE_CHECKING:
     ActivityCore = accelerator.ActivityCore
+    accelerator.configure(combined=_combined)

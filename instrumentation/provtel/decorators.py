@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from provtel.agents import as_agent
 from provtel.block import Block
 from provtel.definition import TASK, WORKFLOW
+from provtel.telemetry import Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from provtel.agents import Agent
 
     Outputs = str | tuple[str, ...] | list[str]
+    Telemetry = Literal["off", "cpu", "full"] | bool | None
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -34,7 +36,7 @@ def task(
     subtype: str | None = None,
     attempt: int | None = None,
     agent: str | Agent | None = None,
-    telemetry: bool = True,
+    telemetry: Telemetry = None,
     capture_values: bool = True,
 ) -> Block: ...
 
@@ -50,7 +52,7 @@ def task(  # noqa: PLR0913  # each is a word that users may leave out
     subtype: str | None = None,
     attempt: int | None = None,
     agent: str | Agent | None = None,
-    telemetry: bool = True,
+    telemetry: Telemetry = None,
     capture_values: bool = True,
 ) -> Any:
     """Record each call of a function, or a block of code, as a task.
@@ -67,8 +69,11 @@ def task(  # noqa: PLR0913  # each is a word that users may leave out
         subtype: What kind of task it is, in a word of yours.
         attempt: Which attempt at the same task it is.
         agent: Who acts, in the task and in all that starts inside: an id, or what `agent` returns.
-        telemetry: Whether to measure what it costs.
+        telemetry: What to measure: ``"cpu"``, ``"full"``, or ``"off"``, which is ``False``; else what the settings say.
         capture_values: Whether to keep what its inputs and outputs hold; without it only their types are kept.
+
+    Raises:
+        ValueError: `telemetry` is none of these.
     """
     block = Block(
         TASK,
@@ -79,7 +84,7 @@ def task(  # noqa: PLR0913  # each is a word that users may leave out
         subtype=subtype,
         attempt=attempt,
         agent=as_agent(agent),
-        telemetry=telemetry,
+        telemetry=Level.of(telemetry),
         capture_values=capture_values,
     )
     return block(target) if _is_function(target) else block

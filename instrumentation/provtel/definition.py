@@ -14,7 +14,7 @@ from provtel.outputs import Outputs
 from provtel.parameters import Parameters
 from provtel.plan import plan_of
 from provtel.same_function import identity_of
-from provtel.telemetry import PROCESS_SCOPE, meter_for
+from provtel.telemetry import PROCESS_SCOPE, Level, meter_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ ITERATION: Final = "iteration"
 NUMBERS: Final = itertools.count()
 """Of definitions, within this process."""
 _all: Final[weakref.WeakSet[Definition]] = weakref.WeakSet()
-_measuring = True
+_measuring = Level.CPU
 _MAX_FROM_ELSEWHERE: Final = 1000
 _from_elsewhere: Final[dict[tuple[Any, ...], Definition]] = {}
 
@@ -49,7 +49,7 @@ class Definition(Interned):
         attempt: Which attempt at the task it is.
         campaign: Campaign of a workflow.
         agent: Who acts in them and in all that starts inside.
-        telemetry: What they cost is measured.
+        telemetry: How much is measured of what they cost; ``None`` for what the settings say.
         capture_values: The content of what they use and generate is kept, not only its type.
         shares_thread: Other activities may run in its thread between its start and its end.
     """
@@ -66,7 +66,7 @@ class Definition(Interned):
         attempt: int | None = None,
         campaign: str | None = None,
         agent: Agent | None = None,
-        telemetry: bool = True,
+        telemetry: Level | None = None,
         capture_values: bool = True,
         shares_thread: bool = False,
     ) -> None:
@@ -78,7 +78,7 @@ class Definition(Interned):
         self.has_own_run = kind == WORKFLOW or agent is not None
         self.outputs = Outputs(outputs)
         self.parameters = Parameters(function) if function is not None else _NO_PARAMETERS
-        self._wants_telemetry = telemetry
+        self._wanted_level = telemetry
         self._shares_thread = shares_thread
         self.measure()
         self.captures_values = capture_values
@@ -97,13 +97,15 @@ class Definition(Interned):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be made again elsewhere: a decorated function of a main module may go to other processes as a whole."""
-        switches = self._wants_telemetry, self.captures_values, self._shares_thread
+        switches = self._wanted_level, self.captures_values, self._shares_thread
         return _made_again, (self._words, switches)
 
     def measure(self) -> None:
         """Measure what activities cost, where that is wanted of these and of any."""
-        self.telemetry = self._wants_telemetry and _measuring
-        self.meter = meter_for(telemetry=self.telemetry, shares_thread=self._shares_thread)
+        wanted = self._wanted_level
+        self.level = _measuring if wanted is None or _measuring is Level.OFF else wanted
+        self.telemetry = self.level is not Level.OFF
+        self.meter = meter_for(self.level, shares_thread=self._shares_thread)
 
     def is_guarded(self, redaction: Redaction) -> bool:
         """Find out what `guarded`, `is_plain` and `takes_plain` are."""
@@ -141,7 +143,7 @@ class Definition(Interned):
         return pack([Kind.DEFINITION.value, self.number, self.parameters.roles, self.outputs.roles, facts])
 
 
-def _made_again(words: tuple[Any, ...], switches: tuple[bool, bool, bool]) -> Definition:
+def _made_again(words: tuple[Any, ...], switches: tuple[Level | None, bool, bool]) -> Definition:
     """Return the definition that another process has; the same one for the same words."""
     kind, name, function, outputs, tags, subtype, attempt, campaign, agent = words
     identity = None if function is None else identity_of(function)
@@ -169,11 +171,11 @@ def _made_again(words: tuple[Any, ...], switches: tuple[bool, bool, bool]) -> De
     return known
 
 
-def measure_all(*, wanted: bool) -> None:
-    """Measure what activities cost, or of none, whatever is said of each."""
+def measure_all(level: Level) -> None:
+    """Measure so much of those that say nothing of it; of none, whatever they say, where the level is off."""
     global _measuring  # noqa: PLW0603  # settings are known later than definitions
-    if wanted is not _measuring:
-        _measuring = wanted
+    if level is not _measuring:
+        _measuring = level
         for definition in [*_all]:
             definition.measure()
 

@@ -43,7 +43,7 @@ def _set(new: Recorder | None) -> None:
     global _current  # noqa: PLW0603  # as above
     _current = new
     if new is not None:
-        definition.measure_all(wanted=new.settings.telemetry)
+        definition.measure_all(new.settings.telemetry)
     if accelerator is None:
         return
     if new is not None:

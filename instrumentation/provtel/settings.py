@@ -22,6 +22,7 @@ from provtel_model.store_folder import STORE_VARIABLE
 
 from provtel import notices, recording
 from provtel.redaction import DEFAULT_PATTERN, without_passwords
+from provtel.telemetry import Level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,7 @@ class Settings:
     """What the capture runs by; `TABLE` says what each means."""
 
     disabled: bool = False
-    telemetry: bool = True
+    telemetry: Level = Level.CPU
     endpoint: str | None = None
     exit_timeout: float = Duration(5)
     max_journal_size: int = Size(10 * 10**9)
@@ -90,6 +91,18 @@ def _switch(text: str) -> bool:
     raise ValueError(msg)
 
 
+def _level(text: str) -> Level:
+    word = text.strip().lower()
+    if word in _TRUE:
+        return Level.CPU
+    if word in _FALSE:
+        return Level.OFF
+    if word in {*Level}:
+        return Level(word)
+    msg = "write off, cpu or full"
+    raise ValueError(msg)
+
+
 def _address(text: str) -> str:
     if not re.match(r"https?://[^/\s]+", text):
         msg = "write an address such as http://localhost:4318"
@@ -131,7 +144,13 @@ def _pattern(text: str) -> str:
 
 TABLE: Final = (
     Setting("disabled", "false", _switch, "Capture nothing; every call of provtel still works."),
-    Setting("telemetry", "true", _switch, "Measure what tasks cost, but those that say `telemetry=False`."),
+    Setting(
+        "telemetry",
+        "cpu",
+        _level,
+        "Measure of what tasks cost: `cpu` time; with `full` memory, I/O, context switches and children too; or `off`. "
+        "A task that says `telemetry=` is measured as it says, but for `off`.",
+    ),
     Setting(
         "endpoint",
         "none",
@@ -266,7 +285,7 @@ def in_force(settings: Settings) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     if isinstance(value, str):
-        return without_passwords(value)
+        return without_passwords(str(value))
     if isinstance(value, bool) or value is None:
         return value
     return int(value) if isinstance(value, int) else float(value)  # type: ignore[arg-type]  # the last kind there is

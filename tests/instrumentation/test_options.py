@@ -82,7 +82,7 @@ def test_without_telemetry(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) 
 
     for module, name in ((time, "thread_time_ns"), (resource, "getrusage")):
         monkeypatch.setattr(module, name, refuse)
-    monkeypatch.setattr("provtel.telemetry._thread_time", refuse)
+    monkeypatch.setattr("provtel.telemetry.meters._thread_time", refuse)
     plain(1)
     with task("block", telemetry=False):
         pass

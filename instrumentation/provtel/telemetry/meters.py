@@ -1,7 +1,8 @@
-"""What a task costs: CPU of its thread, or of the process where a thread's share cannot be told."""
+"""Meters of tasks: CPU of its thread, or of the process where a thread's share cannot be told."""
 
 from __future__ import annotations
 
+import enum
 import resource
 import sys
 import threading
@@ -23,14 +24,36 @@ _thread_time: Final = time.thread_time_ns
 _THREAD: Final[int | None] = getattr(resource, "RUSAGE_THREAD", None)
 
 
+class Level(enum.StrEnum):
+    """How much is measured of a task."""
+
+    OFF = "off"
+    CPU = "cpu"
+    FULL = "full"
+
+    @classmethod
+    def of(cls, wanted: object) -> Level | None:
+        """Return the level that a task was told; ``None`` where it is the one of the settings.
+
+        Raises:
+            ValueError: It is none.
+        """
+        if wanted is None or wanted is True:
+            return None
+        try:
+            return cls.OFF if wanted is False else cls(wanted)  # type: ignore[arg-type]  # it raises for what is no text
+        except ValueError:
+            raise ValueError(f"telemetry={wanted!r}: write 'off', 'cpu' or 'full'") from None
+
+
 class Meter(Protocol):
-    """Measures CPU time between two moments of one thread."""
+    """Measures what is used between two moments of one thread."""
 
     def start(self) -> Any:
         """Return what `spent` wants to know of now."""
 
-    def spent(self, before: Any) -> tuple[float, float]:
-        """Return the seconds since then: the user's, and the system's."""
+    def spent(self, before: Any) -> tuple[float, float, dict[str, AnyValue] | None]:
+        """Return the seconds of CPU since then, the user's and the system's, and further figures by their keys."""
 
 
 class _Split(threading.local):
@@ -56,14 +79,14 @@ class ThreadMeter:
             _split.renew(now)
         return now, _split.system
 
-    def spent(self, before: tuple[int, int]) -> tuple[float, float]:
+    def spent(self, before: tuple[int, int]) -> tuple[float, float, None]:
         """Return the seconds since then."""
         now = _thread_time()
         spent, system = now - before[0], 0
         if spent >= SPLIT_AGE:
             _split.renew(now)
             system = min(max(_split.system - before[1], 0), spent)
-        return (spent - system) / 1e9, system / 1e9
+        return (spent - system) / 1e9, system / 1e9, None
 
 
 class ProcessMeter:
@@ -73,10 +96,10 @@ class ProcessMeter:
         """Return the process's usage so far."""
         return resource.getrusage(resource.RUSAGE_SELF)
 
-    def spent(self, before: resource.struct_rusage) -> tuple[float, float]:
+    def spent(self, before: resource.struct_rusage) -> tuple[float, float, None]:
         """Return the seconds since then."""
         now = resource.getrusage(resource.RUSAGE_SELF)
-        return now.ru_utime - before.ru_utime, now.ru_stime - before.ru_stime
+        return now.ru_utime - before.ru_utime, now.ru_stime - before.ru_stime, None
 
 
 class NoMeter:
@@ -85,23 +108,28 @@ class NoMeter:
     def start(self) -> None:
         """Do nothing."""
 
-    def spent(self, before: None) -> tuple[float, float]:  # noqa: ARG002  # a meter's
+    def spent(self, before: None) -> tuple[float, float, None]:  # noqa: ARG002  # a meter's
         """Return that nothing was measured."""
-        return 0.0, 0.0
+        return 0.0, 0.0, None
 
 
 THREAD_METER: Final = ThreadMeter()
 PROCESS_METER: Final = ProcessMeter()
 NO_METER: Final = NoMeter()
 
-PROCESS_SCOPE: Final[dict[str, AnyValue]] = {names.TASK_CPU_SCOPE.removeprefix(names.TASK_PREFIX): "process"}
+PROCESS: Final = "process"
+PROCESS_SCOPE: Final[dict[str, AnyValue]] = {names.TASK_CPU_SCOPE.removeprefix(names.TASK_PREFIX): PROCESS}
 """Says of a record's telemetry that it is the whole process's."""
 
 
-def meter_for(*, telemetry: bool, shares_thread: bool) -> Meter:
+def meter_for(level: Level, *, shares_thread: bool) -> Meter:
     """Return the meter for what has its thread to itself, or has not."""
-    if not telemetry:
+    if level is Level.OFF:
         return NO_METER
+    if level is Level.FULL:
+        from provtel.telemetry import usage  # a program that does not ask for it is spared it
+
+        return usage.PROCESS_METER if shares_thread else usage.THREAD_METER
     return PROCESS_METER if shares_thread else THREAD_METER
 
 
