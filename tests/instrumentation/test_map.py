@@ -12,4 +12,5 @@ def test_readme_names_every_module() -> None:
     room = ROOT / "instrumentation"
     named = re.findall(r"`(\w+\.py)`", (room / "README.md").read_text())
 
-    assert sorted(named) == sorted(path.name for path in (room / "provtel").glob("*.py") if path.name != "__init__.py")
+    modules = (path.name for path in (room / "provtel").rglob("*.py"))
+    assert sorted(named) == sorted(name for name in modules if name != "__init__.py")
