@@ -42,6 +42,7 @@ class Settings:
     """What the capture runs by; `TABLE` says what each means."""
 
     disabled: bool = False
+    program: bool = True
     telemetry: Level = Level.CPU
     endpoint: str | None = None
     exit_timeout: float = Duration(5)
@@ -143,7 +144,20 @@ def _pattern(text: str) -> str:
 
 
 TABLE: Final = (
-    Setting("disabled", "false", _switch, "Capture nothing; every call of provtel still works."),
+    Setting(
+        "disabled",
+        "false",
+        _switch,
+        "Capture nothing; every call of provtel still works.",
+        also="OTEL_SDK_DISABLED",
+    ),
+    Setting(
+        "program",
+        "true",
+        _switch,
+        "What `opentelemetry-instrument` runs is a workflow, unless it belongs to one; `false` suits a server, whose "
+        "requests are traces of their own.",
+    ),
     Setting(
         "telemetry",
         "cpu",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import _logs, trace
 
-from provtel import notices
+from provtel import notices, settings
+from provtel.otel import program
 from provtel.otel.distro import CONFIGURATOR_VARIABLE, Distro
 from provtel.otel.logger import JournalLoggerProvider
 from provtel.otel.provider import TracerProvider
@@ -44,6 +45,8 @@ class Configurator:
         trace.set_tracer_provider(provider)
         if _NONE not in _names(os.environ, _LOG_EXPORTERS):
             _logs.set_logger_provider(JournalLoggerProvider())
+        if program.PARENT_VARIABLE not in os.environ and settings.current().program:
+            program.begin()
         for name in names:
             if name not in {_OURS, _NONE}:
                 _add_exporter(provider, name)
