@@ -18,6 +18,8 @@ from tests.services.container import reader as container_reader_service
 from tests.services.found import Found, MissingServiceError
 from tests.services.h2spec import program as h2spec
 from tests.services.kafka import server as kafka_server
+from tests.services.mongodb import finding as mongodb_finding
+from tests.services.mongodb import server as mongodb_server
 from tests.services.otelcol import server as otelcol_server
 from tests.services.sdks import programs as sdks
 from tests.services.slurm import cluster as slurm_cluster
@@ -57,7 +59,7 @@ def _required(request: pytest.FixtureRequest, name: str, find: Callable[[], Foun
         request.config.stash[SERVICES][name] = f"{name}: missing: {error}"
         if os.environ.get("CI"):
             pytest.fail(f"{name} is missing: {error}", pytrace=False)
-        request.config.stash[LEFT_OUT].append(request.node.nodeid)
+        request.config.stash[LEFT_OUT].append(request.node.nodeid or f"what needs {name}")
         pytest.skip(f"{name} is missing: {error}")
     request.config.stash[SERVICES].setdefault(name, str(found))  # the first finding says how it was had
     return found
@@ -128,6 +130,28 @@ def redis(found_redis: Found, tmp_path: Path) -> Iterator[redis_server.Redis]:
     """Run Redis itself; it starts in no time, and each test has its own."""
     with redis_server.serving(found_redis, tmp_path / "redis") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mongodb(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[mongodb_server.Mongodb]:
+    """Run a server that speaks MongoDB's protocol, one for all tests: each takes a database of its own."""
+    found = _required(request, "mongodb", mongodb_finding.find_any)
+    with mongodb_server.running(found, tmp_path_factory.mktemp("mongodb")) as server:
+        yield server
+
+
+@pytest.fixture
+def found_durable_mongodb(request: pytest.FixtureRequest) -> Found:
+    """Find a server of MongoDB's protocol whose data outlive it, for a test that kills it."""
+    return _required(request, "mongodb to kill", mongodb_finding.find_durable)
+
+
+@pytest.fixture
+def found_ferretdb(request: pytest.FixtureRequest) -> Found:
+    """Find FerretDB, for a test of TLS and of users."""
+    return _required(request, "ferretdb", mongodb_finding.find_ferretdb)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ FILE_SUFFIXES: Final = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst"
 def scheme_of(location: str) -> str:
     """Return the kind of store that a location names: its scheme; ``file`` by its suffix; else that of folders."""
     if "://" in location:
-        return location.partition("://")[0]
+        return location.partition("://")[0].partition("+")[0]
     is_file = location.lower().endswith(FILE_SUFFIXES) and not Path(location).expanduser().is_dir()
     return FILE_SCHEME if is_file else FOLDER_SCHEME
 

@@ -6,14 +6,25 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 from provtel_exporters.file import open_reader as open_file_reader
 from provtel_exporters.file import open_writer as open_file_writer
 from provtel_exporters.lmdb import LmdbWriter, open_reader
+from provtel_exporters.mongodb import open_reader as open_mongodb_reader
+from provtel_exporters.mongodb import open_writer as open_mongodb_writer
 from provtel_model.components import Reader, Writer
 from provtel_model.store_folder import LMDB_FOLDER
+from pymongo import MongoClient
+
+from tests.services.mongodb.server import Mongodb
+
+_FREE_DATABASES: list[str] = []
+SERVERS: dict[str, Mongodb] = {}
+"""The servers that run, by the names of their fixtures."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,8 @@ class Backend:
         writer: Opens the store at a place for writing.
         reader: Opens it for reading.
         no_processes: It cannot be written by several processes at once.
+        service: Name of the fixture that runs the server that it needs.
+        one_in: Of how many examples of a property one is tried, where each takes long.
     """
 
     name: str
@@ -33,6 +46,8 @@ class Backend:
     writer: Callable[[str], Writer]
     reader: Callable[[str], Reader]
     no_processes: bool = False
+    service: str | None = None
+    one_in: int = 1
 
     @contextmanager
     def new(self) -> Iterator[Place]:
@@ -72,6 +87,17 @@ class Place:
         self._open.clear()
 
 
+def thinned(test: Callable[..., None]) -> Callable[..., None]:
+    """Let a property be tried with fewer examples where its backend is slow; always with the same ones."""
+
+    @wraps(test)
+    def tried(backend: Backend, **drawn: Any) -> None:
+        if not crc32(repr(sorted(drawn.items())).encode("utf-8", "replace")) % backend.one_in:
+            test(backend, **drawn)
+
+    return tried
+
+
 @contextmanager
 def _folder() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="provtel-store-") as folder:
@@ -84,10 +110,23 @@ def _file(name: str = "store.jsonl") -> Iterator[str]:
         yield f"{folder}/{name}"
 
 
+@contextmanager
+def _database() -> Iterator[str]:
+    server = SERVERS["mongodb"]
+    location = _FREE_DATABASES.pop() if _FREE_DATABASES else server.new_database()
+    yield location
+    with MongoClient[dict[str, Any]](location) as client:  # emptied, as a new one takes a tenth of a second
+        for name in ("records", "points", "logs", "parts"):
+            client.get_default_database()[name].delete_many({})
+    _FREE_DATABASES.append(location)
+
+
 LMDB = Backend("lmdb", _folder, lambda location: LmdbWriter(Path(location) / LMDB_FOLDER), open_reader)
 
 FILE = Backend("file", _file, open_file_writer, open_file_reader, no_processes=True)
 PARQUET = replace(FILE, name="parquet", place=partial(_file, "store.parquet"))
 """Lines while it is written, so that the suite of `FILE` is its own; what it adds has tests of its own."""
 
-BACKENDS = {backend.name: backend for backend in (FILE, LMDB)}
+MONGODB = Backend("mongodb", _database, open_mongodb_writer, open_mongodb_reader, service="mongodb", one_in=4)
+
+BACKENDS = {backend.name: backend for backend in (FILE, LMDB, MONGODB)}

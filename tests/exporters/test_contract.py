@@ -17,7 +17,7 @@ from provtel_model.filters import Query
 from provtel_model.merge import merge
 from provtel_model.record import Key, PlainRecord, key_of
 
-from tests.exporters.backends import BACKENDS, Backend, Place
+from tests.exporters.backends import BACKENDS, SERVERS, Backend, Place, thinned
 from tests.exporters.records import BATCHES, IDS, PLAIN_RECORDS, QUERIES, TRACES, content, numbered
 
 ALL = Query(sort=(("started_at", 1), ("id", 1)))
@@ -26,7 +26,10 @@ ALL = Query(sort=(("started_at", 1), ("id", 1)))
 @pytest.fixture(params=sorted(BACKENDS), scope="session")
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Run a test on each backend."""
-    return BACKENDS[request.param]
+    backend = BACKENDS[request.param]
+    if backend.service is not None:
+        SERVERS[backend.service] = request.getfixturevalue(backend.service)
+    return backend
 
 
 @pytest.fixture
@@ -55,6 +58,7 @@ def _held(place: Place) -> list[bytes]:
 
 @given(batches=BATCHES)
 @settings(max_examples=60)
+@thinned
 def test_a_store_holds_the_merge_of_all_copies(backend: Backend, batches: list[list[PlainRecord]]) -> None:
     """Whatever was delivered in whatever batches, each record is there once, as the merge of its copies."""
     with backend.new() as place:
@@ -68,6 +72,7 @@ def test_a_store_holds_the_merge_of_all_copies(backend: Backend, batches: list[l
 
 @given(batches=BATCHES, seed=st.integers(0, 2**32))
 @settings(max_examples=30)
+@thinned
 def test_order_and_number_of_deliveries_do_not_matter(
     backend: Backend, batches: list[list[PlainRecord]], seed: int
 ) -> None:
@@ -101,6 +106,7 @@ def _answers(place: Place) -> list[object]:
 
 @given(batch=st.lists(PLAIN_RECORDS, max_size=12))
 @settings(max_examples=30)
+@thinned
 def test_what_came_before_is_a_duplicate(backend: Backend, batch: list[PlainRecord]) -> None:
     """A batch that is written again changes nothing, and says so."""
     with backend.new() as place:
@@ -115,6 +121,7 @@ def test_what_came_before_is_a_duplicate(backend: Backend, batch: list[PlainReco
 @given(plains=st.lists(PLAIN_RECORDS, max_size=12), queries=st.lists(QUERIES, min_size=1, max_size=8))
 @example([numbered(1)], [Query({"trace_id": TRACES[2], "id": {"$in": [f"{TRACES[2]}-{2:016x}"]}})])
 @settings(max_examples=150)
+@thinned
 def test_a_reader_finds_what_a_scan_finds(backend: Backend, plains: list[PlainRecord], queries: list[Query]) -> None:
     """For any records and queries `find` and `count` give what a filter over a list gives, in the order asked for."""
     merged = _merged(plains)
@@ -130,6 +137,7 @@ def test_a_reader_finds_what_a_scan_finds(backend: Backend, plains: list[PlainRe
 
 @given(plains=st.lists(PLAIN_RECORDS, max_size=12))
 @settings(max_examples=60)
+@thinned
 def test_ids_and_parents_lead_to_records(backend: Backend, plains: list[PlainRecord]) -> None:
     """`get` gives the earliest record of an id, `children` those of a parent, oldest first."""
     merged = _merged(plains)
@@ -148,6 +156,7 @@ def test_ids_and_parents_lead_to_records(backend: Backend, plains: list[PlainRec
 
 @given(plains=st.lists(PLAIN_RECORDS, max_size=12))
 @settings(max_examples=60)
+@thinned
 def test_data_keys_lead_to_occurrences(backend: Backend, plains: list[PlainRecord]) -> None:
     """`generated` and `used` give every record and role that has a datum, oldest first, and no other."""
     merged = _merged(plains)

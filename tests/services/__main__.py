@@ -10,6 +10,7 @@ from tests.services.container import reader as container
 from tests.services.found import MissingServiceError
 from tests.services.h2spec import program as h2spec
 from tests.services.kafka import server as kafka
+from tests.services.mongodb import finding as mongodb
 from tests.services.otelcol import server as otelcol
 from tests.services.sdks import programs as sdks
 from tests.services.slurm import cluster as slurm
@@ -22,6 +23,8 @@ FINDERS = {
     "java_sdk": sdks.find_java,
     "kafka": kafka.find,
     "logfire": logfire.find,
+    "mongodb": mongodb.find_any,
+    "mongodb to kill": mongodb.find_durable,
     "otelcol": otelcol.find,
     "redis": redis.install,
     "slurm": slurm.install,
