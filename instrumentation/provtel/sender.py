@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from provtel_model.components import Batch
 
 _TIMEOUT: Final = 10.0
-_PATHS: Final = {Signal.TRACES: "/v1/traces", Signal.LOGS: "/v1/logs"}
+_PATHS: Final = {Signal.TRACES: "/v1/traces", Signal.LOGS: "/v1/logs", Signal.METRICS: "/v1/metrics"}
 _RETRYABLE: Final = frozenset({408, 429})
 _LONGEST_ANSWER: Final = 200
 _HEADERS_VARIABLE: Final = "OTEL_EXPORTER_OTLP_HEADERS"
@@ -130,12 +130,16 @@ def _check_partial_success(batch: Batch, answer: bytes, endpoint: str) -> None:
     # The codec has loaded them by now; at the head of this module the first activity would wait for protobuf.
     from google.protobuf.message import DecodeError
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
     try:
         if batch.signal is Signal.TRACES:
             spans = ExportTraceServiceResponse.FromString(answer).partial_success
             rejected, reason = spans.rejected_spans, spans.error_message
+        elif batch.signal is Signal.METRICS:
+            points = ExportMetricsServiceResponse.FromString(answer).partial_success
+            rejected, reason = points.rejected_data_points, points.error_message
         else:
             logs = ExportLogsServiceResponse.FromString(answer).partial_success
             rejected, reason = logs.rejected_log_records, logs.error_message

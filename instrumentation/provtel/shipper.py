@@ -197,7 +197,12 @@ class Shipper:
             return False
 
     def _take(self, batch: Batch) -> None:
-        self._sender.send(batch)
+        try:
+            self._sender.send(batch)
+        except RefusedError as error:
+            if error.signal is Signal.METRICS:
+                notices.say("metrics", f"metrics are dropped: {error}")
+            raise
         if batch.signal is Signal.TRACES:
             self._acknowledged += batch.items
 

@@ -9,17 +9,18 @@ import ormsgpack
 
 from provtel_model.errors import MalformedError
 from provtel_model.journal.layout import Kind, ProcessFacts
-from provtel_model.journal.records import DefinitionFacts, Ended, Started, log_of, open_record_of, origin_of
+from provtel_model.journal.records import DefinitionFacts, Ended, Started, log_of, open_record_of, origin_of, points_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from provtel_model.record import PlainRecord, State
-    from provtel_model.telemetry import PlainLog
+    from provtel_model.telemetry import PlainLog, PlainPoint
 
 _START: Final = Kind.START.value
 _END: Final = Kind.END.value
 _LOG: Final = Kind.LOG.value
+_POINTS: Final = Kind.POINTS.value
 _DATA: Final = frozenset({type(None), list, dict})
 NOT_UNDERSTOOD: Final = (
     ValueError,
@@ -64,6 +65,8 @@ class Activities:
         """The latest time that a frame told."""
         self.logs: list[PlainLog] = []
         """The log records that were taken, until somebody takes them from here."""
+        self.points: list[PlainPoint] = []
+        """The data points of metrics, likewise."""
         self.redefined = False
         """Whether a number was given to something else, which no writer of ours does."""
         self._definitions: dict[int, DefinitionFacts] = {}
@@ -94,6 +97,8 @@ class Activities:
             self.open[span] = Started(self._definitions[definition], self._contexts[context], items)
         elif kind == _LOG:
             self.logs.append(log_of(items[0], self.origin))
+        elif kind == _POINTS:
+            self.points += points_of(items, self.origin)
         else:
             self._take_facts(kind, items, payload)
         return None

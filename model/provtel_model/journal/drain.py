@@ -179,8 +179,8 @@ class JournalDrainer:
                 records += spans.items
                 for batch in spans.batches():
                     sink(batch)
-            if reader.activities.logs:
-                _give_logs(reader.activities, sink)
+            if reader.activities.logs or reader.activities.points:
+                _give_observations(reader.activities, sink)
             self._keep_position(reader.position, remove=remove)
         self._keep_position(reader.position, remove=remove)
         return records
@@ -227,18 +227,16 @@ def _give(records: list[PlainRecord], sink: Sink) -> None:
         sink(batch)
 
 
-def _give_logs(activities: Activities, sink: Sink) -> None:
-    from provtel_model.otlp.encode_observations import encode_logs
+def _give_observations(activities: Activities, sink: Sink) -> None:
+    from provtel_model.otlp.encode_observations import encode_logs, encode_points
 
     logs, activities.logs = activities.logs, []
-    try:
-        batches = list(encode_logs(logs))
-    except NOT_UNDERSTOOD:
-        return
-    for batch in batches:
-        # Who takes no lines of a log gets the activities all the same.
-        with contextlib.suppress(PermanentError):
-            sink(batch)
+    points, activities.points = activities.points, []
+    for batches in (encode_logs(logs), encode_points(points)):
+        # Who takes no logs or no metrics gets the activities all the same.
+        with contextlib.suppress(*NOT_UNDERSTOOD, PermanentError):
+            for batch in batches:
+                sink(batch)
 
 
 def _is_understood(plain: PlainRecord) -> bool:

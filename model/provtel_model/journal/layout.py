@@ -20,13 +20,15 @@ payload                   items after the kind
 `Kind.START`              definition, context, trace id (16 bytes), span id, parent span id or nil, start, used[, facts]
 `Kind.END`                span id, end, `Status`, generated, CPU user, CPU system[, facts]
 `Kind.LOG`                map of the fields of `provtel_model.telemetry.PlainLog`, without those of the process
+`Kind.POINTS`             time, when sums began, metrics: each a map of what its points have in common, and the points
 ========================  ======================================================================================
 
 Span ids are unsigned 64-bit integers, times nanoseconds since the epoch, CPU seconds or nil. `used` and `generated` are
 a list in the order of the definition's roles, or a map, or nil. Facts are maps whose keys are those of
 `provtel_model.record.PlainRecord`; where two frames of an activity have the same key, maps and lists add up and the
 later of two other values holds. Of two starts with one span id the later one holds alone: a start is written again when
-more is known of its activity. Values are in `AnyValue` form.
+more is known of its activity. Values are in `AnyValue` form. A point is its attributes and its value; what points have
+in common are fields of `provtel_model.telemetry.PlainPoint`.
 """
 
 from __future__ import annotations
@@ -68,6 +70,7 @@ class Kind(enum.IntEnum):
     START = 3
     END = 4
     LOG = 5
+    POINTS = 6
 
 
 class Status(enum.IntEnum):

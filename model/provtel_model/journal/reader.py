@@ -118,6 +118,7 @@ class JournalReader:
                 continue
             if segment.offset <= given:
                 self.activities.logs.clear()
+                self.activities.points.clear()
             elif ended is not None:
                 yield ended
         self._offset = segment.offset

@@ -13,11 +13,13 @@ from provtel_model.record import PlainRecord, State, record_id
 if TYPE_CHECKING:
     from provtel_model.anyvalue import AnyValue
     from provtel_model.journal.layout import ProcessFacts
-    from provtel_model.telemetry import PlainLog
+    from provtel_model.telemetry import PlainLog, PlainPoint
 
 _STATES: Final = {Status.FINISHED: State.FINISHED, Status.ERROR: State.ERROR, Status.CANCELLED: State.CANCELLED}
 _CPU_USER: Final = names.TASK_CPU_USER.removeprefix(names.TASK_PREFIX)
 _CPU_SYSTEM: Final = names.TASK_CPU_SYSTEM.removeprefix(names.TASK_PREFIX)
+_POINTS: Final = frozenset({"gauge", "sum"})
+_NUMBERS: Final = frozenset({int, float})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,28 @@ def log_of(fields: dict[str, Any], origin: dict[str, Any]) -> PlainLog:
     if type(fields) is not dict or type(fields.get("time")) is not int:
         raise TypeError
     return cast("PlainLog", {**origin, **fields})
+
+
+def points_of(items: list[Any], origin: dict[str, Any]) -> list[PlainPoint]:
+    """Return the data points of a frame with what is known of their process.
+
+    Raises:
+        TypeError: They are none.
+        ValueError: They are none.
+    """
+    time, began, metrics = items[:3]
+    if type(time) is not int or type(began) is not int:
+        raise TypeError
+    points: list[dict[str, Any]] = []
+    for common, some in metrics:
+        if not (type(common) is dict and type(common.get("name")) is str and common.get("kind") in _POINTS):
+            raise TypeError
+        known = {**origin, **common, "time": time, **({"started_at": began} if common["kind"] == "sum" else {})}
+        for attributes, value in some:
+            if type(attributes) is not dict or type(value) not in _NUMBERS:
+                raise TypeError
+            points.append({**known, "value": value, **({"attributes": attributes} if attributes else {})})
+    return cast("list[PlainPoint]", points)
 
 
 def origin_within(definition: DefinitionFacts, origin: dict[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from provtel_model.components import Factory, Signal
+from provtel_model.components import Factory
 
 from provtel_collector.receivers.journal.config import JournalConfig
 from provtel_collector.receivers.journal.receiver import JournalReceiver
 
-factory: Final = Factory("journal", JournalConfig, JournalReceiver, frozenset({Signal.TRACES, Signal.LOGS}))
+factory: Final = Factory("journal", JournalConfig, JournalReceiver)

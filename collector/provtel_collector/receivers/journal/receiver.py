@@ -112,7 +112,9 @@ class JournalReceiver:
     def _take(self, batch: Batch) -> None:
         if self._stopping.is_set():
             raise RetryableError("the collector is stopping")
-        self._context.next[batch.signal].consume(batch)
+        # Metrics are let go where no pipeline takes them; of the others `start` has seen to it.
+        if batch.signal is not Signal.METRICS or batch.signal in self._context.next:
+            self._context.next[batch.signal].consume(batch)
 
     def _tell(self, journal: Path, text: str, level: int = logging.WARNING) -> None:
         """Log what is the matter with a journal, once for as long as it stays the same."""
