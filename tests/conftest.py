@@ -21,6 +21,7 @@ from tests.services.kafka import server as kafka_server
 from tests.services.mongodb import finding as mongodb_finding
 from tests.services.mongodb import server as mongodb_server
 from tests.services.otelcol import server as otelcol_server
+from tests.services.rocrate import validator as roc_validator_service
 from tests.services.sdks import programs as sdks
 from tests.services.slurm import cluster as slurm_cluster
 from tests.services.systemd import find as find_systemd_analyze
@@ -194,3 +195,19 @@ def slurm(request: pytest.FixtureRequest) -> None:
 def systemd_analyze(request: pytest.FixtureRequest) -> Path:
     """Return systemd's own check of units."""
     return _required(request, "systemd-analyze", find_systemd_analyze).binary
+
+
+@pytest.fixture
+def roc_validator(request: pytest.FixtureRequest) -> Found:
+    """Find roc-validator."""
+    return _required(request, "roc-validator", roc_validator_service.find)
+
+
+@pytest.fixture
+def reference_data(request: pytest.FixtureRequest) -> Path:
+    """Return the folder of documents and schemas that others wrote; a test is left out visibly where it is not here."""
+    given = os.environ.get("PROVTEL_REFERENCE_DATA")
+    if not given:
+        request.config.stash[LEFT_OUT].append(request.node.nodeid)
+        pytest.skip("PROVTEL_REFERENCE_DATA names no folder of reference data")
+    return Path(given)

@@ -16,6 +16,7 @@ from provtel_query.target import Finder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from prov.model import ProvDocument
     from provtel_model.components import DrainReport, Reader
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from provtel_query.difference import Difference
     from provtel_query.evidence import Wanted
+    from provtel_query.rocrate import Crate
 
 
 class Store:
@@ -187,6 +189,21 @@ class Store:
         from provtel_query.openlineage import events_of
 
         return list(events_of(self._records_of(run)))
+
+    def crate(self, folder: Path, run: str | None = None, *, copy: bool = False) -> Crate:
+        """Write a run, by default the last, as a Workflow Run RO-Crate into a folder that does not exist yet.
+
+        Args:
+            folder: Where.
+            run: The run.
+            copy: Copy the files that were used and generated into it.
+
+        Raises:
+            UserError: There is no such run, or the folder exists or cannot be written.
+        """
+        from provtel_query.rocrate import write_crate
+
+        return write_crate(self._records_of(run), folder, copy=copy)
 
     def _records_of(self, run: str | None) -> Sequence[Record]:
         records = self._reader.find(Query(where=self._run(run), sort=(("started_at", 1),)))

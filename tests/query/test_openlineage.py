@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -25,16 +23,15 @@ from tests.model.strategies import TRACE_REQUESTS
 from tests.query.activities import activity, file, quickstart
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from provtel_model.record import PlainRecord
 
     from tests.query.conftest import StoreOf
 
-REFERENCE = os.environ.get("PROVTEL_REFERENCE_DATA")
-needs_schema = pytest.mark.skipif(REFERENCE is None, reason="PROVTEL_REFERENCE_DATA names no reference data")
 
-
-def _validator() -> jsonschema.Draft202012Validator:
-    folder = Path(REFERENCE or "") / "openlineage"
+def _validator(reference_data: Path) -> jsonschema.Draft202012Validator:
+    folder = reference_data / "openlineage"
     schemas = [json.loads(path.read_text()) for path in (folder / "OpenLineage.json", *folder.glob("facets/*.json"))]
     registry: Registry[Any] = Registry().with_resources((each["$id"], Resource.from_contents(each)) for each in schemas)
     facets = [{"$ref": each["$id"]} for each in schemas if "/facets/" in each["$id"] and "Run" in each["$id"]]
@@ -44,7 +41,8 @@ def _validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(both, registry=registry, format_checker=jsonschema.FormatChecker())
 
 
-def _failed() -> list[PlainRecord]:
+def failed_and_open() -> list[PlainRecord]:
+    """Return a task that failed, one that still runs, and one whose process is gone."""
     error: Any = {"type": "ValueError", "message": "bad", "stacktrace": "Traceback"}
     vcs: Any = {"vcs.repository.url.full": "https://example.org/r.git", "vcs.ref.head.revision": "ab" * 20}
     resource = {"process.runtime.name": "cpython", "process.runtime.version": "3.11.7", **vcs}
@@ -66,21 +64,19 @@ def _failed() -> list[PlainRecord]:
     ]
 
 
-@needs_schema
-def test_events_are_valid() -> None:
+def test_events_are_valid(reference_data: Path) -> None:
     """Every event validates against OpenLineage's schema and those of the standard facets."""
-    validator = _validator()
-    events = list(events_of(map(Record, [*quickstart(), *_failed()])))
+    validator = _validator(reference_data)
+    events = list(events_of(map(Record, [*quickstart(), *failed_and_open()])))
 
     for event in events:
         validator.validate(json.loads(json.dumps(event)))
     assert [event["eventType"] for event in events[-6:]] == ["START", "FAIL", "START", "RUNNING", "START", "ABORT"]
 
 
-@needs_schema
-def test_the_example_of_others() -> None:
+def test_the_example_of_others(reference_data: Path) -> None:
     """The example that OpenLineage ships is a finished task, with the facets that it came with."""
-    path = Path(REFERENCE or "") / "openlineage" / "tests" / "example_full_event.json"
+    path = reference_data / "openlineage" / "tests" / "example_full_event.json"
     (record,) = read_events([json.loads(path.read_text())])
 
     assert (record["name"], record["kind"], record["status"]) == ("dbt", "task", "finished")

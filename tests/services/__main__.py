@@ -12,6 +12,7 @@ from tests.services.h2spec import program as h2spec
 from tests.services.kafka import server as kafka
 from tests.services.mongodb import finding as mongodb
 from tests.services.otelcol import server as otelcol
+from tests.services.rocrate import validator as roc_validator
 from tests.services.sdks import programs as sdks
 from tests.services.slurm import cluster as slurm
 
@@ -26,6 +27,7 @@ FINDERS = {
     "mongodb": mongodb.find_any,
     "mongodb to kill": mongodb.find_durable,
     "otelcol": otelcol.find,
+    "roc-validator": roc_validator.find,
     "redis": redis.install,
     "slurm": slurm.install,
     "systemd-analyze": systemd.find,
