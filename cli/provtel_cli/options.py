@@ -9,6 +9,7 @@ import click
 from provtel_model.errors import UserError
 
 from provtel_cli.output import tell_elsewhere
+from provtel_cli.places import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 
 store_option = click.option(
     "--store",
-    metavar="FOLDER",
+    metavar="STORE",
+    type=PLACE,
     envvar="PROVTEL_STORE",
     show_envvar=True,
-    help="The store; by default the nearest folder .provtel, upward from here.",
+    help="The store: a folder, a file such as x.jsonl, or an address; by default the nearest folder .provtel, upward "
+    "from here.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 run_option = click.option(

@@ -212,7 +212,14 @@ def _membership(top: str, name: str, operand: Any) -> _Test:
         msg = f"{name} takes a list, not {operand!r}"
         raise FilterError(msg)
     wanted = [comparable(top, item) for item in operand]
-    return lambda found: any(_equals(found, item) for item in wanted) == (name == "$in")
+    texts = {item for item in wanted if isinstance(item, str)}  # many ids are asked for at once
+    others = [item for item in wanted if not isinstance(item, str)]
+
+    def is_one(found: list[Any]) -> bool:
+        among = any(isinstance(value, str) and value in texts for value in _each(found))
+        return among or any(_equals(found, item) for item in others)
+
+    return lambda found: is_one(found) == (name == "$in")
 
 
 def _regex(operand: Any) -> _Test:

@@ -17,7 +17,7 @@ from provtel_model.telemetry import Window, observation_id
 from provtel_query.connect import connect
 from provtel_query.copying.pages import Processes, observation_pages, record_pages
 from provtel_query.copying.state import TELEMETRY, State
-from provtel_query.copying.verifying import Compared, is_newer, is_same, missing_of, there_of
+from provtel_query.copying.verifying import Compared, is_behind, missing_of, there_of
 from provtel_query.identity import find_run
 from provtel_query.stores import open_reader, open_writer, resolved
 
@@ -235,11 +235,7 @@ class _Verifier:
         total = self.source.count(query)
         for page in record_pages(self.source, query.where):
             there = there_of(self.there, page.records)
-            late = [
-                plain
-                for plain in page.records
-                if (known := there.get(key_of(plain))) is None or not (is_same(plain, known) or is_newer(known, plain))
-            ]
+            late = [plain for plain in page.records if is_behind(there.get(key_of(plain)), plain)]
             if late:
                 compared.late += len(late)
                 self._write("records", late)

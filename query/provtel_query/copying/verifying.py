@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+import ormsgpack
 from provtel_model.filters import Query
 from provtel_model.hashing import canonical_bytes
 from provtel_model.merge import merge
@@ -75,16 +76,19 @@ class Compared:
     def add_record(self, plain: PlainRecord, there: PlainRecord | None) -> None:
         """Take in a record of the source, and what the target has of it."""
         self.source += 1
-        if there is not None:
-            self.target += 1
-            if is_newer(there, plain):
-                self.newer += 1
-                return
-            self.target_digest.add(canonical_bytes(as_any_value(there)))
-        self.source_digest.add(canonical_bytes(as_any_value(plain)))
         if there is None:
+            self.source_digest.add(_canonical(plain))
             self._note(f"{key_of(plain).id} is missing")
-        elif not is_same(plain, there):
+            return
+        self.target += 1
+        same = is_same(plain, there)
+        if not same and merge(there, plain) is there:
+            self.newer += 1
+            return
+        content = _canonical(plain)
+        self.source_digest.add(content)
+        self.target_digest.add(content if same else _canonical(there))
+        if not same:
             fields = sorted(key for key in {*plain, *there} if _field(plain, key) != _field(there, key))
             self._note(f"{key_of(plain).id} differs in {', '.join(fields)}")
 
@@ -123,12 +127,20 @@ def missing_of(
 
 def is_same(one: PlainRecord, other: PlainRecord) -> bool:
     """Say whether two copies of a record are equal."""
-    return canonical_bytes(as_any_value(one)) == canonical_bytes(as_any_value(other))
+    return _packed(one) == _packed(other) or _canonical(one) == _canonical(other)
 
 
-def is_newer(there: PlainRecord, plain: PlainRecord) -> bool:
-    """Say whether a copy is better than another: the merge takes it."""
-    return not is_same(there, plain) and merge(there, plain) is there
+def is_behind(there: PlainRecord | None, plain: PlainRecord) -> bool:
+    """Say whether a store is to be given a record: it has no copy of it, or a worse one."""
+    return there is None or not (is_same(there, plain) or merge(there, plain) is there)
+
+
+def _packed(plain: PlainRecord) -> bytes:
+    return ormsgpack.packb(plain, option=ormsgpack.OPT_SORT_KEYS)  # where these are equal, so are canonical bytes
+
+
+def _canonical(plain: PlainRecord) -> bytes:
+    return canonical_bytes(as_any_value(plain))
 
 
 def _field(plain: PlainRecord, key: str) -> bytes | None:
