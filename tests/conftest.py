@@ -11,8 +11,8 @@ import pytest
 from hypothesis import settings
 
 from tests.services import logfire as logfire_packages
+from tests.services import openmpi, torch
 from tests.services import redis as redis_server
-from tests.services import torch
 from tests.services.compose import reader as compose_reader_service
 from tests.services.container import reader as container_reader_service
 from tests.services.found import Found, MissingServiceError
@@ -159,6 +159,12 @@ def found_ferretdb(request: pytest.FixtureRequest) -> Found:
 def found_logfire(request: pytest.FixtureRequest) -> Found:
     """Find logfire."""
     return _required(request, "logfire", logfire_packages.find)
+
+
+@pytest.fixture
+def found_openmpi(request: pytest.FixtureRequest) -> Found:
+    """Find Open MPI, whose `mpirun` starts programs."""
+    return _required(request, "openmpi", openmpi.find)
 
 
 @pytest.fixture

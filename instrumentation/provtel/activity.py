@@ -171,6 +171,12 @@ class Activity(ActivityCore, RecordedSpan):
         self._generated = self._forms_of(outputs.items())
         self.finish(status.value, None)
 
+    def leave_unentered(self) -> None:
+        """Let it end now where it was never entered: it ran elsewhere, and what it cost nobody knows."""
+        self._ended_at = self.started_at + perf_counter_ns() - self._clock
+        self._cpu_known = False
+        self.context = None  # it holds the activity
+
     def end(self, end_time: int | None = None) -> None:  # noqa: ARG002  # the interface's; the clock is ours
         """End it well, now."""
         if not self.ended:

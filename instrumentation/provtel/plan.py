@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.hashing import content_hash
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from provtel_model.anyvalue import AnyValue
     from provtel_model.record import PlainPlan
 
+_MAX_PLANS: Final = 1000
+
 
 def plan_of(function: Callable[..., Any]) -> PlainPlan:
     """Return what is known of a function's code: of its source where there is one, else of its byte code."""
@@ -25,10 +27,22 @@ def plan_of(function: Callable[..., Any]) -> PlainPlan:
     plan: PlainPlan = {"function": f"{module_name(module)}.{name}" if module else name} if name else {}
     code = getattr(bare, "__code__", None)
     if isinstance(code, types.CodeType):
-        plan["file"] = code.co_filename
-        plan["line"] = code.co_firstlineno
-        plan["hash"] = content_hash(_source(bare) or _form_of_code(code))
+        plan.update(_plan_of_code(code, bare))
     return plan
+
+
+@functools.lru_cache(maxsize=_MAX_PLANS)
+def plan_of_code(module: str | None, name: str, code: types.CodeType) -> PlainPlan:
+    """Return what is known of the code of a coroutine, whose function is not at hand."""
+    return {"function": f"{module}.{name}" if module else name, **_plan_of_code(code, code)}
+
+
+def _plan_of_code(code: types.CodeType, owner: object) -> PlainPlan:
+    return {
+        "file": code.co_filename,
+        "line": code.co_firstlineno,
+        "hash": content_hash(_source(owner) or _form_of_code(code)),
+    }
 
 
 def _bare(function: Any) -> Any:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _MAX_ARGUMENTS: Final = 50
 _RANK_VARIABLES: Final = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")
+_SIZE_VARIABLES: Final = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
+_learned: Final[dict[str, AnyValue]] = {}
+_told: Final[dict[str, AnyValue]] = {}
 _NETWORK_FILE_SYSTEMS: Final = frozenset(
     {
         "9p",
@@ -66,6 +69,15 @@ def describe(endpoint: str | None) -> ProcessFacts:
     )
 
 
+def learn(facts: dict[str, AnyValue]) -> bool:
+    """Take note of what became known of this process; say whether a journal was made that does not say so.
+
+    Journals that are made from now on do; what the user gave as an attribute holds nevertheless.
+    """
+    _learned.update(facts)
+    return bool(_told) and any(_told.get(name) != value for name, value in facts.items())
+
+
 def _resource(pid: int) -> dict[str, AnyValue]:
     chosen = settings.current()
     redaction = Redaction(chosen.redact)
@@ -87,11 +99,13 @@ def _resource(pid: int) -> dict[str, AnyValue]:
         names.PROCESS_OWNER: _owner(),
         names.PROCESS_COMMAND_ARGS: _command(redaction),
         names.PROCESS_WORKING_DIRECTORY: _working_folder(),
-        names.MPI_RANK: _rank(),
+        **_world(),
         names.PROVTEL_SETTINGS: settings.in_force(chosen) or None,
+        **_learned,
         **_code(),
     }
     known.update((name, value) for name, value in optional.items() if value is not None and name not in given)
+    _told.update(known)
     return {_utf8(name): _utf8(value) if isinstance(value, str) else value for name, value in known.items()}
 
 
@@ -159,8 +173,12 @@ def _code() -> dict[str, AnyValue]:
     }
 
 
-def _rank() -> int | None:
-    for variable in _RANK_VARIABLES:
+def _world() -> dict[str, AnyValue]:
+    return {names.MPI_RANK: _number(_RANK_VARIABLES), names.MPI_WORLD_SIZE: _number(_SIZE_VARIABLES)}
+
+
+def _number(variables: tuple[str, ...]) -> int | None:
+    for variable in variables:
         with contextlib.suppress(KeyError, ValueError):
             return int(os.environ[variable])
     return None

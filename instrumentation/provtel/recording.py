@@ -58,6 +58,12 @@ def retire(old: Recorder) -> None:
         _set(None)
 
 
+def begin_anew() -> None:
+    """Record into a new journal from now on, which says what is known of the process now."""
+    if _current is not None:
+        retire(_current)
+
+
 def replace(new: Recorder | None) -> Recorder | None:
     """Record by another recorder from now on; return the one before, if there was one."""
     with forking.guard:

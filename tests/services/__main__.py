@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.services import logfire, redis, systemd, torch
+from tests.services import logfire, openmpi, redis, systemd, torch
 from tests.services.compose import reader as compose
 from tests.services.container import reader as container
 from tests.services.found import MissingServiceError
@@ -26,6 +26,7 @@ FINDERS = {
     "logfire": logfire.find,
     "mongodb": mongodb.find_any,
     "mongodb to kill": mongodb.find_durable,
+    "openmpi": openmpi.install,
     "otelcol": otelcol.find,
     "roc-validator": roc_validator.find,
     "redis": redis.install,

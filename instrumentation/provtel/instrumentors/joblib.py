@@ -26,7 +26,7 @@ class JoblibInstrumentor(Instrumentor):
     The backends of others send calls to machines that may lack what records; they are left alone.
     """
 
-    requires: ClassVar[tuple[str, ...]] = ("joblib >= 1.2",)
+    requires: ClassVar[tuple[str, ...]] = ("joblib >= 1.3",)
 
     def patchings(self) -> Mapping[str, Patching]:
         """Return what changes the module of `Parallel`."""

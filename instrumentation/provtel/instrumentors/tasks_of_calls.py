@@ -29,6 +29,8 @@ _PLUMBING: Final = (
     "loky.",
     "mpi4py.futures.",
     "multiprocessing.",
+    "opentelemetry.",
+    "provtel.",
 )
 """Modules whose functions are the way of a call and not what it does."""
 _definitions: Final[dict[Any, Definition]] = {}
