@@ -41,14 +41,31 @@ def python_of(environment: str) -> str:
     return str(folder / "bin" / "python")
 
 
+def folder_of(requirement: str) -> Path:
+    """Return a folder that has a package and nothing that it needs, for the path of the benchmark's own Python.
+
+    Raises:
+        UnavailableError: It cannot be had.
+    """
+    folder = _cache() / f"{requirement.replace('==', '-')}-alone"
+    if not (folder / "ready").exists():
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target", str(folder)]
+        _run_pip([*install, requirement])
+        (folder / "ready").touch()
+    return folder
+
+
 def _make(folder: Path, requirements: tuple[str, ...]) -> None:
     venv.create(folder, with_pip=True, clear=True)
-    install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *requirements]
-    done = subprocess.run(install, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    _run_pip([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *requirements])
+    (folder / "ready").touch()
+
+
+def _run_pip(command: list[str]) -> None:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.strip().splitlines() or ["no reason given"]
-        raise UnavailableError(f"pip cannot install {' '.join(requirements)}: {reason[-1]}")
-    (folder / "ready").touch()
+        raise UnavailableError(f"{' '.join(command[1:])} failed: {reason[-1]}")
 
 
 def _cache() -> Path:

@@ -57,10 +57,23 @@ def sheets(result: dict[str, Any]) -> Iterator[Sheet]:
                 for name, row in result["start"].items()
             ],
         )
+    if result["spans"]:
+        yield Sheet(
+            "Spans of OpenTelemetry's plain API, three attributes; and a program that does nothing",
+            ("", "made, CPU us", "encoded, CPU us", "start under opentelemetry-instrument, CPU ms"),
+            [
+                (
+                    _PROVIDERS[name],
+                    *(_number(row["made_us"], 1), _number(row["encoded_us"], 1), _number(row.get("start_ms"), 0)),
+                )
+                for name, row in result["spans"].items()
+            ],
+        )
     if result["targets"]:
         yield _targets(result["targets"])
 
 
+_PROVIDERS = {"sdk": "OpenTelemetry SDK, its encoder, its distro", "provtel": "provtel"}
 _COSTS = (
     "",
     "caller us",

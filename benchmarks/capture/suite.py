@@ -10,7 +10,7 @@ from typing import Any
 
 from provtel_model import compiled
 
-from benchmarks.capture import footprint, losses, runner, targets
+from benchmarks.capture import footprint, losses, runner, targets, tracing
 from benchmarks.capture.peers import PEERS
 from benchmarks.capture.surroundings import ROOT, prepare
 
@@ -42,6 +42,7 @@ def run(plan: Plan) -> dict[str, Any]:
     rounds = runner.measure(field, peers, plan.cases, plan.rounds, plan.scale)
     tolls, victims_void = losses.measure(field, peers, plan.victims)
     many, many_void = footprint.measure_many(field, peers, plan.scale)
+    spans, spans_left_out = tracing.measure(plan.rounds, plan.scale)
     result: dict[str, Any] = {
         "machine": machine(),
         "compiled": [name for name in _with_twins() if compiled.load(name)],
@@ -50,8 +51,9 @@ def run(plan: Plan) -> dict[str, Any]:
         "losses": tolls,
         "many": many,
         "start": footprint.measure_start(field, peers, plan.rounds),
+        "spans": spans,
         "void": rounds.void + victims_void + many_void,
-        "left_out": field.left_out + rounds.left_out,
+        "left_out": field.left_out + rounds.left_out + spans_left_out,
     }
     return result | {"targets": targets.judge(result, rounds)}
 

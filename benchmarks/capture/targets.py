@@ -65,6 +65,16 @@ def _of(part: str, name: str, figure: str) -> Callable[[Result, Rounds], float |
     return measure
 
 
+def _of_spans(*figures: str) -> Callable[[Result, Rounds], float | None]:
+    def measure(result: Result, _rounds: Rounds) -> float | None:
+        ours, theirs = (result["spans"].get(name, {}) for name in ("provtel", "sdk"))
+        if any(figure not in row for figure in figures for row in (ours, theirs)):
+            return None
+        return float(sum(ours[figure] for figure in figures) / sum(theirs[figure] for figure in figures))
+
+    return measure
+
+
 TARGETS = (
     _ratio(0.35, "caller_us", JOURNAL, FLOWCEPT),
     _ratio(0.35, "cpu_us", JOURNAL, FLOWCEPT),
@@ -84,6 +94,12 @@ TARGETS = (
     ),
     Target("MiB for a million tasks: provtel, journal", 15, _of("many", JOURNAL, "memory_mib")),
     Target("MiB for a million tasks: provtel, shipped by OTLP", 15, _of("many", SHIPPED, "memory_mib")),
+    Target(
+        "CPU of a span of OpenTelemetry's plain API until encoded: provtel / OpenTelemetry SDK",
+        0.35,
+        _of_spans("made_us", "encoded_us"),
+    ),
+    Target("CPU of a start under opentelemetry-instrument: provtel / the default distro", 1.0, _of_spans("start_ms")),
     Target("ms of `import provtel`", 80, _of("start", JOURNAL, "import_ms")),
     Target("finished tasks lost or stored twice when processes die: provtel", 0, lambda result, _: _lost(result)),
 )

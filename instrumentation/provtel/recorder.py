@@ -17,6 +17,8 @@ from provtel.snapshot import Snapshots
 from provtel.writer import JournalWriter
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from provtel_model.anyvalue import AnyValue
 
     from provtel.settings import Settings
@@ -64,6 +66,11 @@ class Recorder:
         """Return what every record says of this process; nothing where there is no journal."""
         writer = self._open()
         return {} if writer is None else writer.process.resource
+
+    @property
+    def journal(self) -> Path | None:
+        """The folder of the journal that it writes, once there is one."""
+        return None if self._writer is None else self._writer.folder
 
     def flush(self, timeout: float) -> bool:
         """Let all that ended reach its destination; say whether it did.

@@ -5,6 +5,7 @@ Nobody as a rule, and then nothing is asked at a call but which provider is inst
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from opentelemetry import trace
@@ -87,7 +88,7 @@ def ask_again() -> None:
 def _ask(provider: Any) -> Callable[[str, int], Beginning | None] | None:
     global _asked_of, _watcher  # as above
     found = None
-    if provider is not None:
+    if provider is not None and not _is_ours_alone(provider):
         with forking.guard:
             from provtel.otel.beside import watcher_of
 
@@ -97,6 +98,12 @@ def _ask(provider: Any) -> Callable[[str, int], Beginning | None] | None:
         # Compiled code asks only whether the provider is still the one that nobody watches by.
         accelerator.configure(unwatched=_NEVER_ASKED if found is not None else provider)
     return found
+
+
+def _is_ours_alone(provider: Any) -> bool:
+    """Say whether a provider is ours, and nobody is told of its spans: then what it takes to tell is not loaded."""
+    ours = sys.modules.get("provtel.otel.provider")
+    return ours is not None and isinstance(provider, ours.TracerProvider) and provider.processors is None
 
 
 if accelerator is not None:

@@ -41,8 +41,8 @@ _DATA: Final = frozenset({names.PROV_USED, names.PROV_GENERATED})
 
 def watcher_of(provider: Any) -> Callable[[str, int], Beginning | None] | None:
     """Return who is told of activities where a provider is installed; ``None`` where nobody is."""
-    if isinstance(provider, OwnProvider):
-        return None if provider.processors is None else _OwnProcessors(provider.processors).begins
+    if isinstance(provider, OwnProvider) and provider.processors is not None:
+        return _OwnProcessors(provider.processors).begins
     if not isinstance(provider, TracerProvider):
         return None
     return _Beside(provider).begins
