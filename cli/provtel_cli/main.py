@@ -18,6 +18,10 @@ USAGE: Final = 2
 INTERRUPTED: Final = 130
 
 COMMANDS: Final = {
+    "run": (
+        "provtel_cli.run:run",
+        "Run a command, and record it.",
+    ),
     "tasks": ("provtel_cli.tasks:tasks", "List the tasks of a run, newest first."),
     "workflows": ("provtel_cli.workflows:workflows", "List workflows, newest first."),
     "show": ("provtel_cli.show:show", "Show all that is known of an activity."),

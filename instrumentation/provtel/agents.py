@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from provtel import notices
 from provtel.otel_context import RUN_KEY, attach, current, detach, with_entries
-from provtel.run import run_in
+from provtel.surroundings import run_in
 
 if TYPE_CHECKING:
     from provtel_model.record import PlainAgent

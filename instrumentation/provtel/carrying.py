@@ -12,7 +12,8 @@ from ormsgpack import unpackb
 from provtel_model.journal.layout import pack
 
 from provtel.otel_context import RUN_KEY, SPAN_KEY, attach, current, detach
-from provtel.run import NO_RUN, Run, run_in
+from provtel.run import NO_RUN, Run
+from provtel.surroundings import run_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,10 +15,10 @@ from opentelemetry.trace import Span
 from ormsgpack import packb
 from provtel_model.journal.layout import Kind
 
+from provtel import surroundings
 from provtel.accelerator import accelerator
 from provtel.ids import new_span_id, new_trace_id
 from provtel.otel_context import ACTIVITY_KEY, RUN_KEY, SPAN_KEY, attach, current, detach
-from provtel.run import NO_RUN, Run
 
 if TYPE_CHECKING:
     from provtel_model.anyvalue import AnyValue
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from provtel.definition import Definition
     from provtel.recorder import Recorder
+    from provtel.run import Run
     from provtel.telemetry import Meter
 
 _START: Final = Kind.START.value
@@ -85,7 +86,7 @@ class ActivityCore:
         outer = current()
         parent = outer.get(SPAN_KEY)
         parent_id: int | None
-        run: Run = outer.get(RUN_KEY, NO_RUN)  # type: ignore[assignment]  # nobody else has the key
+        run: Run = outer.get(RUN_KEY, surroundings.here.run)  # type: ignore[assignment]  # nobody else has the key
         if place is not None:
             trace, self.span_id, parent_id = place
         elif isinstance(parent, ActivityCore):
@@ -155,7 +156,10 @@ def outside(parent: object) -> tuple[bytes, int | None]:
         known = parent.get_span_context()
         if known.is_valid:
             return known.trace_id.to_bytes(16, "big"), known.span_id
-    return new_trace_id(), None
+    around = surroundings.here.span
+    if around is not None:
+        return around.trace_id.to_bytes(16, "big"), around.span_id
+    return surroundings.here.trace or new_trace_id(), None
 
 
 if accelerator is not None and not TYPE_CHECKING:

@@ -14,6 +14,7 @@ from provtel.accelerator import accelerator
 from provtel.process import describe
 from provtel.same_object import Origins
 from provtel.snapshot import Snapshots
+from provtel.surroundings import NOWHERE
 from provtel.writer import JournalWriter
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Recorder:
         self.settings = chosen
         self.snapshots = Snapshots(chosen)
         self.origins = Origins()
+        self.surroundings = NOWHERE
         self.start = self._start_first
         """Write the start of an activity; where there is no journal it is dropped."""
         self.end = self._end_unwritten
@@ -79,6 +81,11 @@ class Recorder:
             timeout: How many seconds it may take.
         """
         return self._shipper is None or self._shipper.flush(timeout)
+
+    def close(self) -> None:
+        """Give the journal up where nothing is open in it, so that whoever brings it in can take it away."""
+        if self._writer is not None:
+            self._writer.close_idle()
 
     def abandon(self) -> None:
         """Let go of the parent's journal, in a forked child."""

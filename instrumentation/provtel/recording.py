@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from provtel import definition, forking
+from provtel import definition, forking, surroundings
 from provtel.accelerator import accelerator
 
 if TYPE_CHECKING:
@@ -33,7 +33,12 @@ def _make() -> Recorder | None:
 
             chosen = settings.current()
             if not chosen.disabled and _current is None:
-                _set(Recorder(chosen))
+                new = Recorder(chosen)
+                _set(new)
+                if chosen.join:
+                    from provtel import joining
+
+                    joining.join(new, os.environ)
         finally:
             _making = False
     return _current
@@ -43,6 +48,7 @@ def _set(new: Recorder | None) -> None:
     global _current  # noqa: PLW0603  # as above
     _current = new
     if new is not None:
+        surroundings.enter(new.surroundings)
         definition.measure_all(new.settings.telemetry)
     if accelerator is None:
         return

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from provtel_model.journal.layout import Kind, pack
 
 from provtel.interned import Interned
-from provtel.otel_context import RUN_KEY
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from provtel_model.record import PlainAgent
 
 _numbers: Final = itertools.count()
@@ -59,9 +57,3 @@ class Run(Interned):
 
 NO_RUN: Final = Run({})
 """The run of activities outside of any workflow."""
-
-
-def run_in(context: Context) -> Run:
-    """Return the run that is current in a context."""
-    run = context.get(RUN_KEY)
-    return run if type(run) is Run else NO_RUN

@@ -43,6 +43,7 @@ class Settings:
 
     disabled: bool = False
     program: bool = True
+    join: bool = True
     telemetry: Level = Level.CPU
     endpoint: str | None = None
     exit_timeout: float = Duration(5)
@@ -157,6 +158,13 @@ TABLE: Final = (
         _switch,
         "What `opentelemetry-instrument` runs is a workflow, unless it belongs to one; `false` suits a server, whose "
         "requests are traces of their own.",
+    ),
+    Setting(
+        "join",
+        "true",
+        _switch,
+        "Belong to the trace and the run that `TRACEPARENT` and `BAGGAGE` of the environment tell, where nothing else "
+        "is current.",
     ),
     Setting(
         "telemetry",

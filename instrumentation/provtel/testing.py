@@ -36,7 +36,7 @@ class Captured(Recorder):
 
     def __init__(self) -> None:
         """Begin with nothing; the settings are the defaults whatever the environment says, and hashes take any time."""
-        super().__init__(Settings(hashing_share=1.0))
+        super().__init__(Settings(hashing_share=1.0, join=False))
         self.start = self._take_start  # type: ignore[assignment]  # every activity that starts is one of ours
         self.end = self._take_end  # type: ignore[assignment]  # as above
         self._lock = threading.RLock()

@@ -48,8 +48,8 @@ provtel.accelerator provtel.activity provtel.agents provtel.anatomy provtel.bloc
 provtel.core provtel.decorators provtel.definition provtel.errors provtel.files provtel.forking provtel.ids
 provtel.inputs provtel.known_so_far provtel.interned provtel.leaving provtel.loops provtel.notices
 provtel.otel_context provtel.otel_span provtel.outputs provtel.parameters provtel.past provtel.plan provtel.recording
-provtel.run provtel.same_function provtel.stepwise provtel.telemetry provtel.telemetry.meters provtel.version
-provtel.watching
+provtel.run provtel.same_function provtel.stepwise provtel.surroundings provtel.telemetry provtel.telemetry.meters
+provtel.version provtel.watching
 provtel_model provtel_model.anyvalue provtel_model.attributes provtel_model.compiled provtel_model.errors
 provtel_model.hashing provtel_model.journal provtel_model.journal.layout provtel_model.values
 """

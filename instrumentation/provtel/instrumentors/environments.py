@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from opentelemetry import propagate
+from provtel.carrier import VARIABLES, variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry.context import Context
-
-_VARIABLES: Final = ("TRACEPARENT", "TRACESTATE", "BAGGAGE")
 
 
 def taking_along(given: Mapping[Any, Any] | None, context: Context) -> Mapping[Any, Any] | None:
@@ -24,10 +22,10 @@ def taking_along(given: Mapping[Any, Any] | None, context: Context) -> Mapping[A
         given: What the user gave, by texts or by bytes; ``None`` for this process's.
         context: What the program is to run in.
     """
-    if given is not None and any(_is_own(given, name) for name in _VARIABLES):
+    if given is not None and any(_is_own(given, name) for name in VARIABLES):
         return given
     kept = {name: value for name, value in (os.environ if given is None else given).items() if not _is_ours(name)}
-    return {**kept, **_variables(context)}
+    return {**kept, **variables(context)}
 
 
 def _is_own(given: Mapping[Any, Any], name: str) -> bool:
@@ -36,10 +34,4 @@ def _is_own(given: Mapping[Any, Any], name: str) -> bool:
 
 
 def _is_ours(name: Any) -> bool:
-    return isinstance(name, str | bytes) and os.fsdecode(name) in _VARIABLES
-
-
-def _variables(context: Context) -> dict[str, str]:
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier, context)
-    return {name.upper(): value for name, value in carrier.items() if name.upper() in _VARIABLES}
+    return isinstance(name, str | bytes) and os.fsdecode(name) in VARIABLES

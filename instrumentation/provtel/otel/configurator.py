@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import _logs, trace
 
 from provtel import notices, settings
+from provtel.carrier import BAGGAGE, TRACEPARENT
+from provtel.joining import make_current
 from provtel.otel import program
 from provtel.otel.distro import CONFIGURATOR_VARIABLE, Distro
 from provtel.otel.logger import JournalLoggerProvider
@@ -41,11 +43,13 @@ class Configurator:
         if os.environ.get(_DISABLED, "").strip().lower() == "true":
             return
         names = _names(os.environ, _EXPORTERS)
+        if (TRACEPARENT in os.environ or BAGGAGE in os.environ) and settings.current().join:
+            make_current(os.environ)
         provider = TracerProvider(id_generator=_id_generator(), is_journaled=_NONE not in names)
         trace.set_tracer_provider(provider)
         if _NONE not in _names(os.environ, _LOG_EXPORTERS):
             _logs.set_logger_provider(JournalLoggerProvider())
-        if program.PARENT_VARIABLE not in os.environ and settings.current().program:
+        if settings.current().program:
             program.begin()
         for name in names:
             if name not in {_OURS, _NONE}:

@@ -5,32 +5,33 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
 from provtel.block import Block
+from provtel.carrier import variables
 from provtel.definition import WORKFLOW
+from provtel.naming import program_of
+from provtel.recording import recorder
+from provtel.surroundings import NOWHERE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from provtel.activity import Activity
 
-PARENT_VARIABLE: Final = "TRACEPARENT"
-_MODULE: Final = "-m"
 _UNKNOWN: Final = "python"
 
 
 def begin() -> None:
-    """Start the workflow, and say by the environment to processes that are started here that they belong to it."""
-    activity = Block(WORKFLOW, name_of(sys.orig_argv)).start()
+    """Start the workflow, and say by the environment to processes that are started here that they belong to it.
+
+    Nothing happens where this process belongs to a run already.
+    """
+    taking = recorder()
+    if taking is None or taking.surroundings is not NOWHERE:
+        return
+    activity = Block(WORKFLOW, program_of(sys.orig_argv[1:]) or _UNKNOWN).start()
     if not activity.is_recording():
         return
-    carrier: dict[str, str] = {}
-    TraceContextTextMapPropagator().inject(carrier)
-    os.environ.update({name.upper(): value for name, value in carrier.items()})
+    os.environ.update(variables())
     # Registered after what the start registered, and so run before: what ships and shuts down has its end.
     atexit.register(_end, activity, os.getpid())
 
@@ -44,18 +45,3 @@ def _end(activity: Activity, pid: int) -> None:
         activity.__exit__(type(error), error, error.__traceback__)
     else:
         activity.end()
-
-
-def name_of(command: Sequence[str]) -> str:
-    """Return the name of what a command of Python runs: the module's or the script's."""
-    arguments = iter(command[1:])
-    for argument in arguments:
-        if argument == _MODULE:
-            return next(arguments, _UNKNOWN)
-        if argument in {"-W", "-X"}:
-            next(arguments, None)
-        elif not argument.startswith("-"):
-            return Path(argument).stem or _UNKNOWN
-        elif argument == "-c":
-            return _UNKNOWN
-    return _UNKNOWN

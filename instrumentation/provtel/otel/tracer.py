@@ -15,7 +15,7 @@ from opentelemetry.trace import (
     TraceState,
 )
 
-from provtel import notices
+from provtel import notices, surroundings
 from provtel.activity import Activity
 from provtel.ids import new_span_id, new_trace_id
 from provtel.otel.current_span import CurrentSpan
@@ -24,7 +24,7 @@ from provtel.otel.sampling import Asked
 from provtel.otel.span import RecordingSpan
 from provtel.otel_context import SPAN_KEY, current
 from provtel.recording import recorder
-from provtel.run import run_in
+from provtel.surroundings import run_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,7 +116,7 @@ class JournalTracer(Tracer):
     def _usual_place(self, outer: Context) -> Place | None:
         """Return the place of a span in none, or in one of ours; ``None`` where more has to be asked."""
         parent = outer.get(SPAN_KEY)
-        if parent is None:
+        if parent is None and surroundings.here.span is None:
             return Place(new_trace_id(), new_span_id(), None, run_in(outer), None)
         if type(parent) is RecordingSpan and parent.place.sampled:
             around = parent.place
@@ -129,8 +129,8 @@ class JournalTracer(Tracer):
         """Return the place of a span, whether it is recorded, and with which attributes, as the sampler decides."""
         provider, parent = self._provider, outer.get(SPAN_KEY)
         around = parent.get_span_context() if isinstance(parent, Span) else None
-        if around is not None and not around.is_valid:
-            around = None
+        if around is None or not around.is_valid:
+            around = surroundings.here.span
         trace = provider.new_trace_id() if around is None else around.trace_id.to_bytes(16, "big")
         recorded, sampled, attributes, state = provider.sampler.decide(Asked(outer, around, trace, *spoken))
         place = Place(
