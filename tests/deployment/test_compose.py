@@ -15,8 +15,16 @@ from tests.house.project import ROOT, pyproject
 
 FOLDER = ROOT / "deployment"
 FILE = FOLDER / "compose" / "compose.yaml"
-QUEUES = {"kafka": FILE, "redis": FOLDER / "compose" / "redis.yaml"}
-IMAGES = {"kafka": "docker.io/apache/kafka:", "redis": "docker.io/library/redis:"}
+FILES = {
+    "compose": ({"kafka"}, {"collector", "store"}),
+    "redis": ({"redis"}, {"collector", "store"}),
+    "fanout": ({"kafka", "mongodb"}, {"collector"}),
+}
+IMAGES = {
+    "kafka": "docker.io/apache/kafka:",
+    "mongodb": "docker.io/library/mongo:",
+    "redis": "docker.io/library/redis:",
+}
 CONTAINERFILE = FOLDER / "container" / "Containerfile"
 
 
@@ -28,21 +36,25 @@ def project(reader: Path, file: Path) -> dict[str, Any]:
     return read
 
 
-@pytest.mark.parametrize("queue", QUEUES)
-def test_services(compose_reader: Path, queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", FILES)
+def test_services(compose_reader: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Docker reads a file; each collector's command line is one, and its image is built from what is there."""
-    services = project(compose_reader, QUEUES[queue])["services"]
+    services = project(compose_reader, FILE.with_name(f"{name}.yaml"))["services"]
+    others, collectors = FILES[name]
 
-    assert set(services) == {queue, "collector", "store"}
-    assert services[queue]["image"].startswith(IMAGES[queue])
-    for name in ("collector", "store"):
-        service = services[name]
+    assert set(services) == others | collectors
+    for other in others:
+        assert services[other]["image"].startswith(IMAGES[other])
+    for collector in collectors:
+        service = services[collector]
         build = Path(service["build"]["context"])
         assert (build / service["build"]["dockerfile"]).resolve() == CONTAINERFILE
         for variable, value in service["environment"].items():
             monkeypatch.setenv(variable, value)
         assert main(["collector", "validate", *service["command"]]) == 0
-        assert service["depends_on"][queue]["condition"] == "service_healthy"
+        assert {one: how["condition"] for one, how in service["depends_on"].items()} == dict.fromkeys(
+            others, "service_healthy"
+        )
 
 
 def test_broken_file_is_found(compose_reader: Path, tmp_path: Path) -> None:

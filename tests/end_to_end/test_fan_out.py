@@ -6,25 +6,30 @@ import json
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from provtel_exporters.lmdb import open_reader
+from provtel_exporters.mongodb import open_reader as open_mongodb
 from provtel_exporters.otlp import otlp_http
 from provtel_exporters.otlp.config import OtlpHttpConfig
-from provtel_model.components import Context
+from provtel_model.components import Batch, Context, Signal
+from provtel_model.errors import RetryableError, StoreError
 from provtel_model.filters import Query
+from provtel_model.otlp import check
 from provtel_model.settings import Duration
 
-from tests.end_to_end.consumers import SECONDS, ids, sending
+from tests.end_to_end.consumers import SECONDS, SPANS, ids, request_of
 from tests.end_to_end.processes import PROVTEL, Place, free_address, wait
 from tests.services.found import Found
 from tests.services.kafka.server import Kafka, running
 from tests.services.kafka.topics import records
-from tests.services.redis import Redis
+from tests.services.mongodb.server import Mongodb
+from tests.services.mongodb.server import running as running_mongodb
 
 TOPIC = "otlp_spans"
 SOON = {"initial_interval": "200ms", "max_interval": "500ms"}
@@ -43,40 +48,31 @@ def span_ids(payloads: Iterable[bytes]) -> set[str]:
 
 @dataclass
 class FanOut:
-    """A collector by the preset, with Redis as one more destination.
+    """A collector by the preset, with less patience.
 
     Attributes:
         place: Where its store and its queue are.
         kafka: One destination.
-        redis: Another.
+        mongodb: Another.
+        database: Its address with the database.
     """
 
     place: Place
     kafka: Kafka
-    redis: Redis
+    mongodb: Mongodb
+    database: str
     address: str = field(default_factory=free_address)
     health: str = field(default_factory=free_address)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and return when it is healthy."""
-        queue = {"storage": "file_storage"}
-        both = {"receivers": ["otlp"], "exporters": ["kafka", "redis", "lmdb"]}
-        more = {
-            "exporters": {
-                "kafka": {"timeout": "2s", "retry_on_failure": SOON},
-                "redis": {
-                    "endpoint": self.redis.address,
-                    "timeout": "2s",
-                    "retry_on_failure": SOON,
-                    "sending_queue": queue,
-                },
-            },
-            "service": {"pipelines": {"traces": both, "logs": both}},
-        }
+        soon = {"retry_on_failure": SOON}
+        more = {"exporters": {"kafka": {**soon, "timeout": "2s"}, "mongodb": soon}}
         (self.place.folder / "more.yaml").write_text(json.dumps(more))
         environment = self.place.environment(
             PROVTEL_KAFKA_BROKERS=f"[{self.kafka.address}]",
+            PROVTEL_MONGODB_ENDPOINT=self.database,
             PROVTEL_COLLECTOR_STATE=str(self.place.folder / "queue"),
             PROVTEL_COLLECTOR_ENDPOINT=self.address,
             PROVTEL_COLLECTOR_GRPC_ENDPOINT=free_address(),
@@ -113,20 +109,38 @@ class FanOut:
 
     def in_store(self) -> set[str]:
         """Return the ids in the embedded store."""
-        reader = open_reader(str(self.place.store))
-        try:
+        with closing(open_reader(str(self.place.store))) as reader:
             return {record.id for record in reader.find(Query())}
-        finally:
-            reader.close()
 
-    def in_redis(self) -> set[str]:
-        """Return the ids in Redis."""
-        with self.redis.client() as client:
-            return span_ids(fields[b"payload"] for _, fields in client.xrange(TOPIC))
+    def in_mongodb(self) -> set[str]:
+        """Return the ids in MongoDB."""
+        try:
+            with closing(open_mongodb(self.database)) as reader:
+                return {record.id for record in reader.find(Query())}
+        except StoreError:  # until the exporter has made it one
+            return set()
 
     def in_kafka(self) -> set[str]:
         """Return the ids in Kafka."""
         return span_ids(record.value for record in records(self.kafka, TOPIC))
+
+
+def was_taken(exporter: Any, batch: Batch) -> bool:
+    """Send a request, and say whether it was acknowledged."""
+    try:
+        exporter.consume(batch)
+    except RetryableError:
+        return False
+    return True
+
+
+def send(exporter: Any, count: int, before: Sequence[int] = ()) -> list[int]:
+    """Send so many more requests, each until it is acknowledged; return the first id of each."""
+    firsts = [(len(before) + number) * SPANS for number in range(count)]
+    for first in firsts:
+        batch = check(Signal.TRACES, request_of(first))
+        wait(lambda batch=batch: was_taken(exporter, batch), "an answer")  # type: ignore[misc]  # bound now
+    return firsts
 
 
 def wait_for(found: Callable[[], set[str]], expected: set[str], where: str) -> None:
@@ -137,34 +151,33 @@ def wait_for(found: Callable[[], set[str]], expected: set[str], where: str) -> N
         time.sleep(0.2)
 
 
-def test_one_that_is_away_holds_nobody_up(found_kafka: Found, redis: Redis, tmp_path: Path) -> None:
+def test_one_that_is_away_holds_nobody_up(found_kafka: Found, found_durable_mongodb: Found, tmp_path: Path) -> None:
     """While one after the other is dead, senders are answered and the rest fed; at the end each has everything."""
     with ExitStack() as stack:
         kafka = stack.enter_context(running(found_kafka, tmp_path / "kafka"))
-        collector = FanOut(Place(tmp_path), kafka, redis)
+        mongodb = stack.enter_context(running_mongodb(found_durable_mongodb, tmp_path / "mongodb"))
+        collector = FanOut(Place(tmp_path), kafka, mongodb, mongodb.new_database())
         stack.callback(collector.kill)
         collector.start()
         exporter = otlp_http.create(
             OtlpHttpConfig(endpoint=f"http://{collector.address}", timeout=Duration(10)),
             Context("otlp_http", {}, lambda *_: None),
         )
-        with sending(exporter) as senders:
-            senders.wait_for_more(20)
-            kafka.kill()
-            senders.wait_for_more(100)
-            so_far = ids(*list(senders.acknowledged))
-            wait_for(collector.in_store, so_far, "the store")
-            wait_for(collector.in_redis, so_far, "Redis")
-            collector.kill()
-            redis.kill()
-            collector.start()
-            senders.wait_for_more(50)
-            wait_for(collector.in_store, ids(*list(senders.acknowledged)), "the store")
-            redis.start()
-        acknowledged = ids(*senders.acknowledged)
-        wait_for(collector.in_store, acknowledged, "the store")
-        wait_for(collector.in_redis, acknowledged, "Redis")
+        exporter.start()
+        stack.callback(exporter.shutdown)
+        sent = send(exporter, 20)
+        kafka.kill()
+        sent += send(exporter, 40, sent)
+        wait_for(collector.in_store, ids(*sent), "the store")
+        wait_for(collector.in_mongodb, ids(*sent), "MongoDB")
+        collector.kill()
+        mongodb.kill()
+        collector.start()
+        sent += send(exporter, 40, sent)
+        wait_for(collector.in_store, ids(*sent), "the store")
+        mongodb.start()
+        wait_for(collector.in_mongodb, ids(*sent), "MongoDB")
         kafka.start()
-        wait_for(collector.in_kafka, acknowledged, "Kafka")
+        wait_for(collector.in_kafka, ids(*sent), "Kafka")
 
     assert not list(tmp_path.glob("queue/dead-letters/*"))

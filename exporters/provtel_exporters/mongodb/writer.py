@@ -7,6 +7,7 @@ still the one that was read, by who wrote it and when; where somebody else came 
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -56,6 +57,7 @@ class MongodbWriter:
     def __init__(self, address: Address) -> None:
         self._connection = Connection(address)
         self._lines = Lines()
+        self._preparing = threading.Lock()
         self._is_prepared = False
         self._is_closed = False
 
@@ -67,14 +69,17 @@ class MongodbWriter:
         """
         if self._is_closed:
             raise RetryableError(f"the store {self._connection.address} was closed")
-        if self._is_prepared:
-            return
-        try:
-            with writing(self._connection.address):
-                _prepare(self._connection.database, self._connection.address)
-        except StoreError as error:
-            raise RetryableError(str(error)) from error
-        self._is_prepared = True
+        # One thread of the many that write: a FerretDB of which several ask for the same indexes at once panics, and
+        # then with every later one.
+        with self._preparing:
+            if self._is_prepared:
+                return
+            try:
+                with writing(self._connection.address):
+                    _prepare(self._connection.database, self._connection.address)
+            except StoreError as error:
+                raise RetryableError(str(error)) from error
+            self._is_prepared = True
 
     def write(self, records: Sequence[PlainRecord]) -> WriteResult:
         """Merge records into the store; see `provtel_model.components.Writer`."""
