@@ -238,6 +238,19 @@ def test_points_and_logs_are_kept_once(tmp_path: Path) -> None:
     assert (tmp_path / "x.jsonl").read_bytes().count(b"\n") == 3
 
 
+@pytest.mark.parametrize("time", [None, -1, 2**64, "5", True], ids=repr)
+def test_observations_without_a_time_are_refused(tmp_path: Path, time: Any) -> None:
+    """A data point or log record whose time no store can keep is refused, with all of its batch."""
+    writer = open_writer(str(tmp_path / "x.jsonl"))
+    wrong: Any = LOG | {"time": time}
+    for write in (writer.write_points, writer.write_logs):
+        with pytest.raises(PermanentError, match=r"it cannot be stored: .*the time"):
+            write([LOG, wrong])  # type: ignore[list-item]  # of either kind
+    writer.close()
+
+    assert (tmp_path / "x.jsonl").read_bytes() == b""
+
+
 def test_what_is_deleted_is_out_of_the_file(tmp_path: Path) -> None:
     """A run and the log records that name it, and old telemetry, are no longer in the file; the rest stays as it is."""
     path = tmp_path / "x.jsonl"

@@ -22,7 +22,7 @@ from provtel_model.telemetry import PlainLog, PlainPoint
 from provtel_exporters.file import json_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from provtel_model.components import Batch
 
@@ -87,6 +87,18 @@ def check_record(plain: PlainRecord) -> None:
     State(plain["status"])
 
 
+def check_observation(plain: Mapping[str, Any]) -> None:
+    """Accept a data point or log record that every store can keep.
+
+    Raises:
+        ValueError: Its time is none, or lies outside 64 bits.
+    """
+    time = plain.get("time")
+    if type(time) is not int or not 0 <= time < 2**64:
+        msg = f"the time {time!r} is no number of 64 bits"
+        raise ValueError(msg)
+
+
 def packed(plain: Any) -> bytes:
     """Return bytes that are equal exactly where plain forms are."""
     return ormsgpack.packb(plain, option=ormsgpack.OPT_SORT_KEYS)
@@ -110,8 +122,10 @@ def _add_record(found: Contents, plain: Any) -> None:
 
 def _observation(into: Callable[[Contents], list[Any]]) -> Callable[[Contents, Any], None]:
     def add(found: Contents, plain: Any) -> None:
-        if type(plain.get("time")) is not int:
-            raise MalformedError("a data point or log record that was kept whole has no time")
+        try:
+            check_observation(plain)
+        except ValueError as error:
+            raise MalformedError(f"a data point or log record that was kept whole is none: {error}") from None
         into(found).append(plain)
 
     return add

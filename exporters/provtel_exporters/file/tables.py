@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from provtel_model.errors import MalformedError, StoreError
 
-from provtel_exporters.file.contents import Contents, check_record
+from provtel_exporters.file.contents import Contents, check_observation, check_record
 from provtel_exporters.file.parquet import TABLES, Table, arrow
 
 if TYPE_CHECKING:
@@ -129,8 +129,8 @@ def _contents(path: Path, kind: str, table: Table, rows: list[dict[str, Any]], b
 def _check(kind: str, plain: dict[str, Any]) -> None:
     if kind == _RECORDS:
         check_record(cast("Any", plain))
-    elif type(plain.get("time")) is not int:
-        raise MalformedError("it has no time")
+    else:
+        check_observation(plain)
 
 
 def _with_numbers(batch: Any) -> Any:

@@ -17,7 +17,7 @@ from provtel_model.otlp.files import is_lines, lines
 from provtel_model.record import key_of, record_id, run_of
 from provtel_model.telemetry import observation_id, records_of
 
-from provtel_exporters.file.contents import Contents, check_record, packed
+from provtel_exporters.file.contents import Contents, check_observation, check_record, packed
 from provtel_exporters.file.places import PARQUET, parts_of, path_of
 from provtel_exporters.file.reader import held, whole_entries
 
@@ -213,6 +213,7 @@ class FileWriter:
         fresh: dict[bytes, Any] = {}
         for plain in plains:
             try:
+                check_observation(plain)
                 name = _short(plain)
             except _FAILURES as error:
                 raise PermanentError(f"it cannot be stored: {error!r}") from error
