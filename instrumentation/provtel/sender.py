@@ -5,22 +5,20 @@ from __future__ import annotations
 import http.client
 import os
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
 
 from provtel_model.components import Signal
 from provtel_model.errors import PermanentError, RetryableError
 
 from provtel import notices
+from provtel.otlp_variables import Way, way_of
 from provtel.version import VERSION
 
 if TYPE_CHECKING:
     from provtel_model.components import Batch
 
-_TIMEOUT: Final = 10.0
-_PATHS: Final = {Signal.TRACES: "/v1/traces", Signal.LOGS: "/v1/logs", Signal.METRICS: "/v1/metrics"}
+_HEADERS: Final = {"Content-Type": "application/x-protobuf", "User-Agent": f"provtel/{VERSION}"}
 _RETRYABLE: Final = frozenset({408, 429})
 _LONGEST_ANSWER: Final = 200
-_HEADERS_VARIABLE: Final = "OTEL_EXPORTER_OTLP_HEADERS"
 
 
 class RefusedError(PermanentError):
@@ -41,19 +39,14 @@ class Sender:
     """Posts batches to an endpoint; `send` returns only when the endpoint has acknowledged one.
 
     Args:
-        endpoint: Address to which OTLP's own paths are appended.
+        endpoint: Address to which OTLP's own paths are appended, unless the environment has another for a signal.
     """
 
     def __init__(self, endpoint: str) -> None:
         """Keep the address; nothing is connected yet."""
         self.endpoint = endpoint
-        self._address = urlsplit(endpoint)
-        self._headers = {
-            "Content-Type": "application/x-protobuf",
-            "User-Agent": f"provtel/{VERSION}",
-            **_given_headers(os.environ.get(_HEADERS_VARIABLE, "")),
-        }
-        self._connection: http.client.HTTPConnection | None = None
+        self._ways = {signal: way_of(signal, endpoint, os.environ) for signal in Signal}
+        self._connections: dict[tuple[str, str], http.client.HTTPConnection] = {}
         self._refused: dict[Signal, str] = {}
 
     def send(self, batch: Batch) -> None:
@@ -66,7 +59,7 @@ class Sender:
         """
         if batch.signal in self._refused:
             raise RefusedError(self._refused[batch.signal], batch.signal)
-        response, answer = self._post(_PATHS[batch.signal], batch.payload)
+        response, answer = self._post(self._ways[batch.signal], batch.payload)
         if response.status < 300:  # noqa: PLR2004  # what is below is a success
             _check_partial_success(batch, answer, self.endpoint)
             return
@@ -80,42 +73,31 @@ class Sender:
         raise PermanentError(message)
 
     def close(self) -> None:
-        """Close the connection; the next batch opens another one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        """Close the connections; the next batch opens another one."""
+        while self._connections:
+            self._connections.popitem()[1].close()
 
-    def _post(self, path: str, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
-        kept_open = self._connection is not None
+    def _post(self, way: Way, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
+        kept_open = way.server in self._connections
         try:
-            return self._post_once(path, body)
+            return self._post_once(way, way.compress(body) if way.compress else body)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if not kept_open:
                 raise RetryableError(f"{self.endpoint} cannot be reached: {error!s}") from error
         # A server may close a connection that was idle; only a fresh one says whether it is there.
-        return self._post(path, body)
+        return self._post(way, body)
 
-    def _post_once(self, path: str, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
-        if self._connection is None:
-            self._connection = self._connect()
-        self._connection.request("POST", self._address.path.rstrip("/") + path, body, self._headers)
-        response = self._connection.getresponse()
+    def _post_once(self, way: Way, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
+        if way.server not in self._connections:
+            self._connections[way.server] = way.connect()
+        connection = self._connections[way.server]
+        connection.request("POST", way.path, body, {**_HEADERS, **way.headers})
+        response = connection.getresponse()
         answer = response.read()
         if response.will_close:
-            self.close()
+            self._connections.pop(way.server).close()
         return response, answer
-
-    def _connect(self) -> http.client.HTTPConnection:
-        host = self._address.netloc.rpartition("@")[2]
-        if self._address.scheme == "https":
-            return http.client.HTTPSConnection(host, timeout=_TIMEOUT)
-        return http.client.HTTPConnection(host, timeout=_TIMEOUT)
-
-
-def _given_headers(text: str) -> dict[str, str]:
-    pairs = (pair.partition("=") for pair in text.split(","))
-    return {unquote(key.strip()): unquote(value.strip()) for key, mark, value in pairs if mark and key.strip()}
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "provtel.toml"
 PROJECT_FILE: Final = "pyproject.toml"
 PREFIX: Final = "PROVTEL_"
+_TRACES_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+_TRACES_PATH: Final = "/v1/traces"
 _DEEPEST: Final = 12
 """A map with keys that are no text takes seven messages of protobuf, whose parsers take a hundred in each other."""
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
@@ -321,7 +323,15 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
             text = environment.get(variable or "")
             if text:
                 _put(found, setting, text, f"the variable {variable}")
+    _add_endpoint_of_traces(found, environment)
     return found
+
+
+def _add_endpoint_of_traces(found: dict[str, object], environment: Mapping[str, str]) -> None:
+    """Take the endpoint of traces for all, where none is told for all: tasks are spans."""
+    text = environment.get(_TRACES_ENDPOINT, "").removesuffix(_TRACES_PATH)
+    if text and "endpoint" not in found:
+        _put(found, _BY_NAME["endpoint"], text, f"the variable {_TRACES_ENDPOINT}")
 
 
 def _from_file(file: Path) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,10 +23,12 @@ class OtlpServer:
 
     Args:
         port: Where it listens; 0 for any free port.
+        tls: How it speaks TLS, where it does.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         """Begin to listen."""
+        self._scheme = "http" if tls is None else "https"
         self.records: list[Record] = []
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.answer: Callable[[Signal], tuple[int, dict[str, str], bytes]] = lambda _signal: (200, {}, b"")
@@ -35,6 +39,8 @@ class OtlpServer:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers["Content-Encoding"] == "gzip":
+                    body = gzip.decompress(body)
                 outer.requests.append((self.path, dict(self.headers)))
                 status, headers, answer = outer.take(_SIGNALS[self.path], body)
                 self.send_response(status)
@@ -48,6 +54,8 @@ class OtlpServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
@@ -58,7 +66,7 @@ class OtlpServer:
     @property
     def endpoint(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://{'127.0.0.1' if self._scheme == 'http' else 'localhost'}:{self.port}"
 
     def take(self, signal: Signal, body: bytes) -> tuple[int, dict[str, str], bytes]:
         """Keep what a request carries where the answer is a success."""
@@ -82,9 +90,9 @@ class OtlpServer:
 
 
 @contextmanager
-def serving(port: int = 0) -> Iterator[OtlpServer]:
+def serving(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[OtlpServer]:
     """Run a server for as long as the block runs."""
-    server = OtlpServer(port)
+    server = OtlpServer(port, tls)
     try:
         yield server
     finally:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import signal
+import ssl
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -18,6 +20,7 @@ from provtel_model.errors import PermanentError, RetryableError
 from provtel_model.journal import find_journals
 from provtel_model.otlp import check
 
+from tests.collector.certificates import Authority
 from tests.instrumentation.otlp_server import OtlpServer, serving
 from tests.instrumentation.programs import Stage
 
@@ -77,6 +80,55 @@ def test_own_variable_and_headers(stage: Stage, server: OtlpServer) -> None:
     assert headers["authorization"] == "Bearer abc"
     assert headers["x-team"] == "physics"
     assert headers["Content-Type"] == "application/x-protobuf"
+
+
+def test_variables_of_one_signal(stage: Stage, server: OtlpServer, tmp_path: Path) -> None:
+    """Address, headers, compression and certificates of one signal come before those of all; TLS knows both sides."""
+    authority = Authority(tmp_path)
+    theirs, ours = authority.sign("server"), authority.sign("client")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.file)
+    tls.load_cert_chain(theirs.certificate, theirs.key)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    prefix = "OTEL_EXPORTER_OTLP_"
+    stage.environment |= {
+        f"{prefix}LOGS_ENDPOINT": f"{server.endpoint}/v1/logs",
+        f"{prefix}HEADERS": "a=1",
+        f"{prefix}TRACES_HEADERS": "b=2",
+        f"{prefix}TRACES_COMPRESSION": "gzip",
+        f"{prefix}TIMEOUT": "30",
+        f"{prefix}CERTIFICATE": authority.file,
+        f"{prefix}CLIENT_CERTIFICATE": ours.certificate,
+        f"{prefix}CLIENT_KEY": ours.key,
+    }
+    with serving(tls=tls) as secure:
+        stage.environment[f"{prefix}TRACES_ENDPOINT"] = f"{secure.endpoint}/v1/traces"
+        stage.run(PROGRAM + "from provtel import logs; logs.emit('said')\n")
+        traces = [*secure.requests]
+
+    assert {path for path, _ in traces} == {"/v1/traces"}
+    assert {path for path, _ in server.requests} == {"/v1/logs"}
+    assert (traces[0][1]["Content-Encoding"], traces[0][1]["b"]) == ("gzip", "2")
+    assert "Content-Encoding" not in server.requests[0][1]
+    assert server.requests[0][1]["a"] == "1"
+    assert find_journals(stage.store) == []
+
+
+def test_variables_that_cannot_be_understood(stage: Stage, server: OtlpServer) -> None:
+    """What cannot be understood is said, a line each, and the records come all the same."""
+    stage.environment |= {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": server.endpoint,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "OTEL_EXPORTER_OTLP_COMPRESSION": "snappy",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "soon",
+    }
+    said = stage.run(PROGRAM, quiet=False).stderr.splitlines()
+
+    assert [line.split()[1] for line in said] == [
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_COMPRESSION",
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+    ]
+    assert len(server.records) == 101
 
 
 def test_without_an_endpoint_nothing_runs_in_the_background(stage: Stage) -> None:
@@ -321,9 +373,9 @@ def test_connection_is_kept_and_renewed(server: OtlpServer) -> None:
     """One connection serves many batches; one that the server closed is opened again without a failure."""
     sender = Sender(server.endpoint)
     sender.send(EMPTY)
-    first = sender._connection
+    (first,) = sender._connections.values()
     sender.send(EMPTY)
-    assert sender._connection is first
+    assert [*sender._connections.values()] == [first]
     assert first is not None
     assert first.sock is not None
     first.sock.shutdown(2)
