@@ -28,6 +28,8 @@ COMMANDS: Final = {
     "lineage": ("provtel_cli.lineage:lineage", "Show where something came from, or what came of it."),
     "watch": ("provtel_cli.watch:watch", "Show records as they come and change."),
     "diff": ("provtel_cli.diff:diff", "Show what is different between two runs."),
+    "annotate": ("provtel_cli.annotate:annotate", "Say something of an activity or a datum."),
+    "annotations": ("provtel_cli.annotate:list_annotations", "List what was said of activities and data."),
     "export": ("provtel_cli.export:export", "Write a run as a W3C PROV document."),
     "copy": ("provtel_cli.copy:copy", "Copy what a store has into another, and verify the copy."),
     "prov": ("provtel_cli.prov:prov", "Check W3C PROV documents."),

@@ -27,6 +27,7 @@ from provtel_model.attributes import PROV_RELATION, PROV_ROLE, PROV_SOURCE_ROLE
 from provtel_model.dataflow import Datum, content_key, data, data_keys, file_key, name_key
 from provtel_model.record import Record, record_id
 
+from provtel_query.annotations import KIND as ANNOTATION
 from provtel_query.candidates import Candidate, Candidates, generated_at
 from provtel_query.evidence import EVERYTHING, Evidence
 
@@ -110,13 +111,13 @@ class Flow:
     def candidates(self, key: str) -> Candidates:
         """Return the activities that generated a datum, by its key."""
         if key not in self._candidates:
-            self._candidates[key] = Candidates.of(self._reader.generated([key])[key], self._ancestors)
+            self._candidates[key] = Candidates.of(flowing(self._reader.generated([key])[key]), self._ancestors)
         return self._candidates[key]
 
     def users(self, key: str) -> Sequence[Occurrence]:
         """Return where a datum was used, by its key."""
         if key not in self._users:
-            self._users[key] = self._reader.used([key])[key]
+            self._users[key] = flowing(self._reader.used([key])[key])
         return self._users[key]
 
     def innermost(self, occurrences: Iterable[Occurrence]) -> Candidates:
@@ -212,6 +213,11 @@ class Flow:
             for occurrence in self.users(key):
                 if occurrence.record.plain["started_at"] >= there:
                     yield occurrence.record, occurrence.role
+
+
+def flowing(occurrences: Sequence[Occurrence]) -> Sequence[Occurrence]:
+    """Return occurrences without those in annotations, through which no data flow."""
+    return [occurrence for occurrence in occurrences if occurrence.record.kind != ANNOTATION]
 
 
 def _keys(user: Record, datum: Datum) -> Iterator[tuple[Evidence, str]]:

@@ -20,6 +20,8 @@ from provtel_model.errors import UserError
 from provtel_model.hashing import SHA256_PREFIX, canonical_bytes
 from provtel_model.record import instant, record_id
 
+from provtel_query.annotations import KIND as ANNOTATION
+from provtel_query.annotations import Annotation
 from provtel_query.candidates import generated_at
 from provtel_query.evidence import Evidence
 from provtel_query.friendly import as_json
@@ -49,7 +51,7 @@ NAMESPACES: Final = {
 
 _Attributes: TypeAlias = list[tuple[str, Any]]
 
-_KINDS: Final = frozenset({"task", "workflow", "loop", "iteration", "campaign"})
+_KINDS: Final = frozenset({"task", "workflow", "loop", "iteration", "campaign", "annotation"})
 _AGENT_TYPES: Final = {name.lower(): f"prov:{name}" for name in ("Person", "Organization", "SoftwareAgent")}
 _OF_PROCESSES: Final = (
     names.PROCESS_OWNER,
@@ -139,6 +141,9 @@ class _Writer:
         result += [(f"provtel:{key}_unix_nano", plain[key]) for key in ("started_at", "ended_at") if key in plain]
         if record.parent_id:
             result.append(("provtel:part_of", self._name(f"run:{record.parent_id}")))
+        about = Annotation(record).of if record.kind == ANNOTATION else None
+        if about:
+            result.append(("provtel:annotates", self._name(f"run:{about}")))
         result += [(f"provtel:error_{key}", text) for key, text in plain.get("error", {}).items()]
         result += [("provtel:tag", tag) for tag in record.tags]
         for key, figure in plain.get("telemetry", {}).items():

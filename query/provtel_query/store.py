@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from provtel_model.errors import UserError
 from provtel_model.filters import NEWEST_FIRST, Query
+from provtel_model.record import Record
 
+from provtel_query.annotations import KIND as ANNOTATION
+from provtel_query.annotations import Annotation, annotation, annotations_of, annotations_that
 from provtel_query.difference import compare
 from provtel_query.evidence import chosen
 from provtel_query.flow import Flow
@@ -20,10 +24,10 @@ if TYPE_CHECKING:
 
     from prov.model import ProvDocument
     from provtel_model.components import DrainReport, Reader
-    from provtel_model.record import Record
 
     from provtel_query.difference import Difference
     from provtel_query.evidence import Wanted
+    from provtel_query.lineage import Start
     from provtel_query.rocrate import Crate
 
 
@@ -167,8 +171,51 @@ class Store:
             UserError: There is no such run.
         """
         oldest_first = (("started_at", 1),)
-        runs = (self._reader.find(Query(where=self._run(run), sort=oldest_first)) for run in (left, right))
+        ran = {"kind": {"$ne": ANNOTATION}}
+        runs = (self._reader.find(Query(_both(self._run(run), ran), sort=oldest_first)) for run in (left, right))
         return compare(*runs)
+
+    def annotate(self, target: object, said: Mapping[str, object], *, by: str | None = None) -> Annotation:
+        """Say something of an activity or a datum; return when it is kept.
+
+        Args:
+            target: What `lineage` takes.
+            said: What is said, by key.
+            by: Who says it; by default whoever runs this program.
+
+        Raises:
+            UserError: Nothing in the store is meant by the target, or nothing is said.
+            StoreError: The store cannot be written.
+        """
+        from provtel_query.stores import open_writer
+
+        plain = annotation(self._start(target), said, by)
+        with closing(open_writer(self.location)) as writer:
+            writer.write([plain])
+        return Annotation(Record(plain))
+
+    def annotations(self, target: object) -> list[Annotation]:
+        """Return what was said of an activity or a datum, oldest first; of data wherever the same content occurs.
+
+        Raises:
+            UserError: Nothing in the store is meant by the target.
+        """
+        return annotations_of(self._reader, self._start(target))
+
+    def annotated(self, where: Mapping[str, Any] | None = None) -> list[Annotation]:
+        """Return the annotations that say something, oldest first.
+
+        Args:
+            where: A filter over what is said: ``{"center": "UChicago"}``.
+
+        Raises:
+            FilterError: An operator is unknown, or an operand of the wrong type.
+        """
+        return annotations_that(self._reader, where or {})
+
+    def _start(self, target: object) -> Start:
+        flow = Flow(self._reader)
+        return Finder(self._reader, flow, Direction.UPSTREAM).find(target).starts[0]
 
     def prov(self, run: str | None = None) -> ProvDocument:
         """Return a run, by default the last, as a W3C PROV document of the package ``prov``.

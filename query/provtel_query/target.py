@@ -17,6 +17,8 @@ from provtel_model.hashing import SHA256_PREFIX, canonical_bytes
 from provtel_model.record import Record
 from provtel_model.values import encode
 
+from provtel_query.annotations import KIND as ANNOTATION
+from provtel_query.flow import flowing
 from provtel_query.identity import find_record, last_run
 from provtel_query.lineage import Direction, Entity, Start, generated_entity, used_entity
 
@@ -100,7 +102,7 @@ class Finder:
         return self._chosen(found if any(found) else self._by_value(_parsed(text)), text)
 
     def _by_key(self, key: str) -> _Data:
-        return _Data(list(self._reader.generated([key])[key]), list(self._flow.users(key)))
+        return _Data(list(flowing(self._reader.generated([key])[key])), list(self._flow.users(key)))
 
     def _by_role(self, role: str, value: AnyValue) -> _Data:
         def has_role(datum: Datum) -> bool:
@@ -127,6 +129,7 @@ class Finder:
         return self._run or last_run(self._reader)
 
     def _scan(self, within: dict[str, Any], fits: Callable[[Datum], bool], role: str | None = None) -> _Data:
+        within = within | {"kind": {"$ne": ANNOTATION}}
         generated = within | ({f"generated.{role}": {"$exists": True}} if role else {})
         used = within | ({f"used.{role}": {"$exists": True}} if role else {})
         return _Data(
