@@ -204,6 +204,8 @@ class Flow:
 
     def _possible_uses(self, generator: Record, role: str) -> Iterator[tuple[Record, str]]:
         for user in self._reader.linked(generator.id):
+            if user.kind == ANNOTATION:
+                continue
             yield from ((user, used_role) for used_role in user.plain.get("used", {}))
         values = generator.plain.get("generated", {})
         if role not in values:
