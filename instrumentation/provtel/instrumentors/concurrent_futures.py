@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from provtel.instrumentors.base import Instrumentor
 from provtel.instrumentors.pools import send_initializer, sending
-from provtel.instrumentors.submitted import submitted_call
+from provtel.instrumentors.submitted import sent, submitted_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,13 +21,21 @@ _INTERPRETERS: Final = "concurrent.futures.interpreter"
 class ConcurrentFuturesInstrumentor(Instrumentor):
     """Records what runs in `ThreadPoolExecutor` and `ProcessPoolExecutor`, and how long it waited for a worker.
 
-    An initializer runs in the context in which the pool was made. What is submitted to other interpreters of the same
-    process is left alone: they cannot load what records.
+    Initializers and callbacks run in the context in which they were given. What is submitted to other interpreters of
+    the same process is left alone: they cannot load what records.
     """
 
     def patchings(self) -> Mapping[str, Patching]:
-        """Return what changes the two modules of pools."""
-        return {"concurrent.futures.thread": _change_threads, "concurrent.futures.process": _change_processes}
+        """Return what changes the two modules of pools, and that of futures."""
+        return {
+            "concurrent.futures._base": _change_futures,
+            "concurrent.futures.thread": _change_threads,
+            "concurrent.futures.process": _change_processes,
+        }
+
+
+def _change_futures(module: Any, patches: Patches) -> None:
+    patches.replace(module.Future, "add_done_callback", _add_done_callback)
 
 
 def _change_threads(module: Any, patches: Patches) -> None:
@@ -47,6 +55,10 @@ def _submit(original: Callable[..., Any], pool: Any, /, *args: Any, **kwargs: An
         return original(pool, *args, **kwargs)
     function, rest = submitted_call(args[0], args[1:])
     return original(pool, function, *rest, **kwargs)
+
+
+def _add_done_callback(original: Callable[..., Any], future: Any, /, *args: Any, **kwargs: Any) -> Any:
+    return original(future, *map(sent, args), **kwargs)
 
 
 def _init(original: Callable[..., Any], pool: Any, /, *args: Any, **kwargs: Any) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from provtel_model import attributes as names
 
-from provtel import process, recording
+from provtel import recording
 from provtel.instrumentors.base import Instrumentor
 from provtel.instrumentors.pools import send_initializer, sending
 from provtel.instrumentors.submitted import submitted_call
@@ -45,6 +45,8 @@ def _change_mpi(module: Any, patches: Patches) -> None:
 def _learn(module: Any) -> None:
     if not module.Is_initialized() or module.Is_finalized():
         return
+    from provtel import process  # what says what is known of it is loaded with the first activity
+
     world = module.COMM_WORLD
     # Records of before keep what the environment said.
     if process.learn({names.MPI_RANK: world.rank, names.MPI_WORLD_SIZE: world.size}):

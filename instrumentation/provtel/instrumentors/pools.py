@@ -13,14 +13,22 @@ if TYPE_CHECKING:
 _INITIALIZER: Final = "initializer"
 
 
+_CALLBACKS: Final = ("callback", "error_callback")
+
+
 def sending(word: str) -> Callable[..., Any]:
     """Return a change of a method that takes a function and runs it elsewhere.
+
+    Callbacks, which threads of the pool call, run in the context in which they were given.
 
     Args:
         word: The function's parameter, which is the first.
     """
 
     def change(original: Callable[..., Any], pool: Any, /, *args: Any, **kwargs: Any) -> Any:
+        for name in _CALLBACKS:
+            if name in kwargs:
+                kwargs[name] = sent(kwargs[name])
         if args:
             return original(pool, submitted(args[0]), *args[1:], **kwargs)
         if word in kwargs:

@@ -14,7 +14,7 @@ from provtel_model import attributes as names
 from provtel import notices
 from provtel.carrying import Carried, Luggage
 from provtel.instrumentors import base
-from provtel.instrumentors.tasks_of_calls import begin_call
+from provtel.instrumentors.tasks_of_calls import begin_call, is_plumbing
 from provtel.instrumentors.waiting import HandedOver
 from provtel.otel_context import VARIABLE, attach, current, detach
 
@@ -82,7 +82,11 @@ def _received(kind: type[Sent], parts: tuple[Any, ...], instrumentors: str) -> S
 
 def sent(function: Any) -> Any:
     """Return what is to be sent in place of a function that is no task, such as the initializer of a pool."""
-    return _unharmed(lambda: Sent(function, current(), None), function) if callable(function) else function
+    return _unharmed(lambda: _sent(function), function) if callable(function) else function
+
+
+def _sent(function: Any) -> Any:
+    return function if isinstance(function, Sent) or is_plumbing(function) else Sent(function, current(), None)
 
 
 def submitted(function: Any) -> Any:

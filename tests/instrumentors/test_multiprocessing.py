@@ -12,6 +12,7 @@ import pytest
 from provtel import task, testing, workflow
 from provtel.instrumentors.multiprocessing import MultiprocessingInstrumentor
 
+from tests.instrumentation.otlp_server import serving
 from tests.instrumentation.programs import Stage
 
 METHODS = ["fork", "spawn", "forkserver"]
@@ -178,6 +179,44 @@ def test_terminated_process(stage: Stage, method: str) -> None:
     assert records["finished"].parent_id == records["work"].id
 
 
+def print_nothing(result: int) -> None:
+    """Take a result."""
+    assert result == 3
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_shipped_from_workers(stage: Stage, method: str) -> None:
+    """With an endpoint nothing of what workers recorded is lost, though their pool ends them by a signal."""
+    with serving() as server:
+        stage.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = server.endpoint
+        stage.run(
+            """
+            import multiprocessing, sys
+            from provtel import workflow
+            from provtel.instrumentors.multiprocessing import MultiprocessingInstrumentor
+
+            def square(x):
+                return x * x
+
+            def main():
+                MultiprocessingInstrumentor().instrument()
+                with workflow("top"), multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
+                    print(pool.map(square, range(6)))
+
+            if __name__ == "__main__":
+                main()
+            """,
+            method,
+        )
+        arrived = [*server.records]
+    kept = stage.records()
+    found = {record.id: record for record in [*kept, *arrived]}
+
+    assert sorted(record.used["x"] for record in found.values() if record.name == "square") == [0, 1, 2, 3, 4, 5]
+    assert {record.status.value for record in found.values()} == {"finished"}
+    assert arrived
+
+
 @pytest.mark.usefixtures("instrumented")
 def test_pool_of_threads() -> None:
     """A pool of threads is recorded too, and gives back the very objects."""
@@ -185,10 +224,13 @@ def test_pool_of_threads() -> None:
     with testing.capture() as captured, workflow("top") as top, ThreadPool(2) as pool:
         assert pool.map(lambda _: value, [1])[0] is value
         assert pool.apply(task(max), (1, 2)) == 2
+        pool.apply_async(abs, (-3,), callback=task(print_nothing)).wait()
 
     assert [(record.name, record.parent_id) for record in captured.records[1:]] == [
         ("<lambda>", top.id),
         ("max", top.id),
+        ("abs", top.id),
+        ("print_nothing", top.id),
     ]
 
 

@@ -8,7 +8,7 @@ import functools
 import pickle
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from provtel_model.record import Record
 from tests.instrumentation.programs import Stage
 
 PLACES = [
+    (concurrent.futures.Future, "add_done_callback"),
     (concurrent.futures.thread.ThreadPoolExecutor, "submit"),
     (concurrent.futures.thread.ThreadPoolExecutor, "__init__"),
     (concurrent.futures.process.ProcessPoolExecutor, "submit"),
@@ -278,6 +279,25 @@ def test_queue_wait_is_the_time_in_the_queue() -> None:
         gate.set()
 
     assert captured.named("double")[0].telemetry["queue.wait"] >= 0.2
+
+
+@pytest.mark.usefixtures("instrumented")
+def test_callback() -> None:
+    """What a callback of a future starts belongs to what was running where the callback was given."""
+
+    def done(future: Future[int]) -> None:
+        with task("done", used={"result": future.result()}):
+            pass
+
+    gate = threading.Event()
+    with testing.capture() as captured, ThreadPoolExecutor(1) as pool:
+        future = pool.submit(lambda: int(gate.wait()))
+        with workflow("top") as top:
+            future.add_done_callback(done)
+            gate.set()
+            future.result()
+
+    assert [(record.used, record.parent_id) for record in captured.named("done")] == [({"result": 1}, top.id)]
 
 
 @pytest.mark.usefixtures("instrumented")
