@@ -54,6 +54,28 @@ def test_ranks(stage: Stage, found_openmpi: Found) -> None:
     ]
 
 
+def test_ranks_are_one_trace(stage: Stage, found_openmpi: Found) -> None:
+    """Ranks whose `mpirun` a program starts are children of the task that `mpirun` is, in one trace."""
+    (stage.folder / "rank.py").write_text("from mpi4py import MPI\nfrom provtel import task\nwith task('rank'): pass\n")
+    stage.run(
+        f"""
+        import subprocess, sys
+        from provtel import workflow
+        from provtel.instrumentors.subprocess import SubprocessInstrumentor
+        SubprocessInstrumentor().instrument()
+        with workflow("top"):
+            subprocess.run([*{openmpi.command(found_openmpi, 2)}, sys.executable, "rank.py"], check=True)
+        """
+    )
+    top, program, *ranks = stage.records()
+
+    assert (program.name, program.parent_id) == ("mpirun", top.id)
+    assert sorted((record.rank, record.parent_id, record.workflow_id) for record in ranks) == [
+        (0, program.id, top.id),
+        (1, program.id, top.id),
+    ]
+
+
 def test_rank_that_only_mpi_knows(stage: Stage, found_openmpi: Found) -> None:
     """Where no variable says the rank, records say it from when the program has started MPI."""
     run(

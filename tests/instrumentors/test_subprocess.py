@@ -133,6 +133,25 @@ def test_context_of_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert new["A"] == "1"
 
 
+def test_child_joins(stage: Stage) -> None:
+    """What a program in Python records is a child of the task that the program is, in the same run."""
+    stage.run(
+        """
+        import subprocess, sys
+        from provtel import workflow
+        from provtel.instrumentors.subprocess import SubprocessInstrumentor
+        SubprocessInstrumentor().instrument()
+        with workflow("top", campaign="c"):
+            subprocess.run([sys.executable, "-c", "from provtel import task\\nwith task('child'): pass"], check=True)
+        """
+    )
+    top, program, child = stage.records()
+
+    assert [program.parent_id, child.parent_id] == [top.id, program.id]
+    assert (child.workflow_id, child.campaign_id) == (top.id, "c")
+    assert child.pid == program.attributes["process.pid"] != top.pid
+
+
 def test_never_waited_for(stage: Stage) -> None:
     """A program that nobody waits for has its end when this process exits after it, and is lost when it runs on."""
     stage.run(
