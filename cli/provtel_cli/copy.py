@@ -40,6 +40,7 @@ def copy(*, source: str, target: str, run: str | None, conditions: tuple[str, ..
     provtel copy .provtel mongodb://localhost/provtel
     """  # noqa: D301  # \b keeps click from joining the lines
     from provtel_query.copying import copy as copy_store
+    from provtel_query.stores import shown
 
     from provtel_cli.where import filter_of
 
@@ -52,7 +53,7 @@ def copy(*, source: str, target: str, run: str | None, conditions: tuple[str, ..
     else:
         click.echo(_told(copied))
     if not copied.equal:
-        raise UserError(f"{target} is no copy of {source}: {_differences(copied)}")
+        raise UserError(f"{shown(target)} is no copy of {shown(source)}: {_differences(copied)}")
 
 
 @contextmanager

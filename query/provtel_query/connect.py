@@ -13,7 +13,7 @@ from provtel_model.memory import Memory
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER, find_store, is_own_folder
 
 from provtel_query.store import Store
-from provtel_query.stores import FILE_SUFFIXES, FOLDER_SCHEME, open_reader, scheme_of
+from provtel_query.stores import FILE_SUFFIXES, FOLDER_SCHEME, open_reader, scheme_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ def connect(store: str | os.PathLike[str] | None = None, *, drain: bool = True) 
     """
     location = find_store() if store is None else os.fspath(store)
     if scheme_of(str(location)) != FOLDER_SCHEME or "://" in str(location):
-        return Store(str(location), open_reader(str(location)), _NOTHING)
+        return Store(shown(str(location)), open_reader(str(location)), _NOTHING)
     folder = Path(location).expanduser().absolute()
     try:
         if folder.exists() and not folder.is_dir():

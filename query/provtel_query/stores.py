@@ -28,6 +28,15 @@ def scheme_of(location: str) -> str:
     return FILE_SCHEME if is_file else FOLDER_SCHEME
 
 
+def shown(location: str) -> str:
+    """Return a location as people may see it: without the user and password that an address has."""
+    scheme, found, rest = location.partition("://")
+    authority, slash, path = rest.partition("/")
+    if not found or "@" not in authority:
+        return location
+    return f"{scheme}://***@{authority.rpartition('@')[2]}{slash}{path}"
+
+
 def resolved(location: str) -> str:
     """Return a location as it is called from everywhere, so that two that are the same look so."""
     kind = scheme_of(location)
@@ -59,5 +68,7 @@ def _find(group: str, does: str, location: str) -> Any:
     known = {point.name: point for point in entry_points(group=group)}
     scheme = scheme_of(location)
     if scheme not in known:
-        raise StoreError(f"nothing here {does} {location!r}; known kinds of store are {', '.join(sorted(known))}")
+        raise StoreError(
+            f"nothing here {does} {shown(location)!r}; known kinds of store are {', '.join(sorted(known))}"
+        )
     return known[scheme].load()

@@ -13,7 +13,7 @@ from provtel_model.errors import StoreError
 from provtel_model.store_folder import LMDB_FOLDER
 from provtel_query import connect
 from provtel_query import connect as connect_function
-from provtel_query.stores import open_writer
+from provtel_query.stores import open_writer, scheme_of, shown
 
 from tests.query.activities import quickstart
 
@@ -148,6 +148,21 @@ def test_a_folder_is_written_by_its_location(tmp_path: Path) -> None:
         assert store.count() == 3
     with pytest.raises(StoreError, match=r"nothing here writes 'ftp://x'; known kinds of store are .*lmdb"):
         open_writer("ftp://x")
+
+
+@pytest.mark.parametrize(
+    ("location", "kind", "seen"),
+    [
+        ("mongodb://me:se@cret@db/runs?x=@", "mongodb", "mongodb://***@db/runs?x=@"),
+        ("mongodb+srv://me:secret@db", "mongodb", "mongodb+srv://***@db"),
+        ("kafka://h:1/t@", "kafka", "kafka://h:1/t@"),
+        ("x@y.jsonl", "file", "x@y.jsonl"),
+        (".provtel", "lmdb", ".provtel"),
+    ],
+)
+def test_locations_are_told_without_secrets(location: str, kind: str, seen: str) -> None:
+    """The kind of a store is told by its scheme or suffix, and nobody sees who logs in."""
+    assert (scheme_of(location), shown(location)) == (kind, seen)
 
 
 def _readers(*, group: str) -> Iterable[EntryPoint]:

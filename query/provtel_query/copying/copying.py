@@ -19,7 +19,7 @@ from provtel_query.copying.pages import Processes, observation_pages, record_pag
 from provtel_query.copying.state import TELEMETRY, State
 from provtel_query.copying.verifying import Compared, is_behind, missing_of, there_of
 from provtel_query.identity import find_run
-from provtel_query.stores import open_reader, open_writer, resolved
+from provtel_query.stores import open_reader, open_writer, resolved, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -111,7 +111,7 @@ def copy(
         UserError: A store cannot be opened, read or written, or there is no such run.
     """
     if source is not None and resolved(source) == resolved(target):
-        raise UserError(f"{target} is where the copy comes from; name another store to copy to")
+        raise UserError(f"{shown(target)} is where the copy comes from; name another store to copy to")
     with connect(source) as store:
         chosen = _chosen(store, run, where)
         query = Query(chosen)
