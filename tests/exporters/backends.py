@@ -37,6 +37,7 @@ class Backend:
         writer: Opens the store at a place for writing.
         reader: Opens it for reading.
         no_processes: It cannot be written by several processes at once.
+        no_files: It lies on a server, whose disk and whose files are that one's own matter.
         service: Name of the fixture that runs the server that it needs.
         one_in: Of how many examples of a property one is tried, where each takes long.
     """
@@ -46,6 +47,7 @@ class Backend:
     writer: Callable[[str], Writer]
     reader: Callable[[str], Reader]
     no_processes: bool = False
+    no_files: bool = False
     service: str | None = None
     one_in: int = 1
 
@@ -127,6 +129,8 @@ FILE = Backend("file", _file, open_file_writer, open_file_reader, no_processes=T
 PARQUET = replace(FILE, name="parquet", place=partial(_file, "store.parquet"))
 """Lines while it is written, so that the suite of `FILE` is its own; what it adds has tests of its own."""
 
-MONGODB = Backend("mongodb", _database, open_mongodb_writer, open_mongodb_reader, service="mongodb", one_in=4)
+MONGODB = Backend(
+    "mongodb", _database, open_mongodb_writer, open_mongodb_reader, no_files=True, service="mongodb", one_in=4
+)
 
 BACKENDS = {backend.name: backend for backend in (FILE, LMDB, MONGODB)}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _SHORTEST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.5
+_AT_ONCE: Final = 200
 _STAMP: Final = {layout.BY: 1, layout.BATCH: 1, layout.NUMBER: 1}
 
 
@@ -45,6 +46,9 @@ class Seen(NamedTuple):
     batch: int
     number: int
     digest: int
+
+
+_NOTHING: Final = Seen(0, -1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,13 @@ class Watched:
         while not (found := self._beyond(places, limit)) and (left := deadline - time.monotonic()) > 0:
             self._pause(min(pause, left))
             pause = min(2 * pause, _LONGEST_PAUSE)
-        plains = self._read([each.id for each in found])
-        records = [Record(plains[each.id]) for each in found if each.id in plains]
-        return Changes(records, _text(_moved(places, found)))
+        while found:
+            places = _moved(places, found)
+            plains = self._read([each.id for each in found])
+            if records := [Record(plains[each.id]) for each in found if each.id in plains]:
+                return Changes(records, _text(places))
+            found = self._beyond(places, limit)  # all of these were deleted meanwhile
+        return Changes((), _text(places))
 
     def _lines(self) -> list[str]:
         return sorted(document["_id"] for document in self._writers.find({}, {"_id": 1}))
@@ -107,31 +115,42 @@ class Watched:
     def _end_of(self, line: str) -> Seen:
         newest = self._records.find_one({layout.BY: line}, _STAMP, sort=[(layout.BATCH, -1)])
         if newest is None:
-            return Seen(0, -1, 0)
+            return _NOTHING
         written = self._batch(line, newest[layout.OURS]["batch"])
-        return _seen(written) or Seen(0, -1, 0)
+        return _seen(written) or _NOTHING
 
     def _batch(self, line: str, batch: int) -> list[_Written]:
-        return self._written({layout.BY: line, layout.BATCH: batch}, 0)
+        return self._written([{layout.BY: line, layout.BATCH: batch}], 0)
 
-    def _written(self, wanted: dict[str, Any], limit: int) -> list[_Written]:
-        found = self._records.find(wanted, _STAMP, sort=[(layout.BATCH, 1), (layout.NUMBER, 1)], limit=limit)
-        return [_Written.of(document) for document in found]
+    def _written(self, any_of: list[dict[str, Any]], limit: int) -> list[_Written]:
+        """Return the documents that one of some conditions holds for, as they came, at most so many."""
+        found: list[_Written] = []
+        for start in range(0, len(any_of), _AT_ONCE):
+            wanted = {"$or": any_of[start : start + _AT_ONCE]}
+            order = [(layout.BATCH, 1), (layout.NUMBER, 1)]
+            found += map(_Written.of, self._records.find(wanted, _STAMP, sort=order, limit=limit))
+        found.sort(key=lambda each: (each.batch, each.line, each.number))
+        return found[:limit] if limit else found
 
     def _beyond(self, places: Mapping[str, Seen], limit: int) -> list[_Written]:
-        """Return what lies beyond some places, as it came, at most so much."""
-        found = [each for line in self._lines() for each in self._beyond_in(line, places.get(line), limit)]
+        """Return what lies beyond some places, as it came, at most so much.
+
+        The first look tells how far each line has come; what is before that is whole only at the second.
+        """
+        lines = self._lines()
+        seen = {line: places.get(line, _NOTHING) for line in lines}
+        far = {line: place.batch for line, place in seen.items()}
+        for each in self._written([{layout.BY: line, layout.BATCH: {"$gt": far[line]}} for line in lines], limit):
+            far[each.line] = each.batch
+        there: dict[str, list[_Written]] = {line: [] for line in lines}
+        reached = [line for line in lines if far[line] > 0]
+        for each in self._written(
+            [{layout.BY: line, layout.BATCH: {"$gte": seen[line].batch, "$lte": far[line]}} for line in reached], 0
+        ):
+            there[each.line].append(each)
+        found = [each for line in reached for each in _unseen(there[line], seen[line])]
         found.sort(key=lambda each: (each.batch, each.line, each.number))
         return found[:limit]
-
-    def _beyond_in(self, line: str, place: Seen | None, limit: int) -> list[_Written]:
-        if place is None or place.number < 0:
-            return self._written({layout.BY: line}, limit)
-        current = self._batch(line, place.batch)
-        seen = [each for each in current if each.number <= place.number]
-        rest = [each for each in current if each.number > place.number] if _digest(seen) == place.digest else current
-        later = self._written({layout.BY: line, layout.BATCH: {"$gt": place.batch}}, limit)
-        return rest + later
 
     def _pause(self, seconds: float) -> None:
         """Wait, or until something comes, where the server can tell."""
@@ -146,6 +165,12 @@ class Watched:
         except OperationFailure:
             self._has_streams = False
         return self._has_streams
+
+
+def _unseen(written: Sequence[_Written], place: Seen) -> Sequence[_Written]:
+    """Return what is to be told of a line: beyond a place, or its batch again where that was not what is there."""
+    seen = [each for each in written if each.batch == place.batch and each.number <= place.number]
+    return written[len(seen) :] if _digest(seen) == place.digest else written
 
 
 def _moved(places: Mapping[str, Seen], found: Sequence[_Written]) -> dict[str, Seen]:
