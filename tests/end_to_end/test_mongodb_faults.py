@@ -47,7 +47,7 @@ class Collector:
     def start(self) -> None:
         """Start it, and return when it is healthy."""
         environment = self.place.environment(
-            PROVTEL_MONGODB=self.mongodb,
+            PROVTEL_MONGODB_ENDPOINT=self.mongodb,
             PROVTEL_COLLECTOR_ENDPOINT=self.address,
             PROVTEL_COLLECTOR_GRPC_ENDPOINT=free_address(),
             PROVTEL_COLLECTOR_HEALTH_ENDPOINT=self.health,
@@ -245,7 +245,7 @@ def test_everything_fails_under_load(found_durable_mongodb: Found, tmp_path: Pat
     with ExitStack() as stack:
         mongodb = stack.enter_context(running(found_durable_mongodb, tmp_path / "mongodb"))
         network = stack.enter_context(network_to(mongodb.port))
-        collector = Collector(Place(tmp_path), f"mongodb://{network.address}/?serverSelectionTimeoutMS=1000")
+        collector = Collector(Place(tmp_path), f"mongodb://{network.address}/provtel?serverSelectionTimeoutMS=1000")
         stack.callback(collector.kill)
         collector.start()
         location = f"{mongodb.address}/provtel?serverSelectionTimeoutMS=500"
