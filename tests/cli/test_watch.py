@@ -19,6 +19,7 @@ from provtel_query.stores import open_writer
 
 from tests.cli.conftest import Ask
 from tests.exporters.records import numbered
+from tests.services.mongodb.server import Mongodb
 
 
 @contextmanager
@@ -123,3 +124,24 @@ def test_what_cannot_be_watched_is_told(location: str, ask: Ask, arguments: list
 
     assert answer.code == code
     assert says in answer.err
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_server_is_watched(mongodb: Mongodb) -> None:
+    """A database is followed as a file is, and goes on from a cursor."""
+    address = mongodb.new_database()
+    writer = open_writer(address)
+    writer.write([numbered(1, status="running")])
+    with watching("--store", address, "--json", "--since", "beginning") as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        writer.write([numbered(1), numbered(2)])
+        second = [json.loads(process.stdout.readline()) for _ in range(2)]
+        interrupt(process)
+    with watching("--store", address, "--json", "--since", first["cursor"]) as process:
+        assert process.stdout is not None
+        again = [json.loads(process.stdout.readline()) for _ in range(2)]
+    writer.close()
+
+    assert (first["status"], [record["status"] for record in second]) == ("running", ["finished", "finished"])
+    assert {record["id"] for record in again} == {record["id"] for record in second}
