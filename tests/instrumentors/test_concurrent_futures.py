@@ -5,8 +5,10 @@ from __future__ import annotations
 import concurrent.futures.process
 import concurrent.futures.thread
 import functools
+import gc
 import pickle
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
@@ -404,3 +406,21 @@ def test_any_call_is_the_call(args: list[object], kwargs: dict[str, int]) -> Non
             ConcurrentFuturesInstrumentor().uninstrument()
 
     assert recorded == plain
+
+
+@pytest.mark.usefixtures("instrumented")
+def test_functions_are_not_kept() -> None:
+    """Of thousands of functions that are made to be submitted once most are gone when they have run."""
+
+    def submit(pool: ThreadPoolExecutor, number: int) -> weakref.ref[Callable[[], int]]:
+        def function(number: int = number) -> int:
+            return number
+
+        assert pool.submit(function).result() == number
+        return weakref.ref(function)
+
+    with testing.capture(), ThreadPoolExecutor(1) as pool:
+        made = [submit(pool, number) for number in range(4000)]
+    gc.collect()
+
+    assert sum(reference() is not None for reference in made) <= 2000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -34,6 +35,8 @@ _PLUMBING: Final = (
 )
 """Modules whose functions are the way of a call and not what it does."""
 _definitions: Final[dict[Any, Definition]] = {}
+_UNSEEN: Final[Any] = object()
+_seen: Final[weakref.WeakKeyDictionary[FunctionType, Definition | None]] = weakref.WeakKeyDictionary()
 
 
 class Begun(NamedTuple):
@@ -93,10 +96,25 @@ def begin_undecorated(
 def _begin_bare(
     function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str | None = None
 ) -> Activity | None:
-    if not _is_recorded(function):
+    if name is None and type(function) is FunctionType:
+        definition = _seen.get(function, _UNSEEN)
+        if definition is _UNSEEN:
+            definition = _look_at(function)
+    elif _is_recorded(function):
+        definition, args = _definition_of(function, args, name or name_of(function))
+    else:
         return None
-    definition, args = _definition_of(function, args, name or name_of(function))
-    return calls.begin(definition, args, kwargs)
+    return None if definition is None else calls.begin(definition, args, kwargs)
+
+
+def _look_at(function: FunctionType) -> Definition | None:
+    """Return the definition of a function's calls; ``None`` where they are no tasks."""
+    definition = _definition_of(function, (), function.__name__)[0] if _is_recorded(function) else None
+    # A definition keeps the function that it was made of.
+    if len(_seen) >= _MAX_DEFINITIONS:
+        _seen.clear()
+    _seen[function] = definition
+    return definition
 
 
 def is_plumbing(function: Any) -> bool:
