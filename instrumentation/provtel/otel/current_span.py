@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from opentelemetry.context import Context
 
 from provtel.otel.span import RecordingSpan
-from provtel.otel_context import SPAN_KEY, attach, current, detach, with_entries
+from provtel.otel_context import SPAN_KEY, attach, current, detach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from provtel.otel.tracer import JournalTracer
 
+_put: Final = dict.__setitem__
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 
@@ -38,7 +41,10 @@ class CurrentSpan:
 
     def __enter__(self) -> Span:
         span = self._tracer.start_span(*self._arguments)
-        self._inside.append((span, attach(with_entries(current(), {SPAN_KEY: span}))))
+        context = Context(current())
+        # A context refuses entries once it is made, because others may hold it; this one nobody has seen yet.
+        _put(context, SPAN_KEY, span)
+        self._inside.append((span, attach(context)))
         return span
 
     def __exit__(

@@ -30,7 +30,8 @@ def form_of(snapshots: Snapshots, key: str, value: object, longest: int | None =
     kind = type(value)
     if value is None or kind is bool:
         return value  # type: ignore[return-value]  # mypy does not see what `is` says
-    if snapshots.redaction.hides(key):
+    # What the redaction finds to be plain it remembers, for the next time.
+    if not snapshots.redaction.is_plain_name(key) and snapshots.redaction.hides(key):
         return REDACTED
     if kind is float or (kind is int and _INT64_MIN <= value <= _INT64_MAX):  # type: ignore[operator]  # an int
         return value  # type: ignore[return-value]  # as above

@@ -35,6 +35,8 @@ _END: Final = Kind.END.value
 _FINISHED: Final = JournalStatus.FINISHED.value
 _ERROR: Final = JournalStatus.ERROR.value
 _OK: Final = StatusCode.OK.value
+_INT64_MIN: Final = -(2**63)
+_INT64_MAX: Final = 2**63 - 1
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 _NO_STATE: Final = TraceState()
@@ -91,17 +93,19 @@ class RecordingSpan(RecordedSpan):
 
     def begin(self) -> None:
         """Write the start, with what is known of it."""
-        facts: dict[str, Any] = {"attributes": {**self._attributes}} if self._attributes else {}
+        facts: dict[str, Any] = {"attributes": self._attributes} if self._attributes else {}
         if self.definition.is_nameless:  # type: ignore[attr-defined]  # a scope's
             facts["name"] = self._name
-        if links := self.facts.pop("links", None):
-            facts["links"] = links
+        if self._links:
+            facts["links"] = self.facts.pop("links")
         if self.place.state:
             facts["trace_state"] = self.place.state.to_header()
-        start = [_START, self.definition.number, self.run.number, self.trace, self.span_id, self.place.parent_id]
-        start += [self.started_at, None]
-        self.start_payload = _packed([*start, facts] if facts else start)
-        if self.place.journaled:
+        number, run, place = self.definition.number, self.run.number, self.place
+        start = [_START, number, run, self.trace, self.span_id, place.parent_id, self.started_at, None]
+        if facts:
+            start.append(facts)
+        self.start_payload = _packed(start)
+        if place.journaled:
             self.recorder.start(self)
 
     def get_span_context(self) -> SpanContext:
@@ -116,17 +120,26 @@ class RecordingSpan(RecordedSpan):
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Keep attributes; the last value of a key counts."""
-        if not self.ended:
-            with self.unharmed("a span attribute"):
-                self._keep(attributes, self._fact("attributes"))
+        if self.ended:
+            return
+        try:
+            self._keep(attributes, self.facts.setdefault("attributes", {}))
+        except Exception as error:  # noqa: BLE001  # the program goes on whatever went wrong
+            notices.capture_failed("a span attribute", error)
 
     def _keep(self, attributes: Mapping[str, Any], later: dict[str, AnyValue]) -> None:
         limits, snapshots, known = self.scope.limits, self.recorder.snapshots, self._attributes
+        most, plain = limits.attributes, snapshots.redaction.plain_names
         for key, value in attributes.items():
             if type(key) is not str or not key:
                 self._attributes_dropped += 1
-            elif limits.attributes is None or len(known) < limits.attributes or key in known or is_never_left_out(key):
-                known[key] = later[key] = form_of(snapshots, key, value, limits.span_text)
+            elif most is None or len(known) < most or key in known or is_never_left_out(key):
+                kind = type(value)
+                # What is most frequent without a call.
+                if key in plain and (kind is float or (kind is int and _INT64_MIN <= value <= _INT64_MAX)):
+                    known[key] = later[key] = value
+                else:
+                    known[key] = later[key] = form_of(snapshots, key, value, limits.span_text)
             else:
                 self._attributes_dropped += 1
 
@@ -231,7 +244,7 @@ class RecordingSpan(RecordedSpan):
         """End it, now or at a time in nanoseconds."""
         if self.ended:
             return
-        with self.unharmed("the end of a span"):
+        try:
             if end_time is not None:
                 self.end_time = int(end_time)
             elif self._clock:
@@ -239,12 +252,13 @@ class RecordingSpan(RecordedSpan):
             else:
                 self.end_time = time_ns()
             processors: Processors | None = self.scope.processors
-            if processors is None:
-                self._write_end()
-                return
-            processors.on_ending(self)
+            if processors is not None:
+                processors.on_ending(self)
             self._write_end()
-            processors.on_end(self)
+            if processors is not None:
+                processors.on_end(self)
+        except Exception as error:  # noqa: BLE001  # the program goes on whatever went wrong
+            notices.capture_failed("the end of a span", error)
 
     def _write_end(self) -> None:
         if self.ended:
@@ -261,8 +275,10 @@ class RecordingSpan(RecordedSpan):
         if self._attributes_dropped:
             self._fact("dropped")["attributes"] = self._attributes_dropped
         if self.place.journaled:
-            end = [_END, self.span_id, self.end_time, status, None, None, None]
-            self.recorder.end(self, _packed([*end, facts] if facts else end))
+            end: list[Any] = [_END, self.span_id, self.end_time, status, None, None, None]
+            if facts:
+                end.append(facts)
+            self.recorder.end(self, _packed(end))
 
     def _text(self, said: str) -> str:
         return text_of(said, self.recorder.snapshots.redaction, LONGEST_MESSAGE)
