@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from provtel_cli import options
 from provtel_cli.output import note, print_json
 
-_FORMATS = {"prov-json": "json"}
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from provtel_query import Store
+
+_PROV_JSON = "prov-json"
+_PROV = (_PROV_JSON, "prov-n", "prov-xml", "prov-o", "prov-jsonld")
 _OPENLINEAGE = "openlineage"
 _CRATE = "ro-crate"
 
@@ -22,82 +31,124 @@ _CRATE = "ro-crate"
 @click.option(
     "--format",
     "form",
-    type=click.Choice([*_FORMATS, _OPENLINEAGE, _CRATE]),
-    default="prov-json",
+    type=click.Choice([*_PROV, _OPENLINEAGE, _CRATE]),
+    default=_PROV_JSON,
     show_default=True,
     help="The format.",
 )
+@click.option("--campaign", metavar="NAME", help="All runs of a campaign, instead of one run; PROV only.")
+@click.option(
+    "--of", metavar="ID|VALUE", help="What an activity or a datum came from, instead of a run; as lineage; PROV only."
+)
+@click.option("--bundles", is_flag=True, help="Make each run a PROV bundle.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write into a file; a crate into a folder."
 )
 @click.option("--copy-files", is_flag=True, help="Copy the files that were used and generated into the crate.")
 @options.json_option
 @options.store_option
-def export(
-    *, run: str | None, form: str, output: Path | None, copy_files: bool, as_json: bool, store: str | None
+def export(  # noqa: PLR0913  # what a person may say
+    *,
+    run: str | None,
+    form: str,
+    campaign: str | None,
+    of: str | None,
+    bundles: bool,
+    output: Path | None,
+    copy_files: bool,
+    as_json: bool,
+    store: str | None,
 ) -> None:
     """Write a run, by default the last one, as a W3C PROV document, as events of OpenLineage, or as an RO-Crate.
 
     RUN is its id, the name of its workflow, or the first digits of an id of a record in it. Without --output the
-    document itself is printed, which is JSON on one line; with it, --json prints where it is and what it holds.
+    document itself is printed; with it, --json prints where it is and what it holds.
     """
     if copy_files and form != _CRATE:
         raise click.UsageError("--copy-files is for --format ro-crate")
-    if form == _CRATE:
-        _export_crate(run, output, store, copy=copy_files, as_json=as_json)
-        return
-    if form == _OPENLINEAGE:
-        _export_openlineage(run, output, store, as_json=as_json)
-        return
+    if (campaign or of or bundles) and form not in _PROV:
+        raise click.UsageError(f"--campaign, --of and --bundles are for {', '.join(_PROV)}")
     with options.opened(store) as opened:
-        document = opened.prov(run)
-        text = document.serialize(format=_FORMATS[form])
-    if output is None:
-        click.echo(text)
-        return
-    _write(output, f"{text}\n")
-    if as_json:
-        counts = Counter(record.get_type().localpart for record in document.get_records())
-        print_json([{"format": form, "output": str(output), "records": dict(sorted(counts.items()))}])
-    else:
-        note(f"the document is {output}")
+        if form == _CRATE:
+            _export_crate(opened, run, output, copy=copy_files, as_json=as_json)
+        elif form == _OPENLINEAGE:
+            _export_openlineage(opened, run, output, as_json=as_json)
+        elif form == _PROV_JSON and not bundles:
+            _export_prov_json(opened, run, campaign, of, output, as_json=as_json)
+        else:
+            _export_prov(opened, form, run, campaign, of, output, bundles=bundles, as_json=as_json)
 
 
-def _export_crate(run: str | None, output: Path | None, store: str | None, *, copy: bool, as_json: bool) -> None:
+def _export_prov_json(
+    store: Store, run: str | None, campaign: str | None, of: str | None, output: Path | None, *, as_json: bool
+) -> None:
+    with _writing(output) as stream:
+        statements = store.write_prov_json(stream.write, run, campaign=campaign, of=of)
+        stream.write("\n")
+    _tell(_PROV_JSON, output, {"statements": statements}, as_json=as_json)
+
+
+def _export_prov(  # what was asked for
+    store: Store,
+    form: str,
+    run: str | None,
+    campaign: str | None,
+    of: str | None,
+    output: Path | None,
+    *,
+    bundles: bool,
+    as_json: bool,
+) -> None:
+    from provtel_query.prov_files import prov_text
+
+    document = store.prov(run, campaign=campaign, of=of, bundles=bundles)
+    with _writing(output) as stream:
+        stream.write(prov_text(document, form).rstrip("\n") + "\n")
+    parts = [document, *document.bundles]
+    counts = Counter(record.get_type().localpart for part in parts for record in part.get_records())
+    _tell(form, output, {"statements": sum(counts.values())}, as_json=as_json)
+
+
+def _export_crate(store: Store, run: str | None, output: Path | None, *, copy: bool, as_json: bool) -> None:
     if output is None:
         raise click.UsageError("an RO-Crate is a folder; name it by --output")
-    with options.opened(store) as opened:
-        crate = opened.crate(output, run, copy=copy)
+    crate = store.crate(output, run, copy=copy)
     for place in crate.changed:
         note(f"{place} is not what it was at the run, or gone; it was left out")
-    if as_json:
-        counts = {"entities": crate.entities, "files": crate.files}
-        print_json([{"format": _CRATE, "output": str(output), **counts, "changed": list(crate.changed)}])
-    else:
-        note(f"the crate is {output}")
+    counts = {"entities": crate.entities, "files": crate.files, "changed": list(crate.changed)}
+    _tell(_CRATE, output, counts, as_json=as_json)
 
 
-def _export_openlineage(run: str | None, output: Path | None, store: str | None, *, as_json: bool) -> None:
-    with options.opened(store) as opened:
-        events = opened.openlineage(run)
+def _export_openlineage(store: Store, run: str | None, output: Path | None, *, as_json: bool) -> None:
+    events = store.openlineage(run)
+    with _writing(output) as stream:
+        stream.writelines(f"{json.dumps(event, ensure_ascii=False)}\n" for event in events)
+    _tell(_OPENLINEAGE, output, {"events": len(events)}, as_json=as_json)
+
+
+def _tell(form: str, output: Path | None, counts: dict[str, object], *, as_json: bool) -> None:
     if output is None:
-        print_json(events)
         return
-    _write(output, "".join(f"{json.dumps(event, ensure_ascii=False)}\n" for event in events))
     if as_json:
-        print_json([{"format": _OPENLINEAGE, "output": str(output), "events": len(events)}])
+        print_json([{"format": form, "output": str(output), **counts}])
     else:
-        note(f"the events are in {output}")
+        note(f"written to {output}")
 
 
-def _write(output: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+@contextmanager
+def _writing(output: Path | None) -> Iterator[IO[str]]:
+    """Give a stream into a file, which is there whole or not at all; without a file, standard output."""
     from provtel_model.errors import UserError
 
+    if output is None:
+        yield sys.stdout
+        return
     unfinished = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        unfinished.write_text(text)
+        with unfinished.open("w", encoding="utf-8") as stream:
+            yield stream
         unfinished.replace(output)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise UserError(f"{output} cannot be written: {error.strerror}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,80 +1,36 @@
-"""Records as a W3C PROV document, by the package ``prov``.
-
-Every datum has two nodes: an *occurrence* (``occ:``), which this activity generated here, and the *content*
-(``content:``) that it is a specialization of, where its hash is worth something. An activity used the occurrence that
-the lineage says it used; where none is known, one of its own. That an activity ran inside another is ``wasStartedBy``
-and our own ``provtel:part_of``, because PROV has no word for it.
-"""
+"""Records as a W3C PROV document, by the package ``prov``, or as PROV-JSON that is written while it is made."""
 
 from __future__ import annotations
 
-import hashlib
+import datetime as dt
 import json
-import re
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+import math
+import tempfile
+from collections import defaultdict
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING, Any, Final
 
-from provtel_model import attributes as names
-from provtel_model.anyvalue import TYPE_KEY
-from provtel_model.dataflow import CONTENT, content_key
 from provtel_model.errors import UserError
-from provtel_model.hashing import SHA256_PREFIX, canonical_bytes
-from provtel_model.record import instant, record_id
 
-from provtel_query.annotations import KIND as ANNOTATION
-from provtel_query.annotations import Annotation
-from provtel_query.candidates import generated_at
-from provtel_query.evidence import Evidence
-from provtel_query.friendly import as_json
+from provtel_query.prov_statements import NAMESPACES, Name, state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
-    from prov.identifier import QualifiedName
-    from prov.model import ProvDocument
-    from provtel_model.anyvalue import AnyValue
-    from provtel_model.record import PlainPlan, Record
+    from prov.model import ProvBundle, ProvDocument
+    from provtel_model.record import Record
 
-    from provtel_query.flow import Flow, Origin
+    from provtel_query.flow import Flow
 
-NAMESPACES: Final = {
-    prefix: f"urn:provtel:{name}:"
-    for prefix, name in {
-        "provtel": "ns",
-        "run": "activity",
-        "occ": "occurrence",
-        "content": "content",
-        "plan": "plan",
-        "agent": "agent",
-        "rel": "relation",
-    }.items()
-}
-
-_Attributes: TypeAlias = list[tuple[str, Any]]
-
-_KINDS: Final = frozenset({"task", "workflow", "loop", "iteration", "campaign", "annotation"})
-_AGENT_TYPES: Final = {name.lower(): f"prov:{name}" for name in ("Person", "Organization", "SoftwareAgent")}
-_OF_PROCESSES: Final = (
-    names.PROCESS_OWNER,
-    names.PROCESS_RUNTIME_NAME,
-    names.PROCESS_RUNTIME_VERSION,
-    names.SERVICE_NAME,
-    names.VCS_REF_HEAD_REVISION,
-    names.VCS_REF_HEAD_NAME,
-    names.VCS_REPOSITORY_URL_FULL,
-    names.PROVTEL_VCS_MODIFIED,
-)
-_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_]")
+BUNDLE: Final = "bundle"
+_PRODUCER: Final = "agent:provtel"
+_SMALL: Final = 2**31
+_LONG: Final = 2**63
+_IN_MEMORY: Final = 1 << 20
 
 
-def prov_document(records: Sequence[Record], flow: Flow) -> ProvDocument:
-    """Return records as a PROV document.
-
-    Each record is one activity, each value that it used one ``used`` and each that it generated one
-    ``wasGeneratedBy``. An activity that has not ended has no end.
-
-    Args:
-        records: The activities.
-        flow: Says where what they used came from, also beyond these records.
+def new_document() -> ProvDocument:
+    """Return an empty document with our namespaces.
 
     Raises:
         UserError: The package ``prov`` is not installed.
@@ -86,190 +42,139 @@ def prov_document(records: Sequence[Record], flow: Flow) -> ProvDocument:
     document = ProvDocument()
     for prefix, uri in NAMESPACES.items():
         document.add_namespace(prefix, uri)
-    writer = _Writer(document, flow, {record.id for record in records})
-    parents = {record.parent_id for record in records}
-    for record in records:
-        writer.add(record)
-        if record.id in parents:
-            writer.pass_on(record)
     return document
 
 
-class _Writer:
-    """Adds records to a document, and declares once whatever they refer to."""
+def prov_document(records: Sequence[Record], flow: Flow) -> ProvDocument:
+    """Return records as a PROV document.
 
-    def __init__(self, document: ProvDocument, flow: Flow, known: set[str]) -> None:
-        self._document = document
-        self._flow = flow
-        self._known = known
-        self._declared: set[str] = set()
+    Args:
+        records: The activities.
+        flow: Says where what they used came from, also beyond these records.
 
-    def add(self, record: Record) -> None:
-        """Add an activity and all that is known of it."""
-        plain = record.plain
-        activity = f"run:{record.id}"
-        ended = plain.get("ended_at")
-        self._document.activity(activity, record.started_at, record.ended_at, self._activity_attributes(record))
-        if record.parent_id in self._known:
-            self._document.wasStartedBy(activity, None, f"run:{record.parent_id}", record.started_at)
-        self._associate(record, activity)
-        for role in plain.get("used", {}):
-            self._use(record, role)
-        for role in plain.get("generated", {}):
-            identifier = f"rel:g-{record.id}-{_digest(role)}"
-            when = None if ended is None else instant(ended)
-            attributes = [("prov:role", role)]
-            self._document.wasGeneratedBy(self._occurrence(record, role), activity, when, identifier, attributes)
-        self._inform(record, activity)
-
-    def pass_on(self, outer: Record) -> None:
-        """Say which of what an activity generated is what one inside it had generated already."""
-        for role in outer.plain.get("generated", {}):
-            inner = self._flow.passed_on(outer, role)
-            if inner:
-                self._document.alternateOf(self._occurrence(outer, role), self._occurrence(inner.record, inner.role))
-
-    def _activity_attributes(self, record: Record) -> _Attributes:
-        plain: Mapping[str, Any] = record.plain
-        kind = record.kind.capitalize() if record.kind in _KINDS else "Activity"
-        result: _Attributes = [("prov:label", record.name), ("prov:type", self._name(f"provtel:{kind}"))]
-        result += [
-            (f"provtel:{key}", plain[key])
-            for key in ("kind", "status", "workflow_id", "workflow_name", "campaign_id", "host", "pid", "rank")
-            if key in plain
-        ]
-        result += [(f"provtel:{key}_unix_nano", plain[key]) for key in ("started_at", "ended_at") if key in plain]
-        if record.parent_id:
-            result.append(("provtel:part_of", self._name(f"run:{record.parent_id}")))
-        about = Annotation(record).of if record.kind == ANNOTATION else None
-        if about:
-            result.append(("provtel:annotates", self._name(f"run:{about}")))
-        result += [(f"provtel:error_{key}", text) for key, text in plain.get("error", {}).items()]
-        result += [("provtel:tag", tag) for tag in record.tags]
-        for key, figure in plain.get("telemetry", {}).items():
-            result.append((f"provtel:telemetry_{_NOT_IN_NAMES.sub('_', key)}", _scalar(figure)))
-        return result
-
-    def _associate(self, record: Record, activity: str) -> None:
-        agent, plan = self._agent(record, activity), self._plan(record.plain.get("plan"))
-        if agent or plan:
-            self._document.wasAssociatedWith(activity, agent, plan)
-
-    def _agent(self, record: Record, activity: str) -> str | None:
-        known = record.agent
-        if known is None or not (known.id or known.name):
-            return self._process(record)
-        agent = f"agent:{_digest(known.id or known.name)}"
-        kind = _AGENT_TYPES.get((known.type or "").lower())
-        attributes: _Attributes = [("prov:label", known.name or known.id)]
-        attributes += [("prov:type", self._name(kind))] if kind else []
-        attributes += [("provtel:agent_id", known.id)] if known.id else []
-        self._declare_agent(agent, attributes)
-        if known.acted_on_behalf_of:
-            responsible = f"agent:{_digest(known.acted_on_behalf_of)}"
-            self._declare_agent(responsible, [("prov:label", known.acted_on_behalf_of)])
-            self._document.actedOnBehalfOf(agent, responsible, activity)
-        return agent
-
-    def _process(self, record: Record) -> str | None:
-        resource = record.plain.get("resource")
-        if not resource:
-            return None
-        process = f"agent:process-{_digest(resource)}"
-        where = f"process {record.pid} on {record.host}" if record.pid and record.host else "process"
-        attributes: _Attributes = [("prov:type", self._name("prov:SoftwareAgent")), ("prov:label", where)]
-        for key in _OF_PROCESSES:
-            if key in resource:
-                attributes.append((f"provtel:{_NOT_IN_NAMES.sub('_', key)}", _scalar(resource[key])))
-        self._declare_agent(process, attributes)
-        return process
-
-    def _declare_agent(self, agent: str, attributes: _Attributes) -> None:
-        if agent not in self._declared:
-            self._declared.add(agent)
-            self._document.agent(agent, attributes)
-
-    def _plan(self, plan: PlainPlan | None) -> str | None:
-        if not plan:
-            return None
-        identifier = f"plan:{_digest(plan.get('hash') or cast('dict[str, AnyValue]', plan))}"
-        attributes: _Attributes = [("prov:type", self._name("prov:Plan"))]
-        attributes += [(f"provtel:plan_{key}", value) for key, value in plan.items()]
-        self._declare(identifier, attributes)
-        return identifier
-
-    def _use(self, record: Record, role: str) -> None:
-        origins = self._flow.origins(record, role)
-        attributes: _Attributes = [("prov:role", role)]
-        # What a declared source generated may come while its user runs; when it was used then, nobody knows.
-        late = any(generated_at(origin.record) > record.plain["started_at"] for origin in origins)
-        if len(origins) == 1 and origins[0].whole:
-            entity = self._occurrence(origins[0].record, origins[0].role)
-            attributes += _knowledge(origins[0])
-        else:
-            entity = f"occ:u-{record.id}-{_digest(role)}"
-            self._declare_datum(entity, role, record.plain["used"][role])
-            for origin in origins:
-                source = self._occurrence(origin.record, origin.role)
-                self._document.wasDerivedFrom(entity, source, other_attributes=_knowledge(origin))
-        identifier = f"rel:u-{record.id}-{_digest(role)}"
-        self._document.used(f"run:{record.id}", entity, None if late else record.started_at, identifier, attributes)
-
-    def _occurrence(self, record: Record, role: str) -> str:
-        entity = f"occ:g-{record.id}-{_digest(role)}"
-        self._declare_datum(entity, role, record.plain.get("generated", {}).get(role))
-        return entity
-
-    def _declare_datum(self, entity: str, role: str, value: AnyValue) -> None:
-        if entity in self._declared:
-            return
-        self._declare(entity, [("prov:label", role), ("prov:type", self._name("provtel:Data")), *_datum(value)])
-        key = content_key(value)
-        if key:
-            content_hash = key.removeprefix(f"{CONTENT}:")
-            content = f"content:{content_hash.removeprefix(SHA256_PREFIX)}"
-            attributes = [("prov:type", self._name("provtel:Content")), ("provtel:hash", content_hash)]
-            self._declare(content, attributes)
-            self._document.specializationOf(entity, content)
-
-    def _declare(self, entity: str, attributes: _Attributes) -> None:
-        if entity not in self._declared:
-            self._declared.add(entity)
-            self._document.entity(entity, attributes)
-
-    def _inform(self, record: Record, activity: str) -> None:
-        links = record.plain.get("links", ())
-        declared = [link for link in links if _relation(link.get("attributes")) == Evidence.DECLARED]
-        for source in {record_id(link["trace_id"], link["span_id"]): None for link in declared}:
-            if source not in self._known:
-                self._known.add(source)
-                self._document.activity(f"run:{source}")
-            self._document.wasInformedBy(activity, f"run:{source}")
-
-    def _name(self, text: str) -> QualifiedName | None:
-        return self._document.valid_qualified_name(text)
+    Raises:
+        UserError: The package ``prov`` is not installed.
+    """
+    document = new_document()
+    _fill(document, records, flow)
+    return document
 
 
-def _relation(attributes: Mapping[str, AnyValue] | None) -> AnyValue:
-    return (attributes or {}).get(names.PROV_RELATION)
+def prov_bundles(runs: Iterable[Sequence[Record]], flow: Flow) -> ProvDocument:
+    """Return runs as a document in which each is a bundle: an entity, attributed to provtel, whose parts it holds.
+
+    Raises:
+        UserError: The package ``prov`` is not installed.
+    """
+    document = new_document()
+    document.add_namespace(BUNDLE, f"urn:provtel:{BUNDLE}:")
+    provtel = document.agent(_PRODUCER, [("prov:type", document.valid_qualified_name("prov:SoftwareAgent"))])
+    for records in runs:
+        name = f"{BUNDLE}:{records[0].run}"
+        described = [("prov:type", document.valid_qualified_name("prov:Bundle"))]
+        title = records[0].workflow_name
+        document.wasAttributedTo(document.entity(name, described + ([("prov:label", title)] if title else [])), provtel)
+        _fill(document.bundle(name), records, flow)
+    return document
 
 
-def _knowledge(origin: Origin) -> _Attributes:
-    return [("provtel:evidence", origin.evidence.value), ("provtel:candidates", origin.candidates)]
+def _fill(bundle: ProvBundle, records: Sequence[Record], flow: Flow) -> None:
+    parents = {record.parent_id for record in records if record.parent_id}
+    state(records, flow, {record.id for record in records}, parents, _InBundle(bundle))
 
 
-def _datum(value: AnyValue) -> Iterable[tuple[str, Any]]:
-    if not isinstance(value, dict) or value.get(TYPE_KEY) != "reference":
-        return [] if value is None else [("prov:value", _scalar(value))]
-    known = {key: _scalar(item) for key, item in value.items() if key != TYPE_KEY}
-    place = [("prov:location", known.pop("uri"))] if "uri" in known else []
-    return [*place, *((f"provtel:reference_{_NOT_IN_NAMES.sub('_', key)}", item) for key, item in known.items())]
+class _InBundle:
+    """Takes statements into a document or a bundle of the package ``prov``."""
+
+    def __init__(self, bundle: ProvBundle) -> None:
+        from prov.constants import PROV_RECORD_IDS_MAP
+
+        self._bundle = bundle
+        self._types = PROV_RECORD_IDS_MAP
+
+    def take(
+        self,
+        kind: str,
+        identifier: str | None,
+        arguments: Sequence[tuple[str, Any]],
+        attributes: Sequence[tuple[str, Any]],
+    ) -> None:
+        """Take a statement."""
+        named = self._bundle.valid_qualified_name
+        others = [(key, named(value) if isinstance(value, Name) else value) for key, value in attributes]
+        formal = [(key, named(value) if isinstance(value, str) else value) for key, value in arguments]
+        self._bundle.new_record(self._types[kind], identifier and named(identifier), formal, others)
 
 
-def _scalar(value: AnyValue) -> bool | int | float | str:
-    readable = as_json(value)
-    return readable if isinstance(readable, bool | int | float | str) else json.dumps(readable, ensure_ascii=False)
+def write_prov_json(
+    out: Callable[[str], object], records: Iterable[Record], flow: Flow, known: set[str], parents: Container[str]
+) -> int:
+    """Write records as PROV-JSON, in memory that does not grow with the document; return how many statements.
+
+    Args:
+        out: Takes each piece of the text.
+        records: The activities.
+        flow: Says where what they used came from.
+        known: Ids of all of the records.
+        parents: Ids of the records inside which others ran.
+    """
+    with ExitStack() as stack:
+        spool = _Spool(stack)
+        state(records, flow, known, parents, spool)
+        out(f'{{"prefix": {json.dumps(NAMESPACES)}')
+        for kind, file in spool.files.items():
+            out(f', "{kind}": {{')
+            file.seek(0)
+            while text := file.read(_IN_MEMORY):
+                out(text)
+            out("}")
+        out("}")
+        return spool.statements
 
 
-def _digest(value: AnyValue) -> str:
-    return hashlib.sha256(canonical_bytes(value)).hexdigest()[:32]
+class _Spool:
+    """Takes statements as members of PROV-JSON's objects, one file for each kind."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.files: dict[str, IO[str]] = defaultdict(
+            lambda: stack.enter_context(
+                tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8")  # noqa: SIM115  # the stack closes it
+            )
+        )
+        self.statements = 0
+
+    def take(
+        self,
+        kind: str,
+        identifier: str | None,
+        arguments: Sequence[tuple[str, Any]],
+        attributes: Sequence[tuple[str, Any]],
+    ) -> None:
+        """Take a statement."""
+        self.statements += 1
+        members: dict[str, Any] = {
+            key: value.isoformat() if isinstance(value, dt.datetime) else value for key, value in arguments
+        }
+        for key, value in attributes:
+            known = members.get(key, ())
+            if known == ():
+                members[key] = _json_value(value)
+            else:
+                members[key] = [*(known if isinstance(known, list) else [known]), _json_value(value)]
+        file = self.files[kind]
+        file.write(", " if file.tell() else "")
+        file.write(f'"{identifier or f"_:id{self.statements}"}": {json.dumps(members, ensure_ascii=False)}')
+
+
+def _json_value(value: Any) -> Any:
+    """Return a value as PROV-JSON types it."""
+    if isinstance(value, Name):
+        return {"$": str(value), "type": "xsd:QName"}
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        kind = "xsd:int" if -_SMALL <= value < _SMALL else "xsd:long" if -_LONG <= value < _LONG else "xsd:integer"
+        return {"$": str(value), "type": kind}
+    if not math.isfinite(value):
+        return {"$": "NaN" if math.isnan(value) else "INF" if value > 0 else "-INF", "type": "xsd:double"}
+    return {"$": repr(value), "type": "xsd:double"}

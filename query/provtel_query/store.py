@@ -19,7 +19,7 @@ from provtel_query.lineage import Direction, Lineage, trace
 from provtel_query.target import Finder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from prov.model import ProvDocument
@@ -217,15 +217,69 @@ class Store:
         flow = Flow(self._reader)
         return Finder(self._reader, flow, Direction.UPSTREAM).find(target).starts[0]
 
-    def prov(self, run: str | None = None) -> ProvDocument:
-        """Return a run, by default the last, as a W3C PROV document of the package ``prov``.
+    def prov(
+        self,
+        run: str | None = None,
+        *,
+        campaign: str | None = None,
+        of: object = None,
+        bundles: bool = False,
+    ) -> ProvDocument:
+        """Return activities as a W3C PROV document of the package ``prov``.
+
+        Args:
+            run: A run; by default the last.
+            campaign: A campaign, with all of its runs, instead of one run.
+            of: What `lineage` takes, instead of one run: everything that it came from, whichever runs that is of.
+            bundles: Make each run a bundle, which is an entity itself: provenance of provenance.
 
         Raises:
             UserError: There is no such run, or no run at all; or the package is not installed.
         """
-        from provtel_query.prov_document import prov_document
+        from provtel_query.prov_document import prov_bundles, prov_document
 
-        return prov_document(self._records_of(run), Flow(self._reader))
+        records = self._chosen(run, campaign, of)
+        if not bundles:
+            return prov_document(records, Flow(self._reader))
+        runs: dict[str, list[Record]] = {}
+        for record in records:
+            runs.setdefault(record.run, []).append(record)
+        return prov_bundles(runs.values(), Flow(self._reader))
+
+    def write_prov_json(
+        self, out: Callable[[str], object], run: str | None = None, *, campaign: str | None = None, of: object = None
+    ) -> int:
+        """Write what `prov` returns as PROV-JSON, piece by piece while it is made; return how many statements.
+
+        Args:
+            out: Takes each piece of the text.
+            run: As for `prov`.
+            campaign: As for `prov`.
+            of: As for `prov`.
+
+        Raises:
+            UserError: There is no such run, or no run at all.
+        """
+        from provtel_query.prov_document import write_prov_json
+
+        records = self._chosen(run, campaign, of)
+        parents = {record.parent_id for record in records if record.parent_id}
+        return write_prov_json(out, records, Flow(self._reader), {record.id for record in records}, parents)
+
+    def _chosen(self, run: str | None, campaign: str | None, of: object) -> Sequence[Record]:
+        """Return what is to be exported, oldest first."""
+        asked = [name for name, value in (("run", run), ("campaign", campaign), ("of", of)) if value is not None]
+        if len(asked) > 1:
+            raise UserError(f"{' and '.join(asked)} were given; choose one")
+        if of is not None:
+            found = self.lineage(of).activities.values()
+            return sorted(found, key=lambda record: (record.plain["started_at"], record.id))
+        if campaign is None:
+            return self._records_of(run)
+        records = self._reader.find(Query({"campaign_id": campaign}, sort=(("started_at", 1),)))
+        if not records:
+            raise UserError(f"there is no campaign {campaign!r} in {self.location}")
+        return records
 
     def openlineage(self, run: str | None = None) -> list[dict[str, Any]]:
         """Return a run, by default the last, as events of OpenLineage 2-0-2, in the order of its activities.

@@ -92,3 +92,14 @@ def test_what_is_no_document(folder: Path, ask: Ask, name: str, content: str, sa
     assert answer.code == 1
     assert said in answer.err
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("form", ["prov-json", "prov-n", "prov-xml", "prov-o", "prov-jsonld"])
+def test_each_format_of_our_export(folder: Path, ask: Ask, form: str) -> None:
+    """What is exported in any of the five formats, run by run or in bundles, is valid when it is read again."""
+    fill(folder / ".provtel", quickstart())
+    assert ask("export", "--format", form, "-o", "run").code == 0
+    assert ask("prov", "check", "run", "--format", form, "--strict").code == 0
+    if form != "prov-o":  # Turtle has no bundles
+        assert ask("export", "--format", form, "--bundles", "-o", "run").code == 0
+        assert ask("prov", "check", "run", "--format", form).code == 0

@@ -27,8 +27,9 @@ from prov.model import (
 from provtel_model.errors import UserError
 from provtel_model.record import Record
 from provtel_model.values import Reference
+from provtel_query.constraints import check as check_constraints
 from provtel_query.flow import Flow
-from provtel_query.prov_document import prov_document
+from provtel_query.prov_document import prov_document, write_prov_json
 
 from tests.query.activities import FLOAT, LARGE, TRACE, activity, file, id_of, link, quickstart
 from tests.query.memory import MemoryReader
@@ -333,3 +334,66 @@ def test_an_empty_store_has_no_document(store_of: StoreOf) -> None:
     """A store without a run has nothing to export."""
     with pytest.raises(UserError, match="has no run to export"):
         store_of([]).prov()
+
+
+@given(records=histories())
+def test_prov_json_that_is_written_while_it_is_made(records: list[PlainRecord]) -> None:
+    """What is written piece by piece is the document that the package ``prov`` would write."""
+    pieces: list[str] = []
+    found = list(map(Record, records))
+    parents = {record.parent_id for record in found if record.parent_id}
+    flow = Flow(MemoryReader(records))
+    statements = write_prov_json(pieces.append, found, flow, {record.id for record in found}, parents)
+    written = ProvDocument.deserialize(content="".join(pieces), format="json")
+
+    assert written == document(records)
+    assert statements == len(list(written.get_records()))
+
+
+def test_values_keep_their_types() -> None:
+    """Numbers of every size, truth values, texts and what is no number are read back as they were."""
+    told = {
+        "small": 1,
+        "long": 2**40,
+        "large": 2**70,
+        "float": 0.5,
+        "yes": True,
+        "text": 'a "quote"',
+        "inf": float("inf"),
+    }
+    records = [activity(1, used=told, generated={"nothing": None})]
+    pieces: list[str] = []
+    write_prov_json(pieces.append, list(map(Record, records)), Flow(MemoryReader(records)), {id_of(1)}, ())
+
+    assert ProvDocument.deserialize(content="".join(pieces), format="json") == document(records)
+
+
+def test_bundles(store_of: StoreOf) -> None:
+    """Each run of a campaign is a bundle, which is an entity that is attributed to provtel; all are valid."""
+    runs: list[PlainRecord] = [
+        activity(1, used={"x": LARGE}, workflow_id="one", campaign_id="c"),
+        activity(2, generated={"y": LARGE}, workflow_id="two", campaign_id="c"),
+        activity(3, workflow_id="three"),
+    ]
+    found = store_of(runs).prov(campaign="c", bundles=True)
+
+    assert {str(bundle.identifier) for bundle in found.bundles} == {"bundle:one", "bundle:two"}
+    assert {str(entity.identifier) for entity in found.get_records(ProvEntity)} == {"bundle:one", "bundle:two"}
+    assert check_constraints(found).valid
+
+
+def test_the_closure_of_a_datum(store_of: StoreOf) -> None:
+    """What a datum came from is exported across runs, and nothing else."""
+    runs = [
+        activity(1, generated={"a": LARGE}, workflow_id="one"),
+        activity(2, used={"b": LARGE}, generated={"c": FLOAT}, workflow_id="two"),
+        activity(3, used={"d": FLOAT}, workflow_id="three"),
+    ]
+    store = store_of(runs)
+    found = {str(each.identifier) for each in store.prov(of=FLOAT).get_records(ProvActivity)}
+
+    assert found == {f"run:{id_of(1)}", f"run:{id_of(2)}"}
+    with pytest.raises(UserError, match="choose one"):
+        store.prov("one", campaign="c")
+    with pytest.raises(UserError, match="no campaign"):
+        store.prov(campaign="c")
