@@ -176,8 +176,13 @@ def measure_all(level: Level) -> None:
     global _measuring  # noqa: PLW0603  # settings are known later than definitions
     if level is not _measuring:
         _measuring = level
-        for definition in [*_all]:
-            definition.measure()
+        measure_again()
+
+
+def measure_again() -> None:
+    """Measure from now on by the meters of now."""
+    for definition in [*_all]:
+        definition.measure()
 
 
 _NO_PARAMETERS: Final = Parameters(lambda: None)

@@ -26,8 +26,7 @@ class OwnFile:
     def __init__(self, path: Path) -> None:
         """Make the file."""
         self.number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        status = os.fstat(self.number)
-        self._identity = (status.st_dev, status.st_ino)
+        self._identity = identity_of(self.number)
 
     def is_open(self) -> bool:
         """Say whether the descriptor is still this file's."""
@@ -49,3 +48,13 @@ class OwnFile:
         except OSError:
             return None
         return status.st_nlink if (status.st_dev, status.st_ino) == self._identity else None
+
+
+def identity_of(number: int) -> tuple[int, int]:
+    """Return what tells the file of a descriptor from others.
+
+    Raises:
+        OSError: It is none.
+    """
+    status = os.fstat(number)
+    return status.st_dev, status.st_ino

@@ -116,4 +116,8 @@ class Recorder:
             from provtel import shipper
 
             self._shipper = shipper.begin(self, writer, self.settings.endpoint)
+        if self.settings.sampler:
+            from provtel.telemetry import sampler
+
+            sampler.begin(self, writer)
         return writer

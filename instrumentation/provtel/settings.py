@@ -32,6 +32,10 @@ PROJECT_FILE: Final = "pyproject.toml"
 PREFIX: Final = "PROVTEL_"
 _TRACES_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 _TRACES_PATH: Final = "/v1/traces"
+SAMPLED: Final = ("process", "cpu", "memory", "disk", "network", "gpu")
+"""What the sampler measures by default."""
+_GROUPS: Final = (*SAMPLED, "per_cpu")
+_SHORTEST_PERIOD: Final = 0.1
 _DEEPEST: Final = 12
 """A map with keys that are no text takes seven messages of protobuf, whose parsers take a hundred in each other."""
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
@@ -47,6 +51,8 @@ class Settings:
     program: bool = True
     join: bool = True
     telemetry: Level = Level.CPU
+    sampler: float = 0.0
+    sampler_groups: tuple[str, ...] = SAMPLED
     endpoint: str | None = None
     exit_timeout: float = Duration(5)
     max_journal_size: int = Size(10 * 10**9)
@@ -105,6 +111,26 @@ def _level(text: str) -> Level:
         return Level(word)
     msg = "write off, cpu or full"
     raise ValueError(msg)
+
+
+def _period(text: str) -> float:
+    word = text.strip().lower()
+    if word in _FALSE:
+        return 0.0
+    seconds = float(Duration.parse("1s" if word in _TRUE else text))
+    if seconds < _SHORTEST_PERIOD:
+        msg = "write 100ms or more, or off"
+        raise ValueError(msg)
+    return seconds
+
+
+def _groups(text: str) -> tuple[str, ...]:
+    words = tuple(dict.fromkeys(word.strip() for word in text.lower().split(",") if word.strip()))
+    unknown = [word for word in words if word not in _GROUPS]
+    if unknown or not words:
+        msg = f"write some of {', '.join(_GROUPS)}, with commas between them"
+        raise ValueError(msg)
+    return words
 
 
 def _address(text: str) -> str:
@@ -174,6 +200,18 @@ TABLE: Final = (
         _level,
         "Measure of what tasks cost: `cpu` time; with `full` memory, I/O, context switches and children too; or `off`. "
         "A task that says `telemetry=` is measured as it says, but for `off`.",
+    ),
+    Setting(
+        "sampler",
+        "off",
+        _period,
+        "How often a thread measures process, machine and GPUs, such as `1s`; `off` for never.",
+    ),
+    Setting(
+        "sampler_groups",
+        ",".join(SAMPLED),
+        _groups,
+        "What it measures, with commas between; `per_cpu` too where each CPU is to be told apart.",
     ),
     Setting(
         "endpoint",
@@ -312,6 +350,8 @@ def _plain(value: object) -> object:
         return without_passwords(str(value))
     if isinstance(value, bool) or value is None:
         return value
+    if isinstance(value, tuple):
+        return ",".join(value)
     return int(value) if isinstance(value, int) else float(value)  # type: ignore[arg-type]  # the last kind there is
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import resource
 import sys
 import threading
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from provtel_model import attributes as names
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from provtel_model.anyvalue import AnyValue
 
 SPLIT_AGE: Final = 1_000_000
@@ -122,15 +125,33 @@ PROCESS_SCOPE: Final[dict[str, AnyValue]] = {names.TASK_CPU_SCOPE.removeprefix(n
 """Says of a record's telemetry that it is the whole process's."""
 
 
+_around: Callable[[Meter], Meter] | None = None
+
+
+def measure_around(wrap: Callable[[Meter], Meter] | None) -> None:
+    """Let meters from now on be what `wrap` makes of them."""
+    global _around  # noqa: PLW0603  # whether there is a GPU is known late
+    _around = wrap
+
+
 def meter_for(level: Level, *, shares_thread: bool) -> Meter:
     """Return the meter for what has its thread to itself, or has not."""
     if level is Level.OFF:
         return NO_METER
+    meter: Meter = PROCESS_METER if shares_thread else THREAD_METER
     if level is Level.FULL:
         from provtel.telemetry import usage  # a program that does not ask for it is spared it
 
-        return usage.PROCESS_METER if shares_thread else usage.THREAD_METER
-    return PROCESS_METER if shares_thread else THREAD_METER
+        meter = usage.PROCESS_METER if shares_thread else usage.THREAD_METER
+    return meter if _around is None else _around(meter)
+
+
+def _after_fork_in_child() -> None:
+    # What measured around was of the parent's sampler; the child's own begins anew.
+    measure_around(None)
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def in_event_loop() -> bool:

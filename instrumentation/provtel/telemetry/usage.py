@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from provtel_model import attributes as names
 
 from provtel.accelerator import accelerator
+from provtel.own_file import identity_of
 from provtel.telemetry import meters
 from provtel.telemetry.meters import PROCESS
 
@@ -30,6 +31,21 @@ _BLOCK: Final = 512
 _PEAK_UNIT: Final = 1024 if _LINUX else 1
 _PAGE: Final = resource.getpagesize()
 _CLOSED: Final = (-1, -1)
+_SUMS: Final = frozenset(
+    name.removeprefix(names.TASK_PREFIX)
+    for name in (
+        names.TASK_IO_READ,
+        names.TASK_IO_WRITE,
+        names.TASK_CONTEXT_SWITCHES,
+        names.TASK_CHILDREN_CPU_USER,
+        names.TASK_CHILDREN_CPU_SYSTEM,
+        names.TASK_CHILDREN_IO_READ,
+        names.TASK_CHILDREN_IO_WRITE,
+        names.TASK_GPU_ENERGY,
+        names.TASK_GPU_SAMPLES,
+    )
+)
+_HIGHEST: Final = frozenset({names.TASK_GPU_MEMORY.removeprefix(names.TASK_PREFIX)})
 
 RSS, PEAK, MEMORY_SCOPE, READ, WRITTEN, SWITCHES, CHILD_USER, CHILD_SYSTEM, CHILD_READ, CHILD_WRITTEN = KEYS = tuple(
     name.removeprefix(names.TASK_PREFIX)
@@ -65,8 +81,8 @@ class _Statm:
             try:
                 if self._number < 0:
                     self._number = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
-                    self._identity = _identity_of(self._number)
-                if _identity_of(self._number) == self._identity:
+                    self._identity = identity_of(self._number)
+                if identity_of(self._number) == self._identity:
                     return int(os.pread(self._number, 128, 0).split()[1]) * _PAGE
             except (OSError, IndexError, ValueError):
                 pass
@@ -76,16 +92,11 @@ class _Statm:
     def leave(self) -> None:
         """Close the parent's file, in a forked child."""
         try:
-            if self._number >= 0 and _identity_of(self._number) == self._identity:
+            if self._number >= 0 and identity_of(self._number) == self._identity:
                 os.close(self._number)
         except OSError:
             pass
         self._number = -1
-
-
-def _identity_of(number: int) -> tuple[int, int]:
-    status = os.fstat(number)
-    return status.st_dev, status.st_ino
 
 
 class _Peak:
@@ -212,8 +223,9 @@ def combined(known: Mapping[str, AnyValue], later: Mapping[str, AnyValue]) -> di
     rises = [piece[PEAK] for piece in (known, later) if PEAK in piece and MEMORY_SCOPE not in piece]
     for key, value in later.items():
         before = known.get(key)
-        added = key not in {RSS, PEAK} and isinstance(value, int | float) and isinstance(before, int | float)
-        result[key] = before + value if added else value  # type: ignore[operator]  # two numbers
+        if isinstance(value, int | float) and isinstance(before, int | float):
+            value = before + value if key in _SUMS else max(before, value) if key in _HIGHEST else value  # noqa: PLW2901  # of both pieces
+        result[key] = value
     if rises:
         result[PEAK] = max(rises)  # type: ignore[type-var]  # numbers
         result.pop(MEMORY_SCOPE, None)

@@ -1,0 +1,7 @@
+"""GPUs: what they do, as metrics, and what of it is counted as a task's."""
+
+from __future__ import annotations
+
+from provtel.telemetry.gpu.gpus import Gpus, find_gpus
+
+__all__ = ["Gpus", "find_gpus"]

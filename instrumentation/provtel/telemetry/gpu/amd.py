@@ -1,0 +1,127 @@
+"""GPUs of AMD, by the library that comes with ROCm."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from provtel_model import attributes as names
+
+from provtel.telemetry.gpu.card import Reading, Use
+from provtel.telemetry.gpu.visible import chosen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from provtel_model.anyvalue import AnyValue
+
+_VARIABLES: Final = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES")
+_PERCENT: Final = 100
+_MIB: Final = 2**20
+_MHZ: Final = 1e6
+_MICRO: Final = 1e-6
+_FASTEST_FAN: Final = 255
+_ACTIVITIES: Final = {"gfx_activity": "general", "mm_activity": "decoder"}
+_POWERS: Final = ("socket_power", "current_socket_power", "average_socket_power")
+_SENSORS: Final = {"EDGE": "edge", "HOTSPOT": "hotspot", "VRAM": "memory"}
+_DOMAINS: Final = {"GFX": "graphics", "MEM": "memory", "VCLK0": "video", "SOC": "soc", "DCEF": "display"}
+
+
+def is_loaded() -> bool:
+    """Say whether the kernel has the driver; without it the module `amdsmi` complains on stdout when it is imported."""
+    return Path("/sys/module/amdgpu").exists()
+
+
+class Amd:
+    """The GPUs of AMD that this process may use.
+
+    Args:
+        smi: The module `amdsmi`.
+    """
+
+    def __init__(self, smi: Any) -> None:
+        """Load the library, and look for the GPUs.
+
+        Raises:
+            Exception: An error of the module: there is no driver.
+        """
+        self._smi = smi
+        smi.amdsmi_init()
+        cards = [_Card(smi, handle) for handle in smi.amdsmi_get_processor_handles()]
+        text = next((os.environ[name] for name in _VARIABLES if name in os.environ), None)
+        self._cards = [cards[place] for place, _ in chosen(text, [[card.id] for card in cards])]
+
+    def read(self) -> list[Reading]:
+        """Return what they do."""
+        return [card.read() for card in self._cards]
+
+    def close(self) -> None:
+        """Let go of the library."""
+        with contextlib.suppress(Exception):
+            self._smi.amdsmi_shut_down()
+
+
+class _Card:
+    """A GPU; what it does not support is asked once."""
+
+    def __init__(self, smi: Any, handle: Any) -> None:
+        self._smi = smi
+        self._handle = handle
+        self._unsupported: set[tuple[str, Any]] = set()
+        self.id = str(self._ask("amdsmi_get_gpu_device_uuid") or "")
+        self._attributes: dict[str, AnyValue] = {names.HW_ID: self.id, names.HW_TYPE: "gpu", names.HW_VENDOR: "AMD"}
+        asic, driver = self._ask("amdsmi_get_gpu_asic_info"), self._ask("amdsmi_get_gpu_driver_info")
+        if asic and asic.get("market_name"):
+            self._attributes[names.HW_NAME] = asic["market_name"]
+        if driver and driver.get("driver_version"):
+            self._attributes[names.HW_DRIVER_VERSION] = driver["driver_version"]
+
+    def _ask(self, name: str, *arguments: Any) -> Any:
+        key = (name, arguments)
+        if key in self._unsupported:
+            return None
+        try:
+            function: Callable[..., Any] = getattr(self._smi, name)
+            return function(self._handle, *arguments)
+        except Exception:  # noqa: BLE001  # versions differ in what they have, and in what they raise
+            self._unsupported.add(key)
+            return None
+
+    def read(self) -> Reading:
+        """Return what it does."""
+        reading = Reading(self.id, self._attributes)
+        for field, task in _ACTIVITIES.items():
+            if (share := _number((self._ask("amdsmi_get_gpu_activity") or {}).get(field))) is not None:
+                reading.utilization[task] = share / _PERCENT
+        if memory := self._ask("amdsmi_get_gpu_vram_usage"):
+            reading.memory_used, reading.memory_total = memory["vram_used"] * _MIB, memory["vram_total"] * _MIB
+        powers = self._ask("amdsmi_get_power_info") or {}
+        reading.power = next((watts for field in _POWERS if (watts := _number(powers.get(field)))), None)
+        if energy := self._ask("amdsmi_get_energy_count"):
+            reading.energy = energy["energy_accumulator"] * energy["counter_resolution"] * _MICRO
+        if (speed := _number(self._ask("amdsmi_get_gpu_fan_speed", 0))) is not None:
+            reading.fan = speed / _FASTEST_FAN
+        self._read_sensors(reading)
+        processes = self._ask("amdsmi_get_gpu_process_list")
+        if processes is not None:
+            reading.processes = {each["pid"]: Use(_number(each["memory_usage"]["vram_mem"])) for each in processes}
+        return reading
+
+    def _read_sensors(self, reading: Reading) -> None:
+        kinds, now = self._smi.AmdSmiTemperatureType, self._smi.AmdSmiTemperatureMetric.CURRENT
+        for name, sensor in _SENSORS.items():
+            if (degrees := _number(self._ask("amdsmi_get_temp_metric", getattr(kinds, name), now))) is not None:
+                reading.temperature[sensor] = degrees
+        clocks = self._smi.AmdSmiClkType
+        for name, domain in _DOMAINS.items():
+            if hasattr(clocks, name):
+                clock = self._ask("amdsmi_get_clock_info", getattr(clocks, name)) or {}
+                if (megahertz := _number(clock.get("clk"))) is not None:
+                    reading.clocks[domain] = megahertz * _MHZ
+
+
+def _number(value: Any) -> Any:
+    """Return a number; the library says ``N/A`` for what it does not know."""
+    return value if isinstance(value, int | float) else None
