@@ -20,6 +20,7 @@ from tests.services.h2spec import program as h2spec
 from tests.services.kafka import server as kafka_server
 from tests.services.mongodb import finding as mongodb_finding
 from tests.services.mongodb import server as mongodb_server
+from tests.services.nvml import library as nvml
 from tests.services.otelcol import server as otelcol_server
 from tests.services.rocrate import validator as roc_validator_service
 from tests.services.sdks import programs as sdks
@@ -165,6 +166,23 @@ def found_logfire(request: pytest.FixtureRequest) -> Found:
 def found_openmpi(request: pytest.FixtureRequest) -> Found:
     """Find Open MPI, whose `mpirun` starts programs."""
     return _required(request, "openmpi", openmpi.find)
+
+
+@pytest.fixture
+def nvml_library(request: pytest.FixtureRequest) -> Path:
+    """Return the folder of a library that answers as NVIDIA's does, by a script."""
+    return _required(request, "nvml", nvml.build).binary.parent
+
+
+@pytest.fixture
+def gpu(request: pytest.FixtureRequest) -> str:
+    """Return the name of a real GPU; where there is none the test is left out, in CI too, and the run says so."""
+    found = nvml.find_device()
+    request.config.stash[SERVICES]["gpu"] = f"gpu: {found or 'none here: no GPU of NVIDIA, or no driver'}"
+    if found is None:
+        request.config.stash[LEFT_OUT].append(request.node.nodeid)
+        pytest.skip("there is no GPU here")
+    return found
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ _SECTIONS = {
     "event": "Span events and their attributes",
     "log": "Log records of activities that have not ended",
     "resource": "Resource attributes",
+    "metric": "Attributes of data points",
 }
 
 

@@ -21,7 +21,7 @@ from provtel.known_so_far import Told
 from provtel.otel_context import ACTIVITY_KEY, RUN_KEY, SPAN_KEY, VARIABLE, current, detach
 from provtel.otel_span import RecordedSpan
 from provtel.run import NO_RUN
-from provtel.telemetry import NO_METER, THREAD_METER
+from provtel.telemetry import NO_METER, THREAD_METER, figures_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -232,6 +232,9 @@ class Activity(ActivityCore, RecordedSpan):
         # CPU time is counted by thread: that of the one it began in cannot be asked from here.
         self._ended_at = self.started_at + perf_counter_ns() - self._clock
         self._cpu_known = False
+        figures = figures_elsewhere(self._meter, self._before)
+        if figures:
+            self.facts["telemetry"] = {**self.facts.get("telemetry", {}), **figures}
         detach(self._token)
 
     def _take(self, outputs: list[Any] | dict[str, Any]) -> list[Any] | dict[str, Any]:

@@ -12,14 +12,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from provtel_model.components import Signal
 from provtel_model.otlp import check, decode
+from provtel_model.otlp.observations import decode_points
 from provtel_model.record import Record
+from provtel_model.telemetry import PlainPoint
 
 WAIT = 15.0
-_SIGNALS = {"/v1/traces": Signal.TRACES, "/v1/logs": Signal.LOGS}
+_SIGNALS = {"/v1/traces": Signal.TRACES, "/v1/logs": Signal.LOGS, "/v1/metrics": Signal.METRICS}
 
 
 class OtlpServer:
-    """Takes traces and logs, or answers what it is told.
+    """Takes traces, logs and metrics, or answers what it is told.
 
     Args:
         port: Where it listens; 0 for any free port.
@@ -30,6 +32,7 @@ class OtlpServer:
         """Begin to listen."""
         self._scheme = "http" if tls is None else "https"
         self.records: list[Record] = []
+        self.points: list[PlainPoint] = []
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.answer: Callable[[Signal], tuple[int, dict[str, str], bytes]] = lambda _signal: (200, {}, b"")
         outer = self
@@ -74,6 +77,7 @@ class OtlpServer:
         batch = check(signal, body)
         if status < 300:
             self.records.extend(map(Record, decode(batch)))
+            self.points.extend(decode_points(batch))
         return status, headers, answer
 
     def wait_for(self, condition: Callable[[list[Record]], bool]) -> None:

@@ -29,7 +29,7 @@ def test_every_entry_says_what_a_reader_needs() -> None:
     """Name, type, place, source and meaning are there; a number that has a unit says it."""
     for entry in REGISTRY:
         assert set(entry) - {"unit"} == {"name", "type", "place", "source", "brief"}, entry["name"]
-        assert entry["place"] in {"span", "resource", "link", "log", "event"}
+        assert entry["place"] in {"span", "resource", "link", "log", "event", "metric"}
         assert entry["brief"].endswith(".")
 
 

@@ -11,6 +11,7 @@ from tests.services.found import MissingServiceError
 from tests.services.h2spec import program as h2spec
 from tests.services.kafka import server as kafka
 from tests.services.mongodb import finding as mongodb
+from tests.services.nvml import library as nvml
 from tests.services.otelcol import server as otelcol
 from tests.services.rocrate import validator as roc_validator
 from tests.services.sdks import programs as sdks
@@ -27,6 +28,7 @@ FINDERS = {
     "mongodb": mongodb.find_any,
     "mongodb to kill": mongodb.find_durable,
     "openmpi": openmpi.install,
+    "nvml": nvml.build,
     "otelcol": otelcol.find,
     "roc-validator": roc_validator.find,
     "redis": redis.install,

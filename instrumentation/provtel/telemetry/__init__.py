@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
-from provtel.telemetry.meters import NO_METER, PROCESS_SCOPE, THREAD_METER, Level, Meter, in_event_loop, meter_for
+from provtel.telemetry.meters import (
+    NO_METER,
+    PROCESS_SCOPE,
+    THREAD_METER,
+    Level,
+    Meter,
+    figures_elsewhere,
+    in_event_loop,
+    meter_for,
+)
 
-__all__ = ["NO_METER", "PROCESS_SCOPE", "THREAD_METER", "Level", "Meter", "in_event_loop", "meter_for"]
+__all__ = [
+    "NO_METER",
+    "PROCESS_SCOPE",
+    "THREAD_METER",
+    "Level",
+    "Meter",
+    "figures_elsewhere",
+    "in_event_loop",
+    "meter_for",
+]

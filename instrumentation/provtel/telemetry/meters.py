@@ -146,6 +146,13 @@ def meter_for(level: Level, *, shares_thread: bool) -> Meter:
     return meter if _around is None else _around(meter)
 
 
+def figures_elsewhere(meter: Meter, before: Any) -> dict[str, AnyValue] | None:
+    """Return those figures since `Meter.start` that are no thread's, for a task that ends in another thread."""
+    ask = getattr(meter, "elsewhere", None)
+    found: dict[str, AnyValue] | None = ask(before) if ask is not None and before is not None else None
+    return found
+
+
 def _after_fork_in_child() -> None:
     # What measured around was of the parent's sampler; the child's own begins anew.
     measure_around(None)

@@ -80,9 +80,10 @@ class Sampler:
                 Finalize(None, self.stop, exitpriority=_BEFORE_THE_SHIPPER)
 
     def _run(self) -> None:
-        began, due = time.time_ns(), time.monotonic()
+        began = time.time_ns()
         try:
             self._find_sources()
+            due = time.monotonic()
             while True:
                 self._sample(began)
                 if self._stopping.is_set():

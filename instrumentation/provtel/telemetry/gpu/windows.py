@@ -217,8 +217,12 @@ class GpuMeter:
     def spent(self, before: tuple[Any, Window | None]) -> tuple[float, float, dict[str, AnyValue] | None]:
         """Return what was used since then."""
         user, system, figures = self._meter.spent(before[0])
-        of_gpus = windows.close(before[1]) if before[1] is not None else None
+        of_gpus = self.elsewhere(before)
         return user, system, {**(figures or {}), **of_gpus} if of_gpus else figures
+
+    def elsewhere(self, before: tuple[Any, Window | None]) -> dict[str, AnyValue] | None:
+        """Return the task's part of the GPUs since then, whichever thread asks."""
+        return before[1].owner.close(before[1]) if before[1] is not None else None
 
 
 def _enter() -> Window | None:

@@ -1,0 +1,486 @@
+"""GPUs: NVIDIA's binding asks a library that answers by a script, or a real one; tasks share what is used by a rule."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from provtel.telemetry.gpu.amd import Amd
+from provtel.telemetry.gpu.card import own_pids
+from provtel.telemetry.gpu.visible import chosen
+from provtel_model.components import Batch
+from provtel_model.journal import drain_journal, find_journals
+from provtel_model.otlp import decode
+from provtel_model.otlp.observations import decode_points
+from provtel_model.record import Record
+
+from tests.instrumentation.programs import Stage
+
+GIB = 2**30
+ONE = {
+    "driver": "555.42",
+    "count": 1,
+    "0.uuid": "GPU-aaaa",
+    "0.name": "Test GPU",
+    "0.utilization": 80,
+    "0.encoder": 10,
+    "0.decoder": 20,
+    "0.memory.total": 80 * GIB,
+    "0.memory.used": 20 * GIB,
+    "0.temperature": 65,
+    "0.power": 250_000,
+    "0.energy": 1_000_000,
+    "0.fan": 40,
+    "0.clock.graphics": 1410,
+    "0.clock.sm": 1410,
+    "0.clock.memory": 1593,
+    "0.clock.video": 1275,
+    "0.sm": 1,
+    "0.processes": f"self:{2 * GIB}:80",
+}
+TWO_MORE = {
+    f"{number}.{key}": value
+    for number in (1, 2)
+    for key, value in {"uuid": f"GPU-bbbb{number}", "name": "Test GPU", "power": 100_000, "processes": ""}.items()
+}
+PARTS = {
+    "0.mig": 2,
+    "0.mig0.uuid": "MIG-1111",
+    "0.mig0.name": "Test GPU MIG 1g.10gb",
+    "0.mig0.memory.total": 10 * GIB,
+    "0.mig0.memory.used": GIB,
+    "0.mig0.multiprocessors": 30,
+    "0.mig0.processes": f"self:{GIB}",
+    "0.mig1.uuid": "MIG-2222",
+    "0.mig1.memory.total": 30 * GIB,
+    "0.mig1.memory.used": 4 * GIB,
+    "0.mig1.multiprocessors": 90,
+    "0.mig1.processes": f"7:{4 * GIB}",
+}
+WORK = """
+    import os, sys, threading, time
+    from provtel import task
+
+    @task
+    def work(seconds): time.sleep(seconds)
+
+    @task
+    def around(seconds):
+        work(seconds)
+        work(seconds)
+
+    def sampled():
+        # Until the sampler has its second sample nobody knows the power.
+        from provtel.telemetry.gpu import windows
+        while not windows.windows._taken.ids:
+            time.sleep(0.01)
+        time.sleep(0.25)
+
+    work(0.01)
+    """
+
+
+class Machine:
+    """A stage whose programs find a driver that answers by a script."""
+
+    def __init__(self, stage: Stage, library: Path) -> None:
+        """Let the programs find the library."""
+        self.stage = stage
+        self.script = stage.folder / "script"
+        path = f"{library}:{os.environ.get('LD_LIBRARY_PATH', '')}"
+        stage.environment |= {
+            "LD_LIBRARY_PATH": path,
+            "NVML_SCRIPT": str(self.script),
+            "PROVTEL_SAMPLER": "100ms",
+            "PROVTEL_SAMPLER_GROUPS": "gpu",
+        }
+
+    def says(self, *facts: dict[str, Any]) -> None:
+        """Let the driver say this from now on."""
+        merged = {key: value for each in facts for key, value in each.items()}
+        new = self.script.with_name("script.new")
+        new.write_text("".join(f"{key} {value}\n" for key, value in merged.items() if value is not None))
+        new.replace(self.script)
+
+    def run(self, program: str, *arguments: str) -> tuple[list[Any], list[Record]]:
+        """Run a program; return the data points and the records that it left."""
+        self.stage.run(WORK + program, *arguments)
+        batches: list[Batch] = []
+        for journal in find_journals(self.stage.store):
+            drain_journal(journal, batches.append)
+        points = sorted((p for batch in batches for p in decode_points(batch)), key=lambda point: point["time"])
+        records = [Record(plain) for batch in batches for plain in decode(batch)]
+        return points, sorted(records, key=lambda record: record.plain["started_at"])
+
+
+@pytest.fixture
+def machine(stage: Stage, nvml_library: Path) -> Machine:
+    """Give a machine with one GPU, which this process and no other uses."""
+    made = Machine(stage, nvml_library)
+    made.says(ONE)
+    return made
+
+
+def last(points: list[Any], device: str = "GPU-aaaa") -> dict[str, Any]:
+    """Return the last value of each metric of a device, by its name and what tells it from others."""
+    found = {}
+    for point in points:
+        attributes = dict(point["attributes"])
+        if attributes["hw.id"] == device:
+            detail = attributes.get("hw.gpu.task") or attributes.get("provtel.gpu.clock.domain")
+            found[point["name"] + (f"/{detail}" if detail else "")] = point["value"]
+    return found
+
+
+def test_every_metric_of_a_gpu(machine: Machine) -> None:
+    """Every figure of the driver is there in the unit of its metric, and says which GPU it is of."""
+    points, _ = machine.run("sampled()")
+    energies = [point["value"] for point in points if point["name"] == "hw.energy"]
+    found = last(points)
+
+    assert energies == sorted(energies)
+    assert energies[-1] > energies[0]
+    assert {name: value for name, value in found.items() if name != "hw.energy"} == {
+        "hw.gpu.utilization/general": 0.8,
+        "hw.gpu.utilization/encoder": 0.1,
+        "hw.gpu.utilization/decoder": 0.2,
+        "hw.gpu.memory.usage": 20 * GIB,
+        "hw.gpu.memory.limit": 80 * GIB,
+        "hw.gpu.memory.utilization": 0.25,
+        "hw.temperature": 65,
+        "hw.power": 250.0,
+        "hw.fan.speed_ratio": 0.4,
+        "provtel.gpu.clock/graphics": 1.41e9,
+        "provtel.gpu.clock/sm": 1.41e9,
+        "provtel.gpu.clock/memory": 1.593e9,
+        "provtel.gpu.clock/video": 1.275e9,
+        "provtel.process.gpu.memory.usage": 2 * GIB,
+        "provtel.process.gpu.utilization": 0.8,
+    }
+    assert (
+        points[0]["attributes"].items()
+        >= {
+            "hw.id": "GPU-aaaa",
+            "hw.name": "Test GPU",
+            "hw.type": "gpu",
+            "hw.vendor": "NVIDIA",
+            "hw.driver_version": "555.42",
+        }.items()
+    )
+
+
+def test_energy_of_tasks(machine: Machine) -> None:
+    """A task gets the energy of its time; a task around others what they got; two at once share it in halves."""
+    _, records = machine.run("""
+    sampled()
+    work(0.5)
+    around(0.3)
+    threads = [threading.Thread(target=work, args=(0.5,)) for _ in range(2)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    """)
+    alone, around, first, second, *pair = [record.telemetry for record in records[1:]]
+
+    assert alone["gpu.energy"] == pytest.approx(0.5 * 250, rel=0.25)
+    assert around["gpu.energy"] == pytest.approx(0.6 * 250, rel=0.25)
+    assert around["gpu.energy"] >= first["gpu.energy"] + second["gpu.energy"] - 0.01
+    assert [each["gpu.energy"] for each in pair] == pytest.approx([0.25 * 250] * 2, rel=0.25)
+    assert alone["gpu.samples"] >= 3
+    assert (alone["gpu.utilization"], alone["gpu.memory"]) == (pytest.approx(0.8), 2 * GIB)
+    assert alone["gpu.ids"] == ["GPU-aaaa"]
+    assert "gpu.scope" not in alone
+    assert "cpu.user" in alone
+
+
+def test_tasks_of_every_level_and_kind(machine: Machine) -> None:
+    """Full telemetry, generators and coroutines get their part beside their other figures; what is off gets none."""
+    _, records = machine.run("""
+    import asyncio
+    sampled()
+
+    @task(telemetry="full")
+    def full(): time.sleep(0.15)
+
+    @task(telemetry="off")
+    def off(): time.sleep(0.05)
+
+    @task
+    def generator():
+        for _ in range(2):
+            time.sleep(0.15)
+            yield 1
+
+    @task
+    async def coroutine(): await asyncio.sleep(0.15)
+
+    full()
+    off()
+    for _ in generator(): time.sleep(0.2)
+    asyncio.run(coroutine())
+    with task("block"): time.sleep(0.1)
+    """)
+    full, off, generator, coroutine, block = [record.telemetry for record in records[1:]]
+
+    assert {"context_switches", "gpu.energy"} <= full.keys()
+    assert off == {}
+    assert generator["gpu.energy"] == pytest.approx(0.3 * 250, rel=0.3)
+    assert coroutine["gpu.energy"] > 0
+    assert coroutine["cpu.scope"] == "process"
+    assert block["gpu.energy"] > 0
+
+
+def test_what_is_shared_with_other_processes(machine: Machine) -> None:
+    """The energy of a GPU is parted by how much of its work was each process's; where nobody tells, by their number."""
+    machine.says(ONE, {"0.processes": f"self:{GIB}:20,7:{GIB}:60"})
+    _, records = machine.run("sampled(); work(0.4)")
+    by_work = records[-1].telemetry
+    machine.says(ONE, {"0.processes": f"self:{GIB}:0,7:{GIB}:0,8:{GIB}:0", "0.sm": None})
+    _, records = machine.run("sampled(); work(0.4)")
+    by_number = records[-1].telemetry
+
+    assert by_work["gpu.energy"] == pytest.approx(0.4 * 250 / 4, rel=0.3)
+    assert by_work["gpu.utilization"] == pytest.approx(0.2)
+    assert by_number["gpu.energy"] == pytest.approx(0.4 * 250 / 3, rel=0.3)
+    assert by_number["gpu.utilization"] == pytest.approx(0.8)
+
+
+def test_process_that_uses_no_gpu(machine: Machine) -> None:
+    """Tasks of a process that the driver does not list get nothing of the GPU; its metrics are there all the same."""
+    machine.says(ONE, {"0.processes": f"7:{GIB}:60"})
+    points, records = machine.run("time.sleep(0.4); work(0.2)")
+
+    assert not [key for record in records for key in record.telemetry if key.startswith("gpu")]
+    assert last(points)["hw.power"] == 250.0
+
+
+def test_driver_that_tells_no_processes(machine: Machine) -> None:
+    """Where the driver does not tell processes apart, figures are the device's, and say so."""
+    machine.says(ONE, {"0.processes": None})
+    _, records = machine.run("sampled(); work(0.3)")
+    found = records[-1].telemetry
+
+    assert found["gpu.scope"] == "device"
+    assert found["gpu.memory"] == 20 * GIB
+    assert found["gpu.energy"] == pytest.approx(0.3 * 250, rel=0.3)
+
+
+def test_power_where_energy_is_not_counted(machine: Machine) -> None:
+    """Without a count of energy the power of each sample stands for the time before it."""
+    machine.says(ONE, {"0.energy": None})
+    points, records = machine.run("sampled(); work(0.3)")
+
+    assert "hw.energy" not in last(points)
+    assert records[-1].telemetry["gpu.energy"] == pytest.approx(0.3 * 250, rel=0.3)
+
+
+@pytest.mark.parametrize("chosen_parts", [None, "MIG-1111"])
+def test_partitioned_gpu(machine: Machine, chosen_parts: str | None) -> None:
+    """A MIG device has its own memory and processes, names its GPU, and has a part of its power by its processors."""
+    machine.says(ONE, PARTS)
+    if chosen_parts is not None:
+        machine.stage.environment["CUDA_VISIBLE_DEVICES"] = chosen_parts
+    points, records = machine.run("sampled(); work(0.4)")
+    mine = last(points, "MIG-1111")
+    found = records[-1].telemetry
+
+    assert mine == {
+        "hw.gpu.memory.usage": GIB,
+        "hw.gpu.memory.limit": 10 * GIB,
+        "hw.gpu.memory.utilization": 0.1,
+        "provtel.process.gpu.memory.usage": GIB,
+    }
+    assert {p["attributes"]["hw.parent"] for p in points if p["attributes"]["hw.id"] == "MIG-1111"} == {"GPU-aaaa"}
+    assert last(points)["hw.power"] == 250.0
+    assert bool(last(points, "MIG-2222")) is (chosen_parts != "MIG-1111")
+    assert found["gpu.ids"] == ["MIG-1111"]
+    assert found["gpu.energy"] == pytest.approx(0.4 * 250 / 4, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("2,0,7,1", ["GPU-bbbb2", "GPU-aaaa"]),
+        ("GPU-bbbb2", ["GPU-bbbb2"]),
+        ("", []),
+    ],
+)
+def test_visible_devices(machine: Machine, text: str, seen: list[str]) -> None:
+    """Only the GPUs that the process may use are sampled, named by number or by UUID."""
+    machine.says(ONE, TWO_MORE, {"count": 3})
+    machine.stage.environment["CUDA_VISIBLE_DEVICES"] = text
+    points, _ = machine.run("time.sleep(0.3)")
+
+    assert [*dict.fromkeys(point["attributes"]["hw.id"] for point in points)] == seen
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        (None, [(0, None), (1, None), (2, None)]),
+        ("0,1", [(0, None), (1, None)]),
+        (" 1 , 0 ", [(1, None), (0, None)]),
+        ("0,0", []),
+        ("3", []),
+        ("gpu-A", [(0, None)]),
+        ("GPU-", []),
+        ("GPU-b", []),
+        ("MIG-1", [(0, "MIG-1111")]),
+        ("MIG-1111,1", [(0, "MIG-1111"), (1, None)]),
+        ("all", []),
+        ("NoDevFiles", []),
+    ],
+)
+def test_words_of_the_variable(text: str | None, places: list[tuple[int, str | None]]) -> None:
+    """The variable is read as CUDA reads it: in order, up to the first word that names nothing."""
+    ids = [["GPU-aaaa", "MIG-1111", "MIG-2222"], ["GPU-bbbb1"], ["GPU-bbbb2"]]
+
+    assert chosen(text, ids) == places
+
+
+@pytest.mark.parametrize("facts", [{"init": "error:9"}, {"count": 0}])
+def test_driver_that_fails_is_silent(machine: Machine, facts: dict[str, Any]) -> None:
+    """A driver that does not start, or has no GPU, is no failure: tasks are recorded and nothing is said."""
+    machine.says(facts)
+    points, records = machine.run("time.sleep(0.2)")
+
+    assert (points, len(records)) == ([], 1)
+
+
+def test_no_driver_is_silent(stage: Stage) -> None:
+    """Without a driver's library nothing is said and nothing is sampled of GPUs."""
+    stage.environment |= {"PROVTEL_SAMPLER": "100ms", "PROVTEL_SAMPLER_GROUPS": "gpu"}
+    stage.environment |= {"CUDA_VISIBLE_DEVICES": "0", "LD_LIBRARY_PATH": str(stage.folder)}
+    program = """
+        import ctypes, sys, time
+        from provtel import task
+        CDLL = ctypes.CDLL
+        def without(name, *rest, **options):
+            if "nvidia" in str(name):
+                raise OSError(name)
+            return CDLL(name, *rest, **options)
+        if len(sys.argv) > 1:
+            sys.modules["pynvml"] = None
+        else:
+            ctypes.CDLL = without
+        task(time.sleep)(0.2)
+        """
+    stage.run(program)
+    stage.run(program, "without the module")
+
+    assert len(stage.records()) == 2
+
+
+def test_gpu_that_gets_lost(machine: Machine) -> None:
+    """Figures that the driver refuses are left out from then on; the others, and the tasks, go on."""
+    machine.says(ONE, {"0.fan": "error:3", "0.temperature": "error:999"})
+    (machine.stage.folder / "lost").write_text("count 1\n0.uuid GPU-aaaa\n0.power error:15\n")
+    points, records = machine.run("""
+    sampled()
+    os.replace("lost", "script")
+    time.sleep(0.3)
+    work(0.1)
+    """)
+    powers = [point for point in points if point["name"] == "hw.power"]
+
+    assert not {"hw.fan.speed_ratio", "hw.temperature"} & last(points).keys()
+    assert powers[-1]["time"] < records[-1].plain["started_at"]
+    assert records[-1].status == "finished"
+
+
+def test_forked_child_has_its_own_part(machine: Machine) -> None:
+    """A forked child that records asks the driver itself, and what its tasks get is its own process's."""
+    _, records = machine.run("""
+    sampled()
+    child = os.fork()
+    if child == 0:
+        work(0.01)
+        sampled()
+        work(0.3)
+        os._exit(0)
+    os.waitpid(child, 0)
+    """)
+
+    assert records[-1].plain["pid"] != records[0].plain["pid"]
+    assert records[-1].telemetry["gpu.energy"] == pytest.approx(0.3 * 250, rel=0.3)
+
+
+def test_task_that_ends_in_another_thread_holds_no_part(machine: Machine) -> None:
+    """A block that another thread ends has its part, and takes none from then on."""
+    _, records = machine.run("""
+    sampled()
+    block = task("moved").start()
+    thread = threading.Thread(target=block.end)
+    thread.start()
+    thread.join()
+    from opentelemetry.context import attach, Context
+    attach(Context())
+    work(0.4)
+    """)
+
+    assert "gpu.energy" in records[-2].telemetry
+    assert "cpu.user" not in records[-2].telemetry
+    assert records[-1].telemetry["gpu.energy"] == pytest.approx(0.4 * 250, rel=0.3)
+
+
+def test_own_pids() -> None:
+    """This process is known by the id that it has here, and by those that the kernel tells beside it."""
+    assert os.getpid() in own_pids()
+
+
+def test_amd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What AMD's module says is read in the units of the metrics; ``N/A`` and what it lacks is left out."""
+    for name in ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    kinds = SimpleNamespace(EDGE="edge", HOTSPOT="hotspot", VRAM="vram", GFX="gfx", MEM="mem", CURRENT="now")
+    degrees: dict[str, Any] = {"edge": 40, "hotspot": 55, "vram": "N/A"}
+    clocks: dict[str, Any] = {"gfx": {"clk": 1700}, "mem": {"clk": "N/A"}}
+    smi = SimpleNamespace(
+        amdsmi_init=lambda: None,
+        amdsmi_shut_down=lambda: None,
+        amdsmi_get_processor_handles=lambda: [0, 1],
+        amdsmi_get_gpu_device_uuid=lambda handle: f"uuid-{handle}",
+        amdsmi_get_gpu_asic_info=lambda _: {"market_name": "Instinct"},
+        amdsmi_get_gpu_driver_info=lambda _: {"driver_version": "6.8"},
+        amdsmi_get_gpu_activity=lambda _: {"gfx_activity": 70, "mm_activity": "N/A"},
+        amdsmi_get_gpu_vram_usage=lambda _: {"vram_total": 1000, "vram_used": 250},
+        amdsmi_get_power_info=lambda _: {"socket_power": "N/A", "average_socket_power": 120},
+        amdsmi_get_energy_count=lambda _: {"energy_accumulator": 2_000_000, "counter_resolution": 15.5},
+        amdsmi_get_temp_metric=lambda _, sensor, _now: degrees[sensor],
+        amdsmi_get_clock_info=lambda _, domain: clocks[domain],
+        amdsmi_get_gpu_process_list=lambda _: [{"pid": 5, "memory_usage": {"vram_mem": 99}}],
+        AmdSmiTemperatureType=kinds,
+        AmdSmiTemperatureMetric=kinds,
+        AmdSmiClkType=kinds,
+    )
+    reading, other = Amd(smi).read()
+    monkeypatch.setenv("ROCR_VISIBLE_DEVICES", "1")
+
+    assert [card.id for card in Amd(smi).read()] == [other.id] == ["uuid-1"]
+    assert (reading.utilization, reading.temperature) == ({"general": 0.7}, {"edge": 40, "hotspot": 55})
+    assert (reading.memory_used, reading.memory_total) == (250 * 2**20, 1000 * 2**20)
+    assert (reading.power, reading.fan) == (120, None)
+    assert reading.energy == pytest.approx(31.0)
+    assert reading.clocks == {"graphics": 1.7e9}
+    assert {pid: use.memory for pid, use in (reading.processes or {}).items()} == {5: 99}
+    assert reading.attributes["hw.name"] == "Instinct"
+
+
+def test_real_gpu(stage: Stage, gpu: str) -> None:
+    """A real GPU tells name, memory, power and utilisation, each within what is possible."""
+    stage.environment |= {"PROVTEL_SAMPLER": "100ms", "PROVTEL_SAMPLER_GROUPS": "gpu"}
+    stage.run("import time\nfrom provtel import task\ntask(time.sleep)(1.5)\n")
+    batches: list[Batch] = []
+    for journal in find_journals(stage.store):
+        drain_journal(journal, batches.append)
+    points = [point for batch in batches for point in decode_points(batch)]
+    found: dict[str, Any] = {point["name"]: point for point in points}
+
+    assert found["hw.gpu.memory.limit"]["attributes"]["hw.name"] in gpu
+    assert 0 < found["hw.gpu.memory.usage"]["value"] <= found["hw.gpu.memory.limit"]["value"]
+    assert 0 <= found["hw.gpu.utilization"]["value"] <= 1
+    assert 1 < found["hw.power"]["value"] < 2000
+    assert json.dumps(found)
