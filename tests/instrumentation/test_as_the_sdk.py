@@ -22,7 +22,8 @@ from provtel_model.components import Batch, Signal
 from provtel_model.otlp import decode
 from provtel_model.record import PlainRecord, Record
 
-from tests.instrumentation.api_calls import NOON, ROWS, Row
+from tests.instrumentation.api_calls import NOON, Row
+from tests.instrumentation.api_calls_of_providers import ROWS
 
 Recorded = Callable[[], list[Record]]
 _OF_SPANS = {"trace_id", "span_id", "parent_id"}
@@ -86,7 +87,7 @@ def comparable(records: list[PlainRecord], resource: Iterable[str]) -> list[dict
 
 def _of_program(trace: str) -> list[str]:
     """Return the frames of a stack trace without those of OpenTelemetry, which the SDK keeps, and the exception."""
-    frames = re.findall(r'File ".*api_calls.py", line \d+, in \w+', trace)
+    frames = re.findall(r'File ".*api_calls\w*.py", line \d+, in \w+', trace)
     return [*frames, trace.splitlines()[-1]]
 
 
