@@ -150,7 +150,7 @@ def found_durable_mongodb(request: pytest.FixtureRequest) -> Found:
     return _required(request, "mongodb to kill", mongodb_finding.find_durable)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def found_ferretdb(request: pytest.FixtureRequest) -> Found:
     """Find FerretDB, for a test of TLS and of users."""
     return _required(request, "ferretdb", mongodb_finding.find_ferretdb)

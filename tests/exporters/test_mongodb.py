@@ -12,6 +12,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from provtel_exporters.mongodb import MongodbConfig, MongodbExporter, factory, open_reader, open_writer
+from provtel_exporters.mongodb.config import MongodbTls
 from provtel_model.components import Batch, Context, Reader, Signal
 from provtel_model.errors import PermanentError, RetryableError, StoreError
 from provtel_model.filters import Query
@@ -21,7 +22,8 @@ from provtel_model.telemetry import Window
 from pymongo import MongoClient
 
 from tests.exporters.records import content, numbered
-from tests.services.mongodb.server import Mongodb
+from tests.services.found import Found
+from tests.services.mongodb.server import PASSWORD, USER, USERS_DATABASE, Mongodb, running
 
 OLDEST_FIRST = Query(sort=(("started_at", 1),))
 
@@ -230,3 +232,62 @@ def test_configuration_that_cannot_work_is_refused(values: dict[str, Any], messa
     """A configuration with which no batch could be delivered, or a password shown, is refused at once."""
     with pytest.raises(ValueError, match=message):
         MongodbConfig(**values)
+
+
+@pytest.fixture(scope="module")
+def secured(found_ferretdb: Found, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongodb]:
+    """Run a server that speaks TLS and asks who one is."""
+    with running(found_ferretdb, tmp_path_factory.mktemp("ferretdb"), users=True) as server:
+        yield server
+
+
+def login(server: Mongodb, **others: Any) -> dict[str, Any]:
+    """Return who the tests are, and how they know the server."""
+    tls = MongodbTls(ca_file=str(server.authority))
+    known = {"username": USER, "password": Secret(PASSWORD), "auth_source": USERS_DATABASE, "tls": tls}
+    return {**known, "auth_mechanism": "SCRAM-SHA-256", "database": "secured", **others}
+
+
+def test_it_says_who_it_is_and_knows_the_server(secured: Mongodb) -> None:
+    """By TLS and with a password a batch is delivered, and read back by an address that has both in it."""
+    endpoint = f"mongodb://localhost:{secured.tls_port}"
+    with exporting(endpoint, **login(secured)) as exporter:
+        for batch in encode([numbered(1)]):
+            exporter.consume(batch)
+    options = f"authSource={USERS_DATABASE}&tls=true&tlsCAFile={secured.authority}"
+    with reading(f"mongodb://{USER}:{PASSWORD}@localhost:{secured.tls_port}/secured?{options}") as reader:
+        assert reader.count(Query()) == 1
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ({"password": Secret("wrong-password")}, "Authentication failed"),
+        ({"username": "", "password": Secret(""), "auth_mechanism": "", "auth_source": ""}, "requires authentication"),
+        ({"tls": MongodbTls()}, "certificate verify failed"),
+        ({"tls": MongodbTls(insecure=True)}, "connection closed|reset by peer"),
+    ],
+)
+def test_who_is_not_let_in_tries_again(secured: Mongodb, others: dict[str, Any], message: str) -> None:
+    """A wrong password, none, an unknown authority and no TLS are refusals for now, and no password is in the text."""
+    (batch,) = encode([numbered(1)])
+    with (
+        exporting(
+            f"mongodb://localhost:{secured.tls_port}", **login(secured, **others), timeout=Duration(1)
+        ) as exporter,
+        pytest.raises(RetryableError, match=message) as error,
+    ):
+        exporter.consume(batch)
+
+    assert PASSWORD not in str(error.value)
+    assert "wrong-password" not in str(error.value)
+
+
+def test_a_missing_file_of_tls_is_told_at_the_start() -> None:
+    """An authority that is not there stops the collector with its name."""
+    exporter = factory.create(
+        MongodbConfig(tls=MongodbTls(ca_file="/nowhere/ca.pem")), Context("mongodb/here", {}, Told())
+    )
+
+    with pytest.raises(StoreError, match=r"/nowhere/ca\.pem"):
+        exporter.start()
