@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 import click
 from click.shell_completion import CompletionItem
-from provtel_model.errors import UserError
 
 from provtel_cli import options
+from provtel_cli.configuration import loaded, need_extra
 from provtel_cli.output import console, note, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from provtel_collector_config.configuration import Configuration
     from provtel_collector_config.ids import Kind
     from provtel_collector_config.sources import Sources
     from provtel_model.components import Factory
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 _Named = tuple[tuple[str, ...], tuple[str, ...]]
 """What ``--config`` and what ``--set`` were given."""
 
-_EXTRA: Final = ("hpack", "httptools", "pydantic")
 _PRESET: Final = "preset:"
 
 
@@ -69,10 +66,10 @@ def collector(context: click.Context, configs: tuple[str, ...], settings: tuple[
     context.obj = configs, settings
     if context.invoked_subcommand is None:
         sources = _sources(context.obj, (), ())
-        configuration = _load(sources)
+        configuration = loaded(sources)
         from provtel_collector.process import run
 
-        run(configuration, reload=lambda: _load(sources))
+        run(configuration, reload=lambda: loaded(sources))
 
 
 @collector.command()
@@ -80,7 +77,7 @@ def collector(context: click.Context, configs: tuple[str, ...], settings: tuple[
 @click.pass_obj
 def validate(before: _Named, configs: tuple[str, ...], settings: tuple[str, ...]) -> None:
     """Check a configuration, and tell everything that is wrong with it."""
-    configuration = _load(_sources(before, configs, settings))
+    configuration = loaded(_sources(before, configs, settings))
     for warning in configuration.warnings:
         note(warning)
     from provtel_collector.service import Service
@@ -124,7 +121,7 @@ def print_config(
     check: bool,
 ) -> None:
     """Print the configuration that counts: merged, references followed, with every default."""
-    configuration = _load(_sources(before, configs, settings), check=check)
+    configuration = loaded(_sources(before, configs, settings), check=check)
     from provtel_collector_config import printing
 
     document = printing.document(configuration, reveal=mode == "unredacted")
@@ -146,7 +143,7 @@ def replay(
     """
     from provtel_cli.replaying import replay_dead_letters
 
-    replay_dead_letters(_load(_sources(before, configs, settings)), exporters, as_json=as_json)
+    replay_dead_letters(loaded(_sources(before, configs, settings)), exporters, as_json=as_json)
 
 
 @collector.command()
@@ -185,7 +182,7 @@ def schema() -> None:
 
 def _factories() -> Mapping[Kind, Mapping[str, Factory]]:
     """Return the component types that there are; note which ones cannot be used here."""
-    _need_extra()
+    need_extra()
     from provtel_collector.registry import find_loadable
 
     factories, missing = find_loadable()
@@ -219,29 +216,10 @@ def _components() -> Iterable[dict[str, str | bool | list[str]]]:
 
 def _sources(before: _Named, configs: tuple[str, ...], settings: tuple[str, ...]) -> Sources:
     """Return what the options of the group and those of its command name together."""
-    _need_extra()
+    need_extra()
     from provtel_collector_config.sources import Sources
 
     sources = Sources(before[0] + configs, before[1] + settings)
     if not sources.configs:
         raise click.UsageError("name a configuration: --config FILE, or --config preset:embedded to begin with")
     return sources
-
-
-def _load(sources: Sources, *, check: bool = True) -> Configuration:
-    from provtel_collector.registry import find_factories
-    from provtel_collector_config.loading import load
-    from provtel_collector_config.problems import InvalidConfigurationError
-
-    try:
-        return load(sources, find_factories(), check_references=check)
-    except InvalidConfigurationError as error:
-        lines = "".join(f"\n  {line}" for line in (*error.warnings, *error.problems))
-        raise UserError(f"the configuration cannot be used{lines}") from error
-
-
-def _need_extra() -> None:
-    """Say what to install where a plain install is all there is."""
-    missing = [name for name in _EXTRA if find_spec(name) is None]
-    if missing:
-        raise UserError(f'a collector needs {", ".join(missing)}; run: pip install "provtel[collector]"')

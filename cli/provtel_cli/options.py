@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from provtel_model.errors import UserError
@@ -16,15 +16,48 @@ if TYPE_CHECKING:
 
     from provtel_query import Store
 
-store_option = click.option(
-    "--store",
-    metavar="STORE",
-    type=PLACE,
-    envvar="PROVTEL_STORE",
-    show_envvar=True,
-    help="The store: a folder, a file such as x.jsonl, or an address; by default the nearest folder .provtel, upward "
-    "from here.",
-)
+_CONFIGS: Final = "provtel_cli.configs"
+
+
+def _keep_configs(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> None:
+    ctx.meta[_CONFIGS] = value
+
+
+def _resolved(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Return the store that is meant: one that a configuration names, where there is one."""
+    configs = ctx.meta.get(_CONFIGS)
+    if not configs:
+        return value
+    from provtel_cli.configuration import location_of
+
+    typed = ctx.get_parameter_source(str(param.name)) is click.core.ParameterSource.COMMANDLINE
+    return location_of(configs, value if typed else None)
+
+
+def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which store is meant."""
+    store = click.option(
+        "--store",
+        metavar="STORE",
+        type=PLACE,
+        envvar="PROVTEL_STORE",
+        show_envvar=True,
+        callback=_resolved,
+        help="The store: a folder, a file such as x.jsonl, an address, or with --config the id of an exporter; by "
+        "default the nearest folder .provtel, upward from here.",
+    )
+    config = click.option(
+        "--config",
+        metavar="FILE",
+        multiple=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_keep_configs,
+        help="A collector's configuration: its exporter that --store names, or its only one with a store, is read.",
+    )
+    return store(config(command))
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 run_option = click.option(
     "--run",

@@ -373,6 +373,14 @@ class Reader(Protocol):
         """Release the store; safe to call twice."""
 
 
+@runtime_checkable
+class StoreConfig(Protocol):
+    """The config of an exporter whose store can be read back, by whom the configuration names it to."""
+
+    def location(self) -> str:
+        """Return where the store is, as an `OpenReader` takes it; an address may have a password in it."""
+
+
 class OpenReader(Protocol):
     """An entry point of ``provtel.readers``."""
 

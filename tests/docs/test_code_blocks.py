@@ -18,16 +18,19 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from tests.house.project import ROOT
+from tests.services.mongodb.server import Mongodb
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```(?:(python|console)|(?:toml|yaml)(?= ))(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TESTED_OVER_A_STORE = {ROOT / "docs" / "how-to" / "ask-questions.md"}  # by tests/cli/test_pages.py
+OVER_MONGODB = ROOT / "docs" / "how-to" / "keep-records-in-mongodb.md"
+MONGODB = "mongodb://localhost:27017/provtel"
 CHANGING = {
     r"\b[0-9a-f]{8}\b|\b[0-9a-f]{32}-[0-9a-f]{16}\b": "ID",
     r"(\d{4}-\d\d-\d\d.)?\b\d\d:\d\d:\d\d\b": "TIME",
@@ -71,7 +74,7 @@ def lasting(output: str) -> str:
     return output
 
 
-WITH_CODE = [page for page in PAGES if blocks_of(page) and page not in TESTED_OVER_A_STORE]
+WITH_CODE = [page for page in PAGES if blocks_of(page) and page not in {*TESTED_OVER_A_STORE, OVER_MONGODB}]
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,14 @@ def test_page_can_be_followed(page: Path, tmp_path: Path) -> None:
 
     for block in blocks_of(page):
         Reader(tmp_path).follow(block)
+
+
+def test_page_about_mongodb_can_be_followed(mongodb: Mongodb, tmp_path: Path) -> None:
+    """Each block of the page about MongoDB runs against the server of the tests, as if it were where the page says."""
+    address = mongodb.new_database()
+
+    for block in blocks_of(OVER_MONGODB):
+        Reader(tmp_path).follow(replace(block, text=block.text.replace(MONGODB, address)))
 
 
 def test_readme_shows_the_quickstart() -> None:

@@ -130,6 +130,10 @@ class FileConfig:
         if not 0 <= self.permissions <= _MOST_MODE:
             raise ValueError("directory_permissions contain invalid bits for file access")
 
+    def location(self) -> str:
+        """Return the file."""
+        return self.path
+
     @property
     def permissions(self) -> int:
         """The permissions of a folder that is made.

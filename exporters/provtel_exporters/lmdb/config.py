@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from provtel_model.store_folder import find_store
+
 
 @dataclass(frozen=True, slots=True)
 class LmdbConfig:
@@ -15,3 +17,7 @@ class LmdbConfig:
     """
 
     store: str = ""
+
+    def location(self) -> str:
+        """Return the store folder."""
+        return self.store or str(find_store())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 from provtel_model.delivery import RetryOnFailure, SendingQueue
 from provtel_model.settings import Duration, Secret
@@ -135,6 +135,18 @@ class MongodbConfig:
         if self.password.reveal() and not self.username:
             raise ValueError("username is required where there is a password")
 
+    def location(self) -> str:
+        """Return the address with all that is needed to read, the password included."""
+        head, _, query = self.endpoint.partition("?")
+        scheme, _, rest = head.partition("://")
+        hosts, _, database = rest.partition("/")
+        login = f"{quote_plus(self.username)}:{quote_plus(self.password.reveal())}@" if self.username else ""
+        options = {"authSource": self.auth_source, "authMechanism": self.auth_mechanism, "replicaSet": self.replica_set}
+        options |= {} if self.tls is None else self.tls.options()
+        said = [query] if query else []
+        said += [f"{name}={_quoted(value)}" for name, value in options.items() if value != ""]
+        return f"{scheme}://{login}{hosts}/{self.database or database}" + ("?" + "&".join(said) if said else "")
+
     def address(self) -> Address:
         """Return where the database is, and how to speak to it."""
         options = {
@@ -159,6 +171,10 @@ class MongodbConfig:
     @property
     def _timeout_ms(self) -> int:
         return _milliseconds(self.timeout)
+
+
+def _quoted(value: object) -> str:
+    return quote_plus(str(value).lower() if isinstance(value, bool) else str(value))
 
 
 def _milliseconds(duration: Duration) -> int:
