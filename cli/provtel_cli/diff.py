@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from provtel_query.difference import Change, Cost, Difference
     from rich.table import Table
 
-_SHOWN = 60
+_WIDTH = 40
 
 
 @click.command()
@@ -75,11 +75,13 @@ def _show(found: Difference, changes: list[Change]) -> None:
 
 
 def _changes(changes: list[Change]) -> Table:
+    from provtel_query.text import SHORT_ID, short_id
+
     table = _table("what", "activity", "where", "before", "after", "because of")
     for change in changes:
         where = change.right or change.left
-        because = ", ".join(identity.rpartition("-")[2][:8] for identity in change.caused_by)
-        place = f"{change.name} {where.id.rpartition('-')[2][:8]}" if where else ""
+        because = ", ".join(identity.rpartition("-")[2][:SHORT_ID] for identity in change.caused_by)
+        place = f"{change.name} {short_id(where)}" if where else ""
         before, after = _value(change.before), _value(change.after)
         table.add_row(change.what, place, change.key, before, after + _delta(change), because)
     return table
@@ -112,15 +114,9 @@ def _table(*columns: str) -> Table:
 
 
 def _value(value: Any) -> str:
-    import json
+    from provtel_query.text import value_text
 
-    from provtel_query.friendly import as_json
-
-    if value is None:
-        return ""
-    readable = as_json(value)
-    text = readable if isinstance(readable, str) else json.dumps(readable, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    return "" if value is None else value_text(value, _WIDTH)
 
 
 def _delta(change: Change) -> str:

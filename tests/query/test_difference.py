@@ -143,6 +143,24 @@ def test_steps_that_were_replaced() -> None:
     assert found.aligned == 5
 
 
+def test_what_a_workflow_passes_on() -> None:
+    """What a workflow generates differently is explained by the step inside it that differs."""
+    found = _compare(
+        sweep("aa" * 16, {1: {"generated": {"best": 0.5}}}),
+        sweep(OTHER, {1: {"generated": {"best": 0.6}}, 50: {"generated": {"best": 0.6}}}),
+    )
+
+    assert _told(found) == [(What.OUTPUT, "choose", "best", True), (What.OUTPUT, "sweep", "best", False)]
+
+
+def test_runs_that_are_called_differently() -> None:
+    """The workflows of two runs are the same step whatever they are called, and so is what is inside them."""
+    found = _compare(sweep("aa" * 16), sweep(OTHER, {1: {"name": "another"}}))
+
+    assert found.aligned == 6
+    assert found.changes == []
+
+
 def test_costs_are_sums_by_name() -> None:
     """What the steps of one name cost is summed on both sides."""
     found = _compare(sweep("aa" * 16), sweep(OTHER, {3: {"telemetry": {"cpu.user": 5.0}}}))

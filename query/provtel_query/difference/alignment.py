@@ -42,8 +42,11 @@ def align(left: Iterable[Record], right: Iterable[Record]) -> Alignment:
     """Return which activities of two runs belong together."""
     result = Alignment()
     before, after = _by_parent(left), _by_parent(right)
-    roots = before.pop("", []), after.pop("", [])
-    work = [(roots[0], roots[1])]
+    olds, news = before.pop("", []), after.pop("", [])
+    if len(olds) == len(news) == 1:  # two runs that are one activity each are the same step, whatever they are called
+        result.pairs.append((olds[0], news[0]))
+        olds, news = before.pop(olds[0].id, []), after.pop(news[0].id, [])
+    work = [(olds, news)]
     while work:
         olds, news = work.pop()
         pairs, removed, added = _align_siblings(olds, news)

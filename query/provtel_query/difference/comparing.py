@@ -49,7 +49,7 @@ def compare(left: Sequence[Record], right: Sequence[Record]) -> Difference:
         sum(new.id not in changed for _, new in found.pairs),
         changes,
         _environment(left, right),
-        list(_costs(left, right)),
+        list(_costs(left, right, {new.id: old.name for old, new in found.pairs})),
     )
 
 
@@ -106,7 +106,7 @@ def _explained(
     """Say of each change which activities explain it.
 
     An input is explained where an activity that differs generated it, on either side; an output, a status or an error
-    where something else of the activity differs.
+    where something else of the activity differs; an output also where an activity that differs ran inside it.
     """
     changes = list(changes)
     generators = _Generators(left, right, changes, found)
@@ -116,6 +116,8 @@ def _explained(
             yield _with_causes(change, generators.of(change))
         elif change.what in {What.OUTPUT, What.STATUS} and change.right and change.right.id in other:
             yield _with_causes(change, (change.right.id,))
+        elif change.what is What.OUTPUT:
+            yield _with_causes(change, generators.inside(change))
         else:
             yield change
 
@@ -133,7 +135,16 @@ class _Generators:
         has_inputs = any(change.what is What.INPUT for change in changes)
         self._sides = (_sources(left), _sources(right)) if has_inputs else ({}, {})
         self._partner = {old.id: new.id for old, new in found.pairs}
-        self._differing = {record.id for change in changes if (record := change.right or change.left)}
+        differing = [record for change in changes if (record := change.right or change.left)]
+        self._differing = {record.id for record in differing}
+        self._inside: dict[str, dict[str, None]] = defaultdict(dict)
+        for record in differing:
+            self._inside[record.plain.get("parent_id", "")][record.id] = None
+
+    def inside(self, change: Change) -> tuple[str, ...]:
+        """Return who differs directly inside the activity of a change."""
+        found = [self._inside.get(record.id, {}) for record in (change.left, change.right) if record]
+        return tuple(dict.fromkeys(identity for each in found for identity in each))
 
     def of(self, change: Change) -> tuple[str, ...]:
         """Return who explains an input."""
@@ -205,16 +216,17 @@ def _attributes(records: Iterable[Record]) -> dict[str, dict[bytes, AnyValue]]:
     return result
 
 
-def _costs(left: Iterable[Record], right: Iterable[Record]) -> Iterator[Cost]:
-    before, after = _figures(left), _figures(right)
+def _costs(left: Iterable[Record], right: Iterable[Record], called: Mapping[str, str]) -> Iterator[Cost]:
+    before, after = _figures(left, {}), _figures(right, called)
     for name, figure in sorted({*before, *after}):
         yield Cost(name, figure, before.get((name, figure), 0.0), after.get((name, figure), 0.0))
 
 
-def _figures(records: Iterable[Record]) -> dict[tuple[str, str], float]:
+def _figures(records: Iterable[Record], called: Mapping[str, str]) -> dict[tuple[str, str], float]:
+    """Return the figures of activities by name; what the other run calls differently goes by its name there."""
     result: dict[tuple[str, str], float] = defaultdict(float)
     for record in records:
-        plain, name = record.plain, record.name
+        plain, name = record.plain, called.get(record.id, record.name)
         result[name, "tasks"] += 1
         if "ended_at" in plain:
             result[name, "duration"] += (plain["ended_at"] - plain["started_at"]) / 1e9
