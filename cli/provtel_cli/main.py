@@ -35,6 +35,8 @@ COMMANDS: Final = {
     "prov": ("provtel_cli.prov:prov", "Check W3C PROV documents."),
     "ingest": ("provtel_cli.ingest:ingest", "Bring OTLP that others kept into a store."),
     "ship": ("provtel_cli.ship:ship", "Send what waits in journals to an OTLP endpoint."),
+    "delete": ("provtel_cli.delete:delete", "Delete a run."),
+    "store": ("provtel_cli.store:store", "Look after a store."),
     "status": ("provtel_cli.status:status", "Show what a store holds, and what waits in journals."),
     "collector": ("provtel_cli.collector:collector", "Run a collector, or check its configuration."),
 }
