@@ -69,6 +69,15 @@ def sheets(result: dict[str, Any]) -> Iterator[Sheet]:
                 for name, row in result["spans"].items()
             ],
         )
+    if result["sampler"]:
+        yield Sheet(
+            "The sampler",
+            ("", "CPU us a sample", "bytes a sample", "% of a core, at 1 s"),
+            [
+                (name, _number(row["cpu_us"], 0), _number(row["bytes"], 0), _number(row["percent"], 3))
+                for name, row in result["sampler"].items()
+            ],
+        )
     if result["targets"]:
         yield _targets(result["targets"])
 

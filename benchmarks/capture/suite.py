@@ -10,8 +10,8 @@ from typing import Any
 
 from provtel_model import compiled
 
-from benchmarks.capture import footprint, losses, runner, targets, tracing
-from benchmarks.capture.peers import PEERS
+from benchmarks.capture import footprint, losses, runner, sampling, targets, tracing
+from benchmarks.capture.peers import JOURNAL, PEERS
 from benchmarks.capture.surroundings import ROOT, prepare
 
 
@@ -52,6 +52,7 @@ def run(plan: Plan) -> dict[str, Any]:
         "many": many,
         "start": footprint.measure_start(field, peers, plan.rounds),
         "spans": spans,
+        "sampler": sampling.measure(plan.rounds) if JOURNAL in plan.peers else {},
         "void": rounds.void + victims_void + many_void,
         "left_out": field.left_out + rounds.left_out + spans_left_out,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 from benchmarks.capture.losses import WAYS
 from benchmarks.capture.peers import (
     FLOWCEPT,
+    FLOWCEPT_MEASURED,
     FLOWCEPT_STORED,
+    FULL,
     JOURNAL,
     LEAN,
     LIGHTWEIGHT,
@@ -65,6 +68,18 @@ def _of(part: str, name: str, figure: str) -> Callable[[Result, Rounds], float |
     return measure
 
 
+def _cost(rounds: Rounds, measured: str, bare: str) -> float | None:
+    """Return the microseconds that telemetry adds to a call, the median of the rounds."""
+    pairs = zip(rounds.measured.get((TWO, measured), []), rounds.measured.get((TWO, bare), []), strict=False)
+    added = [a["caller_us"] - b["caller_us"] for a, b in pairs if a and b]
+    return statistics.median(added) if added else None
+
+
+def _cost_ratio(rounds: Rounds) -> float | None:
+    ours, theirs = _cost(rounds, FULL, LEAN), _cost(rounds, FLOWCEPT_MEASURED, FLOWCEPT)
+    return ours / theirs if ours is not None and theirs else None
+
+
 def _of_spans(*figures: str) -> Callable[[Result, Rounds], float | None]:
     def measure(result: Result, _rounds: Rounds) -> float | None:
         ours, theirs = (result["spans"].get(name, {}) for name in ("provtel", "sdk"))
@@ -100,6 +115,14 @@ TARGETS = (
         _of_spans("made_us", "encoded_us"),
     ),
     Target("CPU of a start under opentelemetry-instrument: provtel / the default distro", 1.0, _of_spans("start_ms")),
+    Target("us that default telemetry adds to a call", 1.0, lambda _, rounds: _cost(rounds, JOURNAL, LEAN)),
+    Target("us that full telemetry adds to a call", 7.0, lambda _, rounds: _cost(rounds, FULL, LEAN)),
+    Target(
+        f"what telemetry adds to a call: provtel, full / {TITLES[FLOWCEPT_MEASURED]}",
+        0.05,
+        lambda _, rounds: _cost_ratio(rounds),
+    ),
+    Target("% of a core: the sampler at 1 s, every group", 0.5, _of("sampler", "every group", "percent")),
     Target("ms of `import provtel`", 80, _of("start", JOURNAL, "import_ms")),
     Target("finished tasks lost or stored twice when processes die: provtel", 0, lambda result, _: _lost(result)),
 )

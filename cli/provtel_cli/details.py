@@ -98,9 +98,10 @@ def _costs(telemetry: Mapping[str, AnyValue]) -> Iterator[tuple[str, Text]]:
 
 def _figure(name: str, figure: AnyValue) -> str:
     if isinstance(figure, int | float) and not isinstance(figure, bool):
-        if name.startswith("cpu."):
+        of_whom = name.removeprefix("children.")
+        if of_whom.startswith("cpu."):
             return duration_text(figure)
-        if name.startswith(("memory.", "io.")):
+        if of_whom.startswith(("memory.", "io.")) or name == "gpu.memory":
             return size_text(figure)
     return value_text(figure)
 

@@ -88,7 +88,8 @@ static struct {
     dev_t device;
     ino_t inode;
     int64_t inherited; /* the peak that this process began with; -1 where that was not looked at yet */
-} memory = {.number = -1, .inherited = -1};
+    int64_t own, faults; /* its own peak when it was last asked for, and how many faults there had been */
+} memory = {.number = -1, .inherited = -1, .faults = -1};
 
 static bool is_statm(void) {
     struct stat status;
@@ -98,7 +99,7 @@ static bool is_statm(void) {
 static void forget_memory(void) {
     if (memory.number >= 0 && is_statm()) close(memory.number);
     memory.number = -1;
-    memory.inherited = -1;
+    memory.inherited = memory.faults = -1;
 }
 
 static bool open_statm(void) {
@@ -141,13 +142,25 @@ static int64_t high_water_mark(void) {
     return found == NULL ? -1 : strtoll(found + 7, NULL, 10) * 1024;
 }
 
+/* Memory grows by page faults: as long as there were none the peak is what it was. */
+static int64_t own_peak(void) {
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0) return -1;
+    int64_t faults = (int64_t)usage.ru_minflt + usage.ru_majflt;
+    if (faults != memory.faults) {
+        memory.own = high_water_mark();
+        memory.faults = faults;
+    }
+    return memory.own;
+}
+
 static int64_t peak_of(int64_t counted) {
     if (!COUNTS_BYTES) return counted;
     if (memory.inherited < 0) {
         int64_t own = high_water_mark();
         memory.inherited = own >= 0 && own < counted ? counted : 0;
     }
-    return counted > memory.inherited ? counted : high_water_mark();
+    return counted > memory.inherited ? counted : own_peak();
 }
 
 static void read_usage(Usage *usage, bool whole_process) {

@@ -44,6 +44,7 @@ def test_smallest_run_measures_everything_of_ours(tmp_path: Path) -> None:
     }
     assert result["many"][JOURNAL]["tasks"] == 2000
     assert result["start"][JOURNAL]["import_ms"] > 0
+    assert all(0 < row["percent"] < 100 for row in result["sampler"].values())
     assert result["machine"] in page.read_text()
 
 

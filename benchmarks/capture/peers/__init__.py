@@ -11,6 +11,7 @@ from benchmarks.capture.workload import TWO
 
 OURS = "provtel"
 JOURNAL, LEAN, SHIPPED = "provtel:Journal", "provtel:Lean", "provtel:Shipped"
+FULL, FLOWCEPT_MEASURED = "provtel:Full", "flowcept:CpuAndMemory"
 PURE_JOURNAL, PURE_SHIPPED = "provtel:PureJournal", "provtel:PureShipped"
 FLOWCEPT, LIGHTWEIGHT = "flowcept:Task", "flowcept:Lightweight"
 FLOWCEPT_ONLINE, FLOWCEPT_STORED = "flowcept:Online", "flowcept:Stored"
@@ -54,11 +55,19 @@ _published = partial(Peer, environment="flowcept", share=0.1, sink=True, redis=T
 PEERS = (
     Peer(JOURNAL, "provtel, journal", OURS, everywhere=True),
     Peer(LEAN, "provtel, journal, telemetry off", OURS, everywhere=True, dies=False),
+    Peer(FULL, "provtel, journal, telemetry full", OURS, dies=False),
     Peer(SHIPPED, "provtel, shipped by OTLP", OURS, everywhere=True, sink=True),
     Peer(PURE_JOURNAL, "provtel in pure Python, journal", OURS, dies=False),
     Peer(PURE_SHIPPED, "provtel in pure Python, shipped by OTLP", OURS, sink=True, dies=False),
     Peer(FLOWCEPT, "Flowcept @flowcept_task", "flowcept", everywhere=True),
     Peer("flowcept:Telemetry", "Flowcept @telemetry_flowcept_task, CPU", "flowcept", share=0.1, dies=False),
+    Peer(
+        FLOWCEPT_MEASURED,
+        "Flowcept @flowcept_task, CPU and memory telemetry",
+        "flowcept",
+        share=0.1,
+        dies=False,
+    ),
     Peer(LIGHTWEIGHT, "Flowcept @lightweight_flowcept_task", "flowcept", dies=False),
     Peer("flowcept:Explicit", "Flowcept FlowceptTask", "flowcept", dies=False),
     Peer(FLOWCEPT_ONLINE, "Flowcept @flowcept_task, into Redis", "flowcept", share=0.2, sink=True, redis=True),

@@ -86,6 +86,12 @@ class Telemetry(Task):
         return wrapped
 
 
+class CpuAndMemory(Task):
+    """``@flowcept_task``, offline, with the figures of CPU and memory."""
+
+    settings: ClassVar[dict[str, Any]] = _OFFLINE | {"telemetry_capture": {"cpu": True, "mem": True}}
+
+
 class Lightweight(Task):
     """``@lightweight_flowcept_task``, offline: no times, no status, no inputs by position."""
 

@@ -86,6 +86,12 @@ class Lean(Journal):
             raise NotHereError(msg)
 
 
+class Full(Journal):
+    """Records in the journal, with memory, I/O, context switches and children."""
+
+    options: ClassVar[dict[str, Any]] = {"telemetry": "full"}
+
+
 class Shipped(Journal):
     """Records shipped to an endpoint that answers, default telemetry."""
 

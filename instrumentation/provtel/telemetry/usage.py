@@ -103,11 +103,12 @@ class _Peak:
     """The peak of this process's resident memory, since it began to run its program.
 
     `getrusage` remembers beyond that: a program that was started by a large process begins with that one's peak. As
-    long as its own is below, the kernel's longer text is asked.
+    long as its own is below, the kernel's longer text is asked; again only after page faults, by which memory grows.
     """
 
     def __init__(self) -> None:
         self._inherited: int | None = None
+        self._own = self._faults = -1
 
     def bytes(self, counted: int) -> int:
         """Return it.
@@ -120,13 +121,18 @@ class _Peak:
         if self._inherited is None:
             own = _high_water_mark()
             self._inherited = counted if 0 <= own < counted else 0
-        if counted > self._inherited:
-            return counted
-        return _high_water_mark()
+        return counted if counted > self._inherited else self._own_bytes()
+
+    def _own_bytes(self) -> int:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        faults = usage.ru_minflt + usage.ru_majflt
+        if faults != self._faults:
+            self._own, self._faults = _high_water_mark(), faults
+        return self._own
 
     def leave(self) -> None:
         """Begin anew, in a forked child."""
-        self._inherited = None
+        self._inherited, self._faults = None, -1
 
 
 def _high_water_mark() -> int:
