@@ -178,8 +178,8 @@ class Ledger:
         )
 
     def stored(self) -> dict[str, dict[str, int]]:
-        """Return of each store how many records it took, had already, and does not keep."""
-        names = {"stored": "stored_records", "duplicate": "duplicate_records", "skipped": "skipped_items"}
+        """Return of each store how many records, data points and log records it took, and how many it had already."""
+        names = {"stored": "stored_records", "duplicate": "duplicate_records"}
         exporters = sorted({exporter for name, exporter, _ in self._sums if name == "exporter_stored_records"})
         return {
             exporter: {key: self._sums[f"exporter_{name}", exporter, ""] for key, name in names.items()}
@@ -206,7 +206,7 @@ class Ledger:
             ),
         ]
         stores = [(name, *counts.values()) for name, counts in self.stored().items()]
-        return [*tables, _table(("store", "stored", "duplicate", "no activity"), stores)] if stores else tables
+        return [*tables, _table(("store", "stored", "duplicate"), stores)] if stores else tables
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import ormsgpack
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from provtel_model.anyvalue import TYPE_KEY
 from provtel_model.attributes import SCOPE_NAME
 from provtel_model.filters import Query
-from provtel_model.record import PlainRecord, record_id
+from provtel_model.merge import merge
+from provtel_model.record import Key, PlainRecord, key_of, record_id
 
 from tests.model.strategies import ANY_VALUES, TEXT
 
@@ -136,7 +138,16 @@ QUERIES = st.builds(
 """Queries that indexes can and cannot help with."""
 
 
-def content(plains: list[PlainRecord]) -> list[bytes]:
+def merged(plains: Iterable[PlainRecord]) -> list[PlainRecord]:
+    """Return what a store must hold after any delivery of records, oldest first."""
+    standing: dict[Key, PlainRecord] = {}
+    for plain in plains:
+        key = key_of(plain)
+        standing[key] = merge(standing[key], plain) if key in standing else plain
+    return sorted(standing.values(), key=lambda plain: (plain["started_at"], key_of(plain).id))
+
+
+def content(plains: Sequence[Any]) -> list[bytes]:
     """Return records as bytes that are equal exactly where the records are, in order."""
     return [ormsgpack.packb(plain, option=ormsgpack.OPT_SORT_KEYS) for plain in plains]
 

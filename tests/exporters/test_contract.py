@@ -14,42 +14,12 @@ from provtel_model.components import WriteResult
 from provtel_model.dataflow import data_keys
 from provtel_model.errors import PermanentError
 from provtel_model.filters import Query
-from provtel_model.merge import merge
-from provtel_model.record import Key, PlainRecord, key_of
+from provtel_model.record import PlainRecord, key_of
 
-from tests.exporters.backends import BACKENDS, SERVERS, Backend, Place, thinned
-from tests.exporters.records import BATCHES, IDS, PLAIN_RECORDS, QUERIES, TRACES, content, numbered
+from tests.exporters.backends import Backend, Place, thinned
+from tests.exporters.records import BATCHES, IDS, PLAIN_RECORDS, QUERIES, TRACES, content, merged, numbered
 
 ALL = Query(sort=(("started_at", 1), ("id", 1)))
-
-
-@pytest.fixture(params=sorted(BACKENDS), scope="session")
-def backend(request: pytest.FixtureRequest) -> Backend:
-    """Run a test on each backend."""
-    backend = BACKENDS[request.param]
-    if backend.service is not None:
-        SERVERS[backend.service] = request.getfixturevalue(backend.service)
-    return backend
-
-
-@pytest.fixture
-def place(backend: Backend) -> Iterator[Place]:
-    """Give an empty store."""
-    with backend.new() as place:
-        yield place
-
-
-def _merged(plains: list[PlainRecord]) -> list[PlainRecord]:
-    """Return what a store must hold after any delivery of `plains`, oldest first."""
-    standing: dict[Key, PlainRecord] = {}
-    for plain in plains:
-        key = key_of(plain)
-        standing[key] = merge(standing[key], plain) if key in standing else plain
-    return sorted(standing.values(), key=_age)
-
-
-def _age(plain: PlainRecord) -> tuple[int, str]:
-    return plain["started_at"], key_of(plain).id
 
 
 def _held(place: Place) -> list[bytes]:
@@ -67,7 +37,7 @@ def test_a_store_holds_the_merge_of_all_copies(backend: Backend, batches: list[l
             result = writer.write(batch)
             assert result.stored + result.duplicates == len(batch)
 
-        assert _held(place) == content(_merged([plain for batch in batches for plain in batch]))
+        assert _held(place) == content(merged([plain for batch in batches for plain in batch]))
 
 
 @given(batches=BATCHES, seed=st.integers(0, 2**32))
@@ -124,12 +94,12 @@ def test_what_came_before_is_a_duplicate(backend: Backend, batch: list[PlainReco
 @thinned
 def test_a_reader_finds_what_a_scan_finds(backend: Backend, plains: list[PlainRecord], queries: list[Query]) -> None:
     """For any records and queries `find` and `count` give what a filter over a list gives, in the order asked for."""
-    merged = _merged(plains)
+    whole = merged(plains)
     with backend.new() as place:
         place.writer().write(plains)
         reader = place.reader()
         for query in queries:
-            matching = [plain for plain in merged if query.matches(plain)]
+            matching = [plain for plain in whole if query.matches(plain)]
 
             assert content([record.plain for record in reader.find(query)]) == content(query.ordered(list(matching)))
             assert reader.count(query) == len(matching)
@@ -140,17 +110,17 @@ def test_a_reader_finds_what_a_scan_finds(backend: Backend, plains: list[PlainRe
 @thinned
 def test_ids_and_parents_lead_to_records(backend: Backend, plains: list[PlainRecord]) -> None:
     """`get` gives the earliest record of an id, `children` those of a parent, oldest first."""
-    merged = _merged(plains)
+    whole = merged(plains)
     with backend.new() as place:
         place.writer().write(plains)
         reader = place.reader()
         for known in [*IDS, "no id of a record", TRACES[0], "", IDS[0].upper()]:
             found = reader.get(known)
-            same = [plain for plain in merged if key_of(plain).id == known]
+            same = [plain for plain in whole if key_of(plain).id == known]
 
             assert content([found.plain] if found else []) == content(same[:1])
             assert content([child.plain for child in reader.children(known)]) == content(
-                [plain for plain in merged if plain.get("parent_id") == known]
+                [plain for plain in whole if plain.get("parent_id") == known]
             )
 
 
@@ -159,15 +129,15 @@ def test_ids_and_parents_lead_to_records(backend: Backend, plains: list[PlainRec
 @thinned
 def test_data_keys_lead_to_occurrences(backend: Backend, plains: list[PlainRecord]) -> None:
     """`generated` and `used` give every record and role that has a datum, oldest first, and no other."""
-    merged = _merged(plains)
+    whole = merged(plains)
     with backend.new() as place:
         place.writer().write(plains)
         reader = place.reader()
         for ask, values in (
-            (reader.generated, [plain.get("generated", {}) for plain in merged]),
-            (reader.used, [plain.get("used", {}) for plain in merged]),
+            (reader.generated, [plain.get("generated", {}) for plain in whole]),
+            (reader.used, [plain.get("used", {}) for plain in whole]),
         ):
-            known = [(plain, data_keys(plain, held)) for plain, held in zip(merged, values, strict=True)]
+            known = [(plain, data_keys(plain, held)) for plain, held in zip(whole, values, strict=True)]
             keys = {"content:sha256:" + "00" * 32, "nonsense", *(key for _, keys in known for key, _ in keys)}
             answers = ask(keys)
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import lmdb
 import pytest
-from provtel_exporters.lmdb import LmdbReader, LmdbWriter, environment, files, layout, open_reader, parts, unlocked
+from provtel_exporters.lmdb import (
+    LmdbReader,
+    LmdbWriter,
+    environment,
+    files,
+    layout,
+    open_reader,
+    open_writer,
+    parts,
+    unlocked,
+)
 from provtel_exporters.lmdb.environment import Environment
 from provtel_exporters.lmdb.files import Transaction
+from provtel_model.components import WriteResult
 from provtel_model.errors import RetryableError, StoreError
 from provtel_model.filters import Query
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
@@ -23,6 +36,7 @@ from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
 from tests.exporters.records import content, numbered
 
 _ROOT = Path(__file__).parents[2]
+_STORES = Path(__file__).parent / "stores"
 
 
 @pytest.fixture
@@ -273,12 +287,62 @@ def test_a_newer_format_is_refused(store: Path) -> None:
     assert not environment._registry
 
 
+@pytest.mark.parametrize("first", [open_reader, open_writer])
+def test_an_older_format_is_migrated(tmp_path: Path, first: Callable[[str], LmdbReader | LmdbWriter]) -> None:
+    """Files of format 1 become files of this one, whoever opens them first, and all that was in them is found."""
+    store = _old_store(tmp_path)
+    first(str(store)).close()
+
+    reader = open_reader(str(store))
+    found = reader.find(Query(sort=(("id", 1),)))
+    assert content([record.plain for record in found]) == content(_OLD_RECORDS)
+    assert [reader.count(Query({"status": status})) for status in ("running", "finished", "error")] == [0, 4, 8]
+    assert [record.plain for record in reader.linked("ab" * 16 + "-" + "cd" * 8)] == _OLD_RECORDS[1:2]
+    assert len(reader.changes("").records) == len(_OLD_RECORDS)
+    reader.close()
+
+    writer = LmdbWriter(store / LMDB_FOLDER)
+    assert writer.write([numbered(2, attributes={"filler": "x" * 3000}), numbered(50)]) == WriteResult(1, 1)
+    writer.close()
+
+
+def test_an_older_format_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not migrate a store is told who may, and the files stay as they are."""
+    store = _old_store(tmp_path)
+    before = (store / LMDB_FOLDER / "data.mdb").read_bytes()
+    monkeypatch.setattr(environment, "can_lock", lambda _: False)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+
+    with pytest.raises(StoreError, match="once its owner has opened it with this one: ask them to run provtel status"):
+        open_reader(str(store))
+    assert (store / LMDB_FOLDER / "data.mdb").read_bytes() == before
+
+
+_OLD_RECORDS = [
+    numbered(0),
+    numbered(1, links=[{"trace_id": "ab" * 16, "span_id": "cd" * 8}]),
+    numbered(2, attributes={"filler": "x" * 3000}),
+    numbered(3),
+    *(numbered(number, status="error", error={"type": "ValueError"}) for number in range(4, 12)),
+]
+
+
+def _old_store(tmp_path: Path) -> Path:
+    """Return a store that format 1 was written to."""
+    folder = tmp_path / "store" / LMDB_FOLDER
+    folder.mkdir(parents=True)
+    for made in (folder.parent, folder):
+        made.chmod(0o700)
+    (folder / "data.mdb").write_bytes(gzip.decompress((_STORES / "lmdb_format_1.mdb.gz").read_bytes()))
+    return folder.parent
+
+
 def test_the_engine_is_written_down(store: Path) -> None:
     """The meta database says which format and which engine the files have."""
     with lmdb.Environment(str(store / LMDB_FOLDER), max_dbs=32, readonly=True) as env:
         meta = env.open_db(b"meta", create=False)
         with env.begin() as txn:
-            assert txn.get(b"format", db=meta) == b"1"
+            assert txn.get(b"format", db=meta) == b"%d" % layout.FORMAT
             assert txn.get(b"engine", db=meta) == b"lmdb 0.9"
 
 

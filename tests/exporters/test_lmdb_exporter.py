@@ -8,15 +8,19 @@ from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import cast
 
 import pytest
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from provtel_exporters.lmdb import LmdbConfig, LmdbExporter, LmdbWriter, factory, open_reader, writer
-from provtel_model.components import Batch, Context, Signal
+from provtel_exporters.lmdb import LmdbConfig, LmdbExporter, LmdbWriter, factory, line, open_reader, session
+from provtel_exporters.lmdb.line import Order
+from provtel_exporters.lmdb.rows import encode as encode_record
+from provtel_model.components import ALL_SIGNALS, Batch, Context, Signal
 from provtel_model.errors import DeliveryError, PermanentError, RetryableError, StoreError
 from provtel_model.filters import Query
-from provtel_model.otlp import check, encode
+from provtel_model.otlp import encode
+from provtel_model.otlp.encode_observations import encode_logs, encode_points
 from provtel_model.store_folder import LMDB_FOLDER, STORE_VARIABLE
+from provtel_model.telemetry import PlainLog, PlainPoint, Window
 
 from tests.exporters.records import content, numbered
 
@@ -47,7 +51,7 @@ def test_it_is_found_by_its_entry_points() -> None:
     assert point.load() is factory
     assert reading.load() is open_reader
     assert factory.type == "lmdb"
-    assert factory.signals == {Signal.TRACES, Signal.LOGS}
+    assert factory.signals == ALL_SIGNALS
 
 
 def test_batches_become_records(tmp_path: Path) -> None:
@@ -71,17 +75,22 @@ def test_batches_become_records(tmp_path: Path) -> None:
     reader.close()
 
 
-def test_ordinary_logs_are_skipped_and_counted(tmp_path: Path) -> None:
-    """Log records that are no activities are not kept, and the report says how many."""
+def test_metrics_and_logs_are_kept(tmp_path: Path) -> None:
+    """Data points, and log records that are no activities, are stored once, and reported like records."""
     told = Told()
     exporter = _exporter(tmp_path / "store", told)
     exporter.start()
-    request = ExportLogsServiceRequest()
-    request.resource_logs.add().scope_logs.add().log_records.add(event_name="something else")
-    exporter.consume(check(Signal.LOGS, request.SerializeToString()))
+    point: PlainPoint = {"name": "rss", "kind": "gauge", "time": 7, "value": 1}
+    log: PlainLog = {"time": 8, "body": "said"}
+    for batch in [*encode_points([point]), *encode_logs([log])] * 2:
+        exporter.consume(batch)
     exporter.shutdown()
 
-    assert told.counts == {"exporter_skipped_items": 1}
+    assert told.counts == {"exporter_stored_records": 2, "exporter_duplicate_records": 2}
+    reader = open_reader(str(tmp_path / "store"))
+    assert reader.points(Window()) == [point]
+    assert reader.logs(Window()) == [log]
+    reader.close()
 
 
 def test_what_cannot_be_decoded_is_a_permanent_error(tmp_path: Path) -> None:
@@ -131,21 +140,21 @@ def test_a_store_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
         _exporter(tmp_path / "store").start()
 
 
-def _write_together(line: LmdbWriter, *numbers: int) -> dict[int, DeliveryError | int]:
+def _write_together(opened: LmdbWriter, *numbers: int) -> dict[int, DeliveryError | int]:
     """Let threads write one record each in one transaction; return what each of them got."""
     results: dict[int, DeliveryError | int] = {}
 
     def write(number: int) -> None:
         try:
-            results[number] = line.write([numbered(number)]).stored
+            results[number] = opened.write([numbered(number)]).stored
         except DeliveryError as error:
             results[number] = error
 
     threads = [threading.Thread(target=write, args=(number,)) for number in numbers]
-    with line._line.turn:
+    with opened._line.turn:
         for thread in threads:
             thread.start()
-        while len(line._line.waiting) < len(numbers):
+        while len(opened._line.waiting) < len(numbers):
             time.sleep(0.001)
     for thread in threads:
         thread.join()
@@ -177,7 +186,7 @@ def test_one_bad_batch_does_not_take_the_others(tmp_path: Path, monkeypatch: pyt
     def refuse(*_: object) -> None:
         raise ValueError("planted")
 
-    monkeypatch.setattr(writer, "merge", refuse)
+    monkeypatch.setattr(session, "merge", refuse)
     results = _write_together(opened, 1, 2, 3)
 
     assert isinstance(results.pop(2), PermanentError)
@@ -194,14 +203,14 @@ def test_one_bad_batch_does_not_take_the_others(tmp_path: Path, monkeypatch: pyt
 def test_an_interrupted_thread_does_not_take_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the thread that writes for all is interrupted, the others' batches are still written."""
     opened = LmdbWriter(tmp_path / "store" / LMDB_FOLDER)
-    waiting = writer._Order(writer._encode([numbered(2)]))
-    opened._line.waiting.append(waiting)
+    waiting = Order(lambda session: session.merge([encode_record(numbered(2))]))
+    opened._line.waiting.append(cast("Order[object]", waiting))
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(writer, "_write", interrupt)
+        patch.setattr(line, "write", interrupt)
         with pytest.raises(KeyboardInterrupt):
             opened.write([numbered(1)])
     opened.write([numbered(3)])

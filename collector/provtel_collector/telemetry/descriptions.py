@@ -60,9 +60,10 @@ _DESCRIPTIONS: Final[dict[str, Description]] = {
     "exporter_queue_size": Description("Current size of the sending queue."),
     "exporter_queue_items": Description("Number of items in the sending queue, those being sent included."),
     "exporter_queue_restored_items": Description("Number of items that an earlier process left in the queue."),
-    "exporter_stored_records": Description("Number of records that a store took: new ones, or better ones."),
-    "exporter_duplicate_records": Description("Number of records that a store had already, or had better."),
-    "exporter_skipped_items": Description("Number of items that a store does not keep: they are no activities."),
+    "exporter_stored_records": Description(
+        "Number of records, data points and log records that a store took: new ones, or better ones."
+    ),
+    "exporter_duplicate_records": Description("Number of those that a store had already, or had better."),
     "exporter_in_flight_requests": Description("Number of export requests currently in flight, retries included."),
     "exporter_queue_batch_send_size": Description("Number of units in the batch.", MetricLevel.DETAILED),
     "exporter_queue_batch_send_size_bytes": Description(

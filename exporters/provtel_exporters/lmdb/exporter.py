@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from provtel_model.components import Batch, Context, Factory, Signal
+from provtel_model.components import Batch, Context, Factory, WriteResult
 from provtel_model.errors import MalformedError, PermanentError, RetryableError
 from provtel_model.otlp import decode
+from provtel_model.otlp.observations import decode_logs, decode_points
 from provtel_model.store_folder import LMDB_FOLDER, find_store, make_store
 
 from provtel_exporters.lmdb.config import LmdbConfig
@@ -15,14 +16,13 @@ from provtel_exporters.lmdb.writer import LmdbWriter
 
 STORED: Final = "exporter_stored_records"
 DUPLICATE: Final = "exporter_duplicate_records"
-SKIPPED: Final = "exporter_skipped_items"
 
 
 class LmdbExporter:
-    """A `provtel_model.components.Exporter` that merges activities into an LMDB store.
+    """A `provtel_model.components.Exporter` that merges activities, data points and log records into an LMDB store.
 
-    Reports, with the attribute ``exporter``: records stored (`STORED`), records that the store already had, or had
-    better (`DUPLICATE`), and items that are no activities, such as ordinary logs, and are not kept (`SKIPPED`).
+    Reports, with the attribute ``exporter``, how many of them were stored (`STORED`), and how many the store already
+    had, or had better (`DUPLICATE`).
 
     Args:
         config: What the user wrote.
@@ -49,7 +49,7 @@ class LmdbExporter:
         self._writer = LmdbWriter(self.store / LMDB_FOLDER)
 
     def consume(self, batch: Batch) -> None:
-        """Merge the activities of a batch into the store; return when they are on the disk.
+        """Merge what a batch holds into the store; return when it is on the disk.
 
         Raises:
             RetryableError: The disk is full, or the store cannot be reached now.
@@ -58,15 +58,17 @@ class LmdbExporter:
         if self._writer is None:
             raise RetryableError(f"the exporter {self._context.id} was not started")
         try:
-            records = decode(batch)
+            records, points, logs = decode(batch), decode_points(batch), decode_logs(batch)
         except MalformedError as error:
             raise PermanentError(str(error)) from error
-        written = self._writer.write(records)
-        attributes = {"exporter": self._context.id}
-        counts = {STORED: written.stored, DUPLICATE: written.duplicates, SKIPPED: batch.items - len(records)}
-        for name, count in counts.items():
+        self._report(self._writer.write(records))
+        self._report(self._writer.write_points(points))
+        self._report(self._writer.write_logs(logs))
+
+    def _report(self, written: WriteResult) -> None:
+        for name, count in ((STORED, written.stored), (DUPLICATE, written.duplicates)):
             if count:
-                self._context.report(name, count, attributes)
+                self._context.report(name, count, {"exporter": self._context.id})
 
     def shutdown(self) -> None:
         """Close the store; safe when never started and when called twice."""
@@ -74,6 +76,4 @@ class LmdbExporter:
             self._writer.close()
 
 
-factory: Final = Factory(
-    type="lmdb", config=LmdbConfig, create=LmdbExporter, signals=frozenset({Signal.TRACES, Signal.LOGS})
-)
+factory: Final = Factory(type="lmdb", config=LmdbConfig, create=LmdbExporter)

@@ -110,9 +110,28 @@ def open_for_reading(folder: Path) -> Files:
     try:
         env.reader_check()
         return Files(folder, env, layout.find(env, folder), identity_of(folder))
+    except layout.OldFormatError:
+        env.close()
+        migrate(folder)
+        return open_for_reading(folder)
     except BaseException:
         env.close()
         raise
+
+
+def migrate(folder: Path) -> None:
+    """Bring a store of an older format to this one.
+
+    Raises:
+        StoreError: This user may not; the text says who may.
+    """
+    try:
+        open_for_writing(folder).close()
+    except (StoreError, lmdb.Error):
+        raise StoreError(
+            f"the store {folder} was written by an older provtel, and can be read once its owner has opened it with "
+            f"this one: ask them to run provtel status --store {folder.parent}"
+        ) from None
 
 
 def can_lock(folder: Path) -> bool:

@@ -1,15 +1,20 @@
 """What lies where in the LMDB files: databases, keys, format version. `docs/adr/005-lmdb-layout.md` says why.
 
-============  ======================================  ======================================================
-database      key                                     value
-============  ======================================  ======================================================
-``meta``      ``format``, ``engine``, ``next_row``    text, text, 6 bytes
-``rows``      row, 6 bytes                            a record, see `provtel_exporters.lmdb.rows`
-``ids``       trace id 16, span id 8, start 8 bytes   row
-``parts``     part, 4 bytes                           what many records share, packed
-``part_ids``  digest of a part, 16 bytes              part
-``postings``  a letter and a digest                   start 8 bytes, row: sorted, so in order of time
-============  ======================================  ======================================================
+================  ==================================  ======================================================
+database          key                                 value
+================  ==================================  ======================================================
+``meta``          ``format``, ``engine``, ``store``   texts; the last a random name of this store
+                  ``next_row``                        6 bytes
+``rows``          row, 6 bytes                        a record, see `provtel_exporters.lmdb.rows`
+``ids``           trace id 16, span id 8, start 8     row
+``parts``         part, 4 bytes                       what many records share, packed
+``part_ids``      digest of a part, 16 bytes          part
+``postings``      a letter and a digest               start 8 bytes, row: sorted, so in order of time
+``points``        time 8, id 16 bytes                 a data point, see `provtel_exporters.lmdb.observations`
+``point_lists``   a letter and a digest               time 8, id 16 bytes: sorted, so in order of time
+``logs``          time 8, id 16 bytes                 a log record
+``log_lists``     a letter and a digest               time 8, id 16 bytes
+================  ==================================  ======================================================
 
 Integers are big-endian and unsigned, so that their order is that of their bytes. A row is written once: a record that
 changes gets a new row, so rows are also the order of changes. Everything but `rows` and `parts` is derived from them.
@@ -17,6 +22,7 @@ changes gets a new row, so rows are also the order of changes. Everything but `r
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from hashlib import blake2b
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MAX_DATABASES: Final = 32
 
 ROW_BYTES: Final = 6
@@ -53,6 +59,7 @@ _DATA_DIGEST: Final = 8  # readers compare the datum itself
 _GROUP_DIGEST: Final = 4  # of run and role, which so lie close together on disk
 _FORMAT: Final = b"format"
 _NEXT_ROW: Final = b"next_row"
+_STORE: Final = b"store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +72,22 @@ class Databases:
     parts: lmdb._Database
     part_ids: lmdb._Database
     postings: lmdb._Database
+    points: lmdb._Database
+    point_lists: lmdb._Database
+    logs: lmdb._Database
+    log_lists: lmdb._Database
 
 
 _NAMES: Final = tuple(field.name for field in fields(Databases))
-_SORTED: Final = frozenset({"postings"})
+_SORTED: Final = frozenset({"postings", "point_lists", "log_lists"})
+
+
+class OldFormatError(Exception):
+    """The files are of an older format, and are to be opened for writing before they can be read."""
 
 
 def create(env: lmdb.Environment, folder: Path) -> Databases:
-    """Return the databases of a store that is open for writing; they are made where the files are new.
+    """Return the databases of a store that is open for writing; made where the files are new, migrated where old.
 
     Raises:
         StoreError: The files are of a newer format, or no store.
@@ -83,21 +98,31 @@ def create(env: lmdb.Environment, folder: Path) -> Databases:
         if is_new:
             txn.put(_FORMAT, b"%d" % FORMAT, db=databases.meta)
             txn.put(b"engine", _engine().encode(), db=databases.meta)
-        _check_format(txn.get(_FORMAT, db=databases.meta), folder)  # what it refuses is not committed
+            txn.put(_STORE, secrets.token_hex(4).encode(), db=databases.meta)
+        elif _format(txn.get(_FORMAT, db=databases.meta), folder) < FORMAT:  # what it refuses is not committed
+            _migrate(txn, databases)
         return databases
+
+
+def _migrate(txn: lmdb.Transaction[bytes], databases: Databases) -> None:
+    """Bring files of format 1 to this one: it had neither observations nor a name."""
+    txn.put(_STORE, secrets.token_hex(4).encode(), db=databases.meta)
+    txn.put(_FORMAT, b"%d" % FORMAT, db=databases.meta)
 
 
 def find(env: lmdb.Environment, folder: Path) -> Databases:
     """Return the databases of a store that is open for reading.
 
     Raises:
+        OldFormatError: The files are of an older format.
         StoreError: The files are of a newer format, or no store.
     """
     # Without a transaction of ours: py-lmdb aborts one that only reads, and closes the databases opened in it.
     try:
         meta = _open(env, "meta")
         with env.begin() as txn:
-            _check_format(txn.get(_FORMAT, db=meta), folder)
+            if _format(txn.get(_FORMAT, db=meta), folder) < FORMAT:
+                raise OldFormatError
         return Databases(*(_open(env, name) for name in _NAMES))
     except lmdb.NotFoundError:
         raise _foreign(folder) from None
@@ -109,7 +134,8 @@ def _open(env: lmdb.Environment, name: str, txn: lmdb.Transaction[bytes] | None 
     return env.open_db(name.encode(), txn, create=txn is not None, dupsort=is_sorted, dupfixed=is_sorted)
 
 
-def _check_format(found: bytes | None, folder: Path) -> None:
+def _format(found: bytes | None, folder: Path) -> int:
+    """Return the format that files say they have, as far as this version knows it."""
     if found is None:
         raise _foreign(folder)
     if int(found) > FORMAT:
@@ -117,6 +143,7 @@ def _check_format(found: bytes | None, folder: Path) -> None:
             f"the store {folder} has format {int(found)}, and this provtel reads formats up to {FORMAT}; "
             "upgrade provtel, or name another store"
         )
+    return int(found)
 
 
 def _foreign(folder: Path) -> StoreError:
@@ -136,6 +163,11 @@ def next_row(txn: lmdb.Transaction[bytes], databases: Databases) -> int:
 def put_next_row(txn: lmdb.Transaction[bytes], databases: Databases, number: int) -> None:
     """Write down the number of the next row."""
     txn.put(_NEXT_ROW, number.to_bytes(ROW_BYTES, "big"), db=databases.meta)
+
+
+def name_of_store(txn: lmdb.Transaction[bytes], databases: Databases) -> str:
+    """Return the random name that tells this store from others."""
+    return txn.get(_STORE, b"", db=databases.meta).decode()
 
 
 def id_key(plain: PlainRecord) -> bytes:
@@ -160,12 +192,17 @@ def posting(start: int, row: bytes) -> bytes:
 @lru_cache(maxsize=4096)
 def term_key(field: str, text: str) -> bytes:
     """Return the key of the posting list of a field's value."""
-    return TERMS[field] + blake2b(text.encode(), digest_size=_TERM_DIGEST).digest()
+    return TERMS[field] + digest(text)
 
 
 def link_key(record_id: str) -> bytes:
     """Return the key of the posting list of the records that have a link to another."""
-    return _LINKED + blake2b(record_id.encode(), digest_size=_TERM_DIGEST).digest()
+    return _LINKED + digest(record_id)
+
+
+def digest(text: str) -> bytes:
+    """Return what stands for a text in the keys of lists."""
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=_TERM_DIGEST).digest()
 
 
 def data_key(letter: bytes, key: str) -> bytes:

@@ -45,6 +45,13 @@ class Plan:
         """Say whether the times are bounded."""
         return (self.first, self.last) != _ALL_TIME
 
+    def begin_at(self, moment: int, direction: int) -> None:
+        """Leave out what comes before a moment, in a direction."""
+        if direction > 0:
+            self.first = max(self.first, moment)
+        else:
+            self.last = min(self.last, moment)
+
     def _narrow(self, name: str, operator: str, operand: Any) -> bool:
         """Take a condition into account; return whether nothing of it remains to be checked."""
         if name in TERMS:

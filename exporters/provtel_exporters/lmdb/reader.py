@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from provtel_model.aggregation import aggregate, distinct
 from provtel_model.components import Changes, Occurrence
 from provtel_model.dataflow import data_keys
-from provtel_model.errors import StoreError, UnsupportedError
+from provtel_model.errors import FilterError, StoreError
 from provtel_model.filters import Query
 from provtel_model.record import Record, key_of
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LOOK_SECONDS: Final = 0.1
+_CURSOR: Final = re.compile(r"([0-9a-f]+)-([0-9]{1,14})")
 _RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
 
 
@@ -93,23 +96,29 @@ class LmdbReader:
 
     def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who generated each datum, by keys of `provtel_model.dataflow`, oldest first."""
-        return {key: self._occurrences(GENERATED, key, lambda plain: plain.get("generated", {})) for key in data_keys}
+        return self._occurrences(GENERATED, data_keys, lambda plain: plain.get("generated", {}))
 
     def used(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who used each datum, by keys of `provtel_model.dataflow`, oldest first."""
-        return {key: self._occurrences(USED, key, lambda plain: plain.get("used", {})) for key in data_keys}
+        return self._occurrences(USED, data_keys, lambda plain: plain.get("used", {}))
 
     def points(self, window: Window) -> Sequence[PlainPoint]:
-        """Refuse: this layout keeps none."""
-        raise UnsupportedError(f"the store {self._folder} keeps no data points, so there is no {window}")
+        """Return the data points of a window, oldest first."""
+        return self._read(lambda snapshot: snapshot.points(window))
 
     def logs(self, window: Window) -> Sequence[PlainLog]:
-        """Refuse: this layout keeps none."""
-        raise UnsupportedError(f"the store {self._folder} keeps no log records, so there is no {window}")
+        """Return the log records of a window, oldest first."""
+        return self._read(lambda snapshot: snapshot.logs(window))
 
     def changes(self, after: str | None, *, limit: int = 1000, wait: float = 0) -> Changes:
-        """Refuse: this layout has no order of changes yet."""
-        raise UnsupportedError(f"the store {self._folder} tells no changes {after!r} {limit} {wait}")
+        """Return what came into the store after a cursor, which is the number of a row."""
+        end = time.monotonic() + wait
+        while True:
+            found = self._read(lambda snapshot: _changes(snapshot, after, limit))
+            left = end - time.monotonic()
+            if found.records or after is None or left <= 0:
+                return found
+            time.sleep(min(left, _LOOK_SECONDS))
 
     def close(self) -> None:
         """Release the store; safe to call twice."""
@@ -122,20 +131,37 @@ class LmdbReader:
         return [Record(plain) for plain in sorted(found, key=_age)]
 
     def _occurrences(
-        self, letter: bytes, key: str, values: Callable[[PlainRecord], dict[str, AnyValue]]
-    ) -> Sequence[Occurrence]:
-        listed = data_key(letter, key)
-        found = self._read(lambda snapshot: list(snapshot.listed(listed)))
-        return [
-            Occurrence(Record(plain), role)
-            for plain in sorted(found, key=_age)
-            for role in sorted(role for known, role in data_keys(plain, values(plain)) if known == key)
-        ]
+        self, letter: bytes, keys: Collection[str], values: Callable[[PlainRecord], dict[str, AnyValue]]
+    ) -> Mapping[str, Sequence[Occurrence]]:
+        lists = {key: data_key(letter, key) for key in keys}
+        found = self._read(lambda snapshot: {key: list(snapshot.listed(name)) for key, name in lists.items()})
+        return {
+            key: [
+                Occurrence(Record(plain), role)
+                for plain in sorted(plains, key=_age)
+                for role in sorted(role for known, role in data_keys(plain, values(plain)) if known == key)
+            ]
+            for key, plains in found.items()
+        }
 
     def _read(self, work: Callable[[Snapshot], T]) -> T:
         if self._environment is None:
             raise StoreError(f"the store {self._folder} was closed")
         return self._environment.read(lambda transaction: work(Snapshot(transaction)))
+
+
+def _changes(snapshot: Snapshot, after: str | None, limit: int) -> Changes:
+    if after is None:
+        return Changes((), _cursor(snapshot, snapshot.next_row))
+    match = _CURSOR.fullmatch(after)
+    if after and (match is None or match[1] != snapshot.name):
+        raise FilterError(f"{after!r} is no cursor of this store; give what the answer before named as its end")
+    plains, last = snapshot.changes(int(match[2]) if match else 0, limit)
+    return Changes([Record(plain) for plain in plains], _cursor(snapshot, last))
+
+
+def _cursor(snapshot: Snapshot, row: int) -> str:
+    return f"{snapshot.name}-{row}"
 
 
 def open_reader(location: str) -> LmdbReader:

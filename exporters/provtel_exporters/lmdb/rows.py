@@ -12,7 +12,6 @@ compressed with Zstandard where that makes them smaller.
 from __future__ import annotations
 
 import struct
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -20,26 +19,19 @@ import ormsgpack
 from provtel_model.record import PlainRecord, State
 
 from provtel_exporters.lmdb import layout
+from provtel_exporters.lmdb.packing import ORIGIN, pack, part, put_part, put_values, shape_and_values, unpack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from provtel_exporters.lmdb.parts import Parts
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-_ORIGIN: Final = ("resource", "scope", "host", "pid", "rank")
 _ACTIVITY: Final = ("plan", "agent", "kind", "span_kind")
 _RUN: Final = ("workflow_id", "workflow_name", "campaign_id")
-_ELSEWHERE: Final = frozenset({*_ORIGIN, *_ACTIVITY, *_RUN, "trace_id", "span_id"})
-_MAPS: Final = frozenset({"used", "generated", "telemetry", "attributes"})
+_ELSEWHERE: Final = frozenset({*ORIGIN, *_ACTIVITY, *_RUN, "trace_id", "span_id"})
 
 _STATES: Final = frozenset(State)
 _HEADER: Final = struct.Struct(">B4I16s8s")
-_COMPRESSED: Final = 1
-_COMPRESS_FROM: Final = 1024
-_LEVEL: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,43 +70,27 @@ def encode(plain: PlainRecord) -> EncodedRecord:
     """
     if plain["status"] not in _STATES:
         raise ValueError(f"status {plain['status']!r} is none of {', '.join(sorted(_STATES))}")
-    take, pack = cast("dict[str, Any]", plain).get, ormsgpack.packb
-    shape, values = _shape_and_values(plain)
-    flags, packed = _compress(pack(values))
-    parts = (pack([*map(take, _ORIGIN)]), pack([*map(take, _ACTIVITY)]), pack([*map(take, _RUN)]), pack(shape))
+    shape, values = shape_and_values(_items(plain), _ELSEWHERE)
+    flags, packed = pack(values)
+    parts = (part(plain, ORIGIN), part(plain, _ACTIVITY), part(plain, _RUN), ormsgpack.packb(shape))
     return EncodedRecord(plain, layout.id_key(plain), parts, flags, packed, layout.posting_keys(plain))
 
 
 def decode(row: bytes, parts: Parts) -> PlainRecord:
     """Return the record of a row; what it shares with others is not to be changed."""
     flags, origin, activity, run, shape, trace_id, span_id = _HEADER.unpack_from(row)
-    packed = row[_HEADER.size :]
-    values = iter(ormsgpack.unpackb(zstd.decompress(packed) if flags & _COMPRESSED else packed))
     plain: dict[str, Any] = {"trace_id": trace_id.hex(), "span_id": span_id.hex()}
-    for fields, number in ((_ACTIVITY, activity), (_RUN, run), (_ORIGIN, origin)):
-        shared = zip(fields, parts[number], strict=True)
-        plain.update((field, value) for field, value in shared if value is not None)
-    for key in parts[shape]:
-        if type(key) is str:
-            plain[key] = next(values)
-        else:
-            plain[key[0]] = {name: next(values) for name in key[1:]}
+    for fields, number in ((_ACTIVITY, activity), (_RUN, run), (ORIGIN, origin)):
+        put_part(plain, fields, parts[number])
+    put_values(plain, parts[shape], unpack(flags, row[_HEADER.size :]))
     if type(plain.get("parent_id")) is bytes:
         plain["parent_id"] = f"{plain['trace_id']}-{plain['parent_id'].hex()}"
     return cast("PlainRecord", plain)
 
 
-def _shape_and_values(plain: PlainRecord) -> tuple[list[Any], list[Any]]:
-    shape: list[Any] = []
-    values: list[Any] = []
+def _items(plain: PlainRecord) -> Iterator[tuple[str, Any]]:
     for key, value in cast("dict[str, Any]", plain).items():
-        if key in _MAPS:
-            shape.append((key, *value))
-            values.extend(value.values())
-        elif key not in _ELSEWHERE:
-            shape.append(key)
-            values.append(_parent(plain["trace_id"], value) if key == "parent_id" else value)
-    return shape, values
+        yield key, _parent(plain["trace_id"], value) if key == "parent_id" else value
 
 
 def _parent(trace_id: str, parent_id: str) -> str | bytes:
@@ -127,10 +103,3 @@ def _parent(trace_id: str, parent_id: str) -> str | bytes:
     except ValueError:
         return parent_id
     return short if short.hex() == span_id else parent_id
-
-
-def _compress(packed: bytes) -> tuple[int, bytes]:
-    if len(packed) < _COMPRESS_FROM:
-        return 0, packed
-    smaller = zstd.compress(packed, _LEVEL)
-    return (_COMPRESSED, smaller) if len(smaller) < len(packed) else (0, packed)

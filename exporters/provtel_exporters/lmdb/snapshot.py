@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from heapq import merge
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from provtel_model.errors import StoreError
+from provtel_model.paging import Place
 
-from provtel_exporters.lmdb import layout
+from provtel_exporters.lmdb import layout, observations
 from provtel_exporters.lmdb.parts import Parts
 from provtel_exporters.lmdb.plan import Plan
 from provtel_exporters.lmdb.rows import decode
@@ -18,11 +20,13 @@ if TYPE_CHECKING:
 
     from provtel_model.filters import Query
     from provtel_model.record import PlainRecord
+    from provtel_model.telemetry import PlainLog, PlainPoint, Window
 
     from provtel_exporters.lmdb.files import Transaction
 
 _MOST_IDS: Final = 1000  # of a wider range the order of time is the better way in
 _KEPT: Final = 4096
+_LAST_ROW: Final = 2 ** (8 * layout.ROW_BYTES) - 1
 _ID_BYTES: Final = 24
 _ID_PREFIX: Final = re.compile(r"[0-9a-f]{32}-[0-9a-f]{0,16}|[0-9a-f]{0,32}")
 
@@ -31,19 +35,22 @@ class Snapshot:
     """The records of a store at one moment."""
 
     def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
         self._txn = transaction.txn
         self._databases = transaction.databases
         self._parts = Parts(transaction.txn, transaction.databases, transaction.known)
 
     def find(self, query: Query) -> list[PlainRecord]:
-        """Return the records that a query selects, in its order."""
+        """Return the records that a query selects, in its order, with its fields."""
         plan = Plan.of(query.where)
         rows = self._rows_of_ids(plan)
         if rows is not None:
-            return query.ordered([plain for plain in map(self.plain, rows) if query.matches(plain)])
-        if query.sort and query.sort[0][0] == "started_at":
-            return self._find_by_time(query, plan)
-        return self._find_any(query, plan)
+            found = query.ordered([plain for plain in map(self.plain, rows) if query.selects(plain)])
+        elif query.sort and query.sort[0][0] == "started_at":
+            found = self._find_by_time(query, plan)
+        else:
+            found = self._find_any(query, plan)
+        return [*map(query.projected, found)]
 
     def count(self, query: Query) -> int:
         """Return how many records a query's filter matches."""
@@ -54,6 +61,32 @@ class Snapshot:
         if rows is None:
             rows = (entry[layout.START_BYTES :] for entry in self._entries(plan))
         return sum(query.matches(plain) for plain in map(self.plain, rows))
+
+    def points(self, window: Window) -> list[PlainPoint]:
+        """Return the data points of a window."""
+        return observations.points(self._transaction, self._parts).within(window)
+
+    def logs(self, window: Window) -> list[PlainLog]:
+        """Return the log records of a window."""
+        return observations.logs(self._transaction, self._parts).within(window)
+
+    def changes(self, first: int, limit: int) -> tuple[list[PlainRecord], int]:
+        """Return what is in the rows from one on, and the row behind it."""
+        with self._txn.cursor(self._databases.rows) as cursor:
+            there = cursor.set_range(min(first, _LAST_ROW).to_bytes(layout.ROW_BYTES, "big"))
+            found = [*islice(cursor, limit)] if there else []
+        last = int.from_bytes(found[-1][0], "big") + 1 if len(found) == limit else self.next_row
+        return [decode(content, self._parts) for _, content in found], last
+
+    @property
+    def next_row(self) -> int:
+        """The number of the row that comes next."""
+        return layout.next_row(self._txn, self._databases)
+
+    @property
+    def name(self) -> str:
+        """What tells the store from others."""
+        return layout.name_of_store(self._txn, self._databases)
 
     def with_id(self, record_id: bytes) -> PlainRecord | None:
         """Return the earliest record of an id, trace id and span id as bytes."""
@@ -79,12 +112,14 @@ class Snapshot:
         """Walk in the order of time, and stop where the limit is reached and nothing started at the same moment."""
         found: list[PlainRecord] = []
         last = b""
+        if query.after is not None:
+            plan.begin_at(Place.parse(query.after, len(query.sort)).key.started_at, query.sort[0][1])
         for entry in self._entries(plan, newest_first=query.sort[0][1] < 0):
             start = entry[: layout.START_BYTES]
             if query.limit is not None and len(found) >= query.limit and start != last:
                 break
             plain = self.plain(entry[layout.START_BYTES :])
-            if query.matches(plain):
+            if query.selects(plain):
                 found.append(plain)
                 last = start
         return query.ordered(found)
@@ -93,7 +128,7 @@ class Snapshot:
         found: list[PlainRecord] = []
         for entry in self._entries(plan):
             plain = self.plain(entry[layout.START_BYTES :])
-            if query.matches(plain):
+            if query.selects(plain):
                 found.append(plain)
                 if query.limit is not None and len(found) > query.limit + _KEPT:
                     found = query.ordered(found)

@@ -23,7 +23,7 @@ import lmdb
 from provtel_model.errors import StoreError
 
 from provtel_exporters.lmdb import layout
-from provtel_exporters.lmdb.files import DATA_FILE, LOCK_FILE, Files, Transaction, environment, identity_of
+from provtel_exporters.lmdb.files import DATA_FILE, LOCK_FILE, Files, Transaction, environment, identity_of, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +100,10 @@ def open_unlocked(folder: Path) -> Files:
         if not is_open_somewhere(folder):
             return FilesAtRest(folder, env, layout.find(env, folder), identity_of(folder))
         return _copy(folder, env)
+    except layout.OldFormatError:
+        env.close()
+        migrate(folder)
+        return open_unlocked(folder)
     except BaseException:
         env.close()
         raise
