@@ -14,6 +14,8 @@ from provtel_model.errors import FilterError
 from provtel_model.hashing import SHA256_PREFIX, canonical_bytes, hash_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from provtel_model.anyvalue import AnyValue
     from provtel_model.record import PlainRecord, PlainScope
 
@@ -72,6 +74,18 @@ class PlainLog(TypedDict, total=False):
 def observation_id(plain: PlainPoint | PlainLog) -> str:
     """Return the identity of a data point or log record, 64 hexadecimal digits: equal where all of it is equal."""
     return hash_bytes(canonical_bytes(cast("dict[str, AnyValue]", plain))).removeprefix(SHA256_PREFIX)
+
+
+def check_observation(plain: Mapping[str, Any]) -> None:
+    """Accept a data point or log record that every store can keep.
+
+    Raises:
+        ValueError: Its time is none, or lies outside 64 bits.
+    """
+    time = plain.get("time")
+    if type(time) is not int or not 0 <= time < 2**64:
+        msg = f"the time {time!r} is no number of 64 bits"
+        raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ from provtel_model.otlp.encode_observations import encode_logs, encode_points
 from provtel_model.otlp.json_codec import to_json
 from provtel_model.otlp.observations import decode_logs, decode_points
 from provtel_model.record import PlainRecord, State
-from provtel_model.telemetry import PlainLog, PlainPoint
+from provtel_model.telemetry import PlainLog, PlainPoint, check_observation
 
 from provtel_exporters.file import json_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from provtel_model.components import Batch
 
@@ -85,18 +85,6 @@ def check_record(plain: PlainRecord) -> None:
         msg = f"the start {plain['started_at']} lies outside 64 bits"
         raise ValueError(msg)
     State(plain["status"])
-
-
-def check_observation(plain: Mapping[str, Any]) -> None:
-    """Accept a data point or log record that every store can keep.
-
-    Raises:
-        ValueError: Its time is none, or lies outside 64 bits.
-    """
-    time = plain.get("time")
-    if type(time) is not int or not 0 <= time < 2**64:
-        msg = f"the time {time!r} is no number of 64 bits"
-        raise ValueError(msg)
 
 
 def packed(plain: Any) -> bytes:

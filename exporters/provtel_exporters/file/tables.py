@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from provtel_model.errors import MalformedError, StoreError
+from provtel_model.telemetry import check_observation
 
-from provtel_exporters.file.contents import Contents, check_observation, check_record
+from provtel_exporters.file.contents import Contents, check_record
 from provtel_exporters.file.parquet import TABLES, Table, arrow
 
 if TYPE_CHECKING:

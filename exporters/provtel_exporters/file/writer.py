@@ -15,9 +15,9 @@ from provtel_model.errors import PermanentError, RetryableError, StoreError
 from provtel_model.merge import merge
 from provtel_model.otlp.files import is_lines, lines
 from provtel_model.record import key_of, record_id, run_of
-from provtel_model.telemetry import observation_id, records_of
+from provtel_model.telemetry import check_observation, observation_id, records_of
 
-from provtel_exporters.file.contents import Contents, check_observation, check_record, packed
+from provtel_exporters.file.contents import Contents, check_record, packed
 from provtel_exporters.file.places import PARQUET, parts_of, path_of
 from provtel_exporters.file.reader import held, whole_entries
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import ormsgpack
 from provtel_model.errors import StoreError
-from provtel_model.telemetry import PlainLog, PlainPoint, observation_id, records_of
+from provtel_model.telemetry import PlainLog, PlainPoint, check_observation, observation_id, records_of
 
 from provtel_exporters.lmdb import layout
 from provtel_exporters.lmdb.packing import ORIGIN, pack, part, put_part, put_values, shape_and_values, unpack
@@ -164,9 +164,8 @@ def encode_point(plain: PlainPoint) -> EncodedObservation:
     """Return a data point ready to be written.
 
     Raises:
-        KeyError: It lacks what every data point has.
+        ValueError: Its time is none.
         TypeError: A value is not in AnyValue form, or nested too deep to be packed.
-        OverflowError: Its time lies outside 64 bits.
     """
     return _encode(plain, _POINT)
 
@@ -175,14 +174,14 @@ def encode_log(plain: PlainLog) -> EncodedObservation:
     """Return a log record ready to be written.
 
     Raises:
-        KeyError: It has no time.
+        ValueError: Its time is none.
         TypeError: A value is not in AnyValue form, or nested too deep to be packed.
-        OverflowError: Its time lies outside 64 bits.
     """
     return _encode(plain, _LOG)
 
 
 def _encode(plain: PlainPoint | PlainLog, fields: Sequence[str]) -> EncodedObservation:
+    check_observation(plain)
     key = _moment(plain["time"]) + bytes.fromhex(observation_id(plain))[:_ID_BYTES]
     known = cast("dict[str, Any]", plain)
     shape, values = shape_and_values(map(_shortened, known.items()), {"time", *fields, *ORIGIN})

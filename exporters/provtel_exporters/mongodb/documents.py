@@ -21,7 +21,7 @@ from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from bson.int64 import Int64
 from provtel_model.dataflow import data_keys
 from provtel_model.record import PlainRecord, key_of, run_of
-from provtel_model.telemetry import PlainLog, PlainPoint, observation_id, records_of
+from provtel_model.telemetry import PlainLog, PlainPoint, check_observation, observation_id, records_of
 
 from provtel_exporters.mongodb.layout import OURS, document_id, key_number, linked_ids
 
@@ -119,9 +119,10 @@ class Encoder:
         """Return the document of a data point or a log record.
 
         Raises:
-            ValueError: A part of it that cannot be split off is too large.
+            ValueError: Its time is none, or a part of it that cannot be split off is too large.
             TypeError: A value is of no type that it can have.
         """
+        check_observation(plain)
         named = sorted(records_of(plain))
         ours: dict[str, Any] = {"records": named} if named else {}
         return self._document({"_id": observation_id(plain)}, cast("dict[str, Any]", plain), ours)
