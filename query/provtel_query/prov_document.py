@@ -8,6 +8,7 @@ import math
 import tempfile
 from collections import defaultdict
 from contextlib import ExitStack
+from json.encoder import encode_basestring
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from provtel_model.errors import UserError
@@ -152,29 +153,32 @@ class _Spool:
     ) -> None:
         """Take a statement."""
         self.statements += 1
-        members: dict[str, Any] = {
-            key: value.isoformat() if isinstance(value, dt.datetime) else value for key, value in arguments
+        members = {
+            key: f'"{value.isoformat() if isinstance(value, dt.datetime) else value}"' for key, value in arguments
         }
+        several: dict[str, list[str]] = {}
         for key, value in attributes:
-            known = members.get(key, ())
-            if known == ():
-                members[key] = _json_value(value)
+            text = _json_value(value)
+            if key not in members:
+                members[key] = text
             else:
-                members[key] = [*(known if isinstance(known, list) else [known]), _json_value(value)]
-        file = self.files[kind]
-        file.write(", " if file.tell() else "")
-        file.write(f'"{identifier or f"_:id{self.statements}"}": {json.dumps(members, ensure_ascii=False)}')
+                several.setdefault(key, [members[key]]).append(text)
+        members |= {key: f"[{', '.join(texts)}]" for key, texts in several.items()}
+        content = ", ".join([f'"{key}": {text}' for key, text in members.items()])
+        comma = ", " if kind in self.files else ""
+        self.files[kind].write(f'{comma}"{identifier or f"_:id{self.statements}"}": {{{content}}}')
 
 
-def _json_value(value: Any) -> Any:
-    """Return a value as PROV-JSON types it."""
+def _json_value(value: Any) -> str:
+    """Return a value as PROV-JSON types it, in JSON."""
     if isinstance(value, Name):
-        return {"$": str(value), "type": "xsd:QName"}
-    if isinstance(value, bool | str):
-        return value
+        return f'{{"$": "{value}", "type": "xsd:QName"}}'
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, int):
-        kind = "xsd:int" if -_SMALL <= value < _SMALL else "xsd:long" if -_LONG <= value < _LONG else "xsd:integer"
-        return {"$": str(value), "type": kind}
-    if not math.isfinite(value):
-        return {"$": "NaN" if math.isnan(value) else "INF" if value > 0 else "-INF", "type": "xsd:double"}
-    return {"$": repr(value), "type": "xsd:double"}
+        kind = "int" if -_SMALL <= value < _SMALL else "long" if -_LONG <= value < _LONG else "integer"
+        return f'{{"$": "{value}", "type": "xsd:{kind}"}}'
+    text = repr(value) if math.isfinite(value) else "NaN" if math.isnan(value) else "INF" if value > 0 else "-INF"
+    return f'{{"$": "{text}", "type": "xsd:double"}}'
