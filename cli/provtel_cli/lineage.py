@@ -84,8 +84,6 @@ def _print(found: Lineage) -> None:
 
 
 def _lines(found: Lineage) -> Iterator[dict[str, Any]]:
-    from dataclasses import asdict
-
     from provtel_query.friendly import as_json, record_as_json
 
     for entity in found.entities.values():
@@ -94,6 +92,6 @@ def _lines(found: Lineage) -> Iterator[dict[str, Any]]:
     for record in found.activities.values():
         yield {"type": "activity", "root": record.id in found.roots, **record_as_json(record)}
     for generation in found.generations:
-        yield {"type": "generated", **asdict(generation)}
+        yield {"type": "generated", **generation._asdict()}
     for usage in found.usages:
-        yield {"type": "used", **asdict(usage)}
+        yield {"type": "used", **usage._asdict()}

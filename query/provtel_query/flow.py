@@ -20,16 +20,15 @@ Downstream is upstream read backwards: an activity used a generated value where 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from provtel_model.attributes import PROV_RELATION, PROV_ROLE, PROV_SOURCE_ROLE
-from provtel_model.dataflow import Datum, content_key, data, data_keys, file_key, name_key
+from provtel_model.dataflow import NAME, Datum, content_key, data, data_keys, file_key, name_key
 from provtel_model.record import Record, record_id
 
-from provtel_query.annotations import KIND as ANNOTATION
 from provtel_query.candidates import Candidate, Candidates, generated_at
 from provtel_query.evidence import EVERYTHING, Evidence
+from provtel_query.lookups import Lookups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -38,10 +37,11 @@ if TYPE_CHECKING:
     from provtel_model.components import Occurrence, Reader
 
 _LINKED: Final = (Evidence.DECLARED, Evidence.SAME_OBJECT)
+_OF_MEMBERS: Final = (Evidence.SAME_FILE, Evidence.SAME_CONTENT)
+_INFERRED: Final = (*_OF_MEMBERS, Evidence.SAME_NAME_AND_VALUE)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a used datum was generated.
 
     Args:
@@ -61,8 +61,7 @@ class Origin:
     whole: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """An activity that used a generated value, and how that is known."""
 
     record: Record
@@ -73,81 +72,150 @@ class Use:
 class Flow:
     """The data flow between the activities of a store.
 
-    Every lookup is made once and kept: one `Flow` answers one question over a store as it stands.
+    Every lookup is made once and kept: one `Flow` answers one question over a store as it stands. Of many activities
+    `origins` and `uses` take few lookups where `prepare_origins` and `prepare_uses` were called with all of them.
     """
 
     def __init__(self, reader: Reader, evidence: Collection[Evidence] = EVERYTHING) -> None:
         """Look things up in a reader, and take only these kinds of evidence."""
-        self._reader = reader
+        self._lookups = Lookups(reader)
         self._evidence = evidence
-        self._records: dict[str, Record | None] = {}
         self._candidates: dict[str, Candidates] = {}
-        self._users: dict[str, Sequence[Occurrence]] = {}
         self._origins: dict[tuple[str, str], tuple[Origin, ...]] = {}
+        self._uses: dict[tuple[str, str], dict[tuple[str, str], Use]] = {}
+        self._followed: set[str] = set()
+        self._texts: dict[str, str | None] = {}
 
     def origins(self, user: Record, role: str) -> tuple[Origin, ...]:
         """Return where the value that an activity used in a role came from; several where its members differ."""
-        place = (user.id, role)
-        if place not in self._origins:
-            self._origins[place] = tuple(self._find_origins(user, role))
-        return self._origins[place]
+        self._find_origins([(user, role)])
+        return self._origins[user.id, role]
+
+    def prepare_origins(self, users: Iterable[Record]) -> None:
+        """Find at once the origins of everything that some activities used."""
+        self._find_origins([(user, role) for user in users for role in user.plain.get("used", {})])
 
     def uses(self, generator: Record, role: str) -> list[Use]:
         """Return who used the value that an activity generated in a role, in the order of their start."""
-        found: dict[tuple[str, str], Use] = {}
-        for user, used_role in self._possible_uses(generator, role):
-            for origin in self.origins(user, used_role):
-                if origin.record.id == generator.id and origin.role == role:
-                    found.setdefault((user.id, used_role), Use(user, used_role, origin))
+        if generator.id not in self._followed:
+            self.prepare_uses([generator])
+        found = self._uses.get((generator.id, role), {})
         return sorted(found.values(), key=lambda use: (use.record.plain["started_at"], use.record.id, use.role))
+
+    def prepare_uses(self, generators: Iterable[Record]) -> None:
+        """Find at once who used everything that some activities generated: the origins of all who may have."""
+        new = [generator for generator in generators if generator.id not in self._followed]
+        keys = {key for generator in new for key in _keys_of_uses(generator)} - self._followed
+        self._lookups.load_used(keys)
+        linked = [user for generator in new for user in self._lookups.linked(generator.id)]
+        possible = [(user, role) for user in linked for role in user.plain.get("used", {})]
+        possible += [(use.record, use.role) for key in sorted(keys) for use in self._lookups.used(key)]
+        self._find_origins(possible)
+        self._followed.update(keys, (generator.id for generator in new))
 
     def passed_on(self, outer: Record, role: str) -> Origin | None:
         """Return which activity inside another generated the value that the outer one passed on in a role."""
         values = outer.plain.get("generated", {})
         if role not in values:
             return None
-        return self._infer(outer, Datum(role, (), values[role]), lambda record: outer.id in self._ancestors(record))
+
+        def is_inside(record: Record) -> bool:
+            return outer.id in self._lookups.ancestors(record)
+
+        return self._infer(outer, Datum(role, (), values[role]), is_inside)
 
     def candidates(self, key: str) -> Candidates:
         """Return the activities that generated a datum, by its key."""
         if key not in self._candidates:
-            self._candidates[key] = Candidates.of(flowing(self._reader.generated([key])[key]), self._ancestors)
+            self._candidates[key] = Candidates.of(self._lookups.generated(key), self._lookups.ancestors)
         return self._candidates[key]
 
     def users(self, key: str) -> Sequence[Occurrence]:
         """Return where a datum was used, by its key."""
-        if key not in self._users:
-            self._users[key] = flowing(self._reader.used([key])[key])
-        return self._users[key]
+        return self._lookups.used(key)
 
     def innermost(self, occurrences: Iterable[Occurrence]) -> Candidates:
         """Return the candidates among occurrences that were found in another way than by key."""
-        return Candidates.of(occurrences, self._ancestors)
+        return Candidates.of(occurrences, self._lookups.ancestors)
 
     def record(self, identity: str) -> Record | None:
         """Return a record by its id."""
-        if identity not in self._records:
-            self._records[identity] = self._reader.get(identity)
-        return self._records[identity]
+        return self._lookups.record(identity)
 
-    def _find_origins(self, user: Record, role: str) -> Iterator[Origin]:
-        values = user.plain.get("used", {})
+    def _find_origins(self, uses: Iterable[tuple[Record, str]]) -> None:
+        """Apply the rules to many uses, the strongest first, each rule to all that are still without an origin."""
+        new = {(user.id, role): (user, role) for user, role in uses if (user.id, role) not in self._origins}
+        if not new:
+            return
+        self._lookups.load_records(_linked_ids(user for user, _ in new.values()))
+        open_uses: list[tuple[Record, Datum]] = []
+        for user, role in new.values():
+            linked = self._linked(user, role)
+            if linked is None and role in user.plain.get("used", {}):
+                open_uses.append((user, Datum(role, (), user.plain["used"][role])))
+            else:
+                self._keep(user, role, linked or ())
+        for evidence in _INFERRED:
+            if evidence in self._evidence and open_uses:
+                open_uses = self._find_by(evidence, open_uses)
+        self._find_by_members(open_uses)
+
+    def _find_by(self, evidence: Evidence, uses: Iterable[tuple[Record, Datum]]) -> list[tuple[Record, Datum]]:
+        """Find origins by one kind of evidence; return the uses for which there are none."""
+        keyed = [(user, datum, self._key(evidence, user, datum)) for user, datum in uses]
+        self._prepare_candidates(key for _, _, key in keyed if key)
+        left: list[tuple[Record, Datum]] = []
+        for user, datum, key in keyed:
+            origin = self._by_key(evidence, key, user, datum) if key else None
+            if origin:
+                self._keep(user, datum.role, (origin,))
+            else:
+                left.append((user, datum))
+        return left
+
+    def _find_by_members(self, uses: Iterable[tuple[Record, Datum]]) -> None:
+        members = [(user, whole, [*data({whole.role: whole.value})][1:]) for user, whole in uses]
+        keys = (self._key(kind, user, member) for user, _, some in members for member in some for kind in _OF_MEMBERS)
+        self._prepare_candidates(key for key in keys if key)
+        for user, whole, some in members:
+            self._keep(user, whole.role, tuple(self._member_origins(user, some)))
+
+    def _keep(self, user: Record, role: str, origins: tuple[Origin, ...]) -> None:
+        self._origins[user.id, role] = origins
+        for origin in origins:
+            uses = self._uses.setdefault((origin.record.id, origin.role), {})
+            uses.setdefault((user.id, role), Use(user, role, origin))
+
+    def _key(self, evidence: Evidence, user: Record, datum: Datum) -> str | None:
+        if evidence is Evidence.SAME_NAME_AND_VALUE:
+            return name_key(user.run, datum.role, datum.value)
+        return self._key_of(evidence, datum.value)
+
+    def _key_of(self, evidence: Evidence, value: AnyValue) -> str | None:
+        if evidence is Evidence.SAME_FILE:
+            return file_key(value)
+        if type(value) is not str:
+            return content_key(value)
+        if value not in self._texts:  # a value is seen at least twice: where it was used, and where it was generated
+            self._texts[value] = content_key(value)
+        return self._texts[value]
+
+    def _prepare_candidates(self, keys: Iterable[str]) -> None:
+        new = dict.fromkeys(key for key in keys if key not in self._candidates)
+        self._lookups.load_generated(new)
+        several = [found for key in new if len(found := self._lookups.generated(key)) > 1]
+        self._lookups.load_ancestors(occurrence.record for found in several for occurrence in found)
+
+    def _linked(self, user: Record, role: str) -> tuple[Origin, ...] | None:
+        """Return the origins that links declare; ``None`` where none says anything of this role."""
         for relation in _LINKED if "links" in user.plain else ():
-            links = list(self._linked(user, role, relation)) if relation in self._evidence else []
+            links = list(self._by_links(user, role, relation)) if relation in self._evidence else []
             if links:
                 # A declared source that this store lacks is still the source; nothing else is guessed in its place.
-                yield from (origin for origin in links if origin)
-                return
-        if role not in values:
-            return
-        whole, *members = data({role: values[role]})
-        origin = self._infer(user, whole)
-        if origin:
-            yield origin
-        else:
-            yield from self._member_origins(user, members)
+                return tuple(origin for origin in links if origin)
+        return None
 
-    def _linked(self, user: Record, role: str, relation: Evidence) -> Iterator[Origin | None]:
+    def _by_links(self, user: Record, role: str, relation: Evidence) -> Iterator[Origin | None]:
         for link in user.plain.get("links", ()):
             says = link.get("attributes", {})
             if says.get(PROV_RELATION) == relation and says.get(PROV_ROLE) == role:
@@ -173,13 +241,31 @@ class Flow:
                     yield origin
 
     def _infer(self, user: Record, datum: Datum, allowed: Callable[[Record], bool] | None = None) -> Origin | None:
-        for evidence, key in _keys(user, datum):
-            if evidence in self._evidence:
-                candidates = self.candidates(key)
-                found = self._latest(user, candidates.where(allowed) if allowed else candidates, inside=bool(allowed))
-                if found:
-                    return _origin(*found, evidence, key, datum)
+        for evidence in _OF_MEMBERS if datum.path else _INFERRED:
+            key = self._key(evidence, user, datum) if evidence in self._evidence else None
+            origin = self._by_key(evidence, key, user, datum, allowed) if key else None
+            if origin:
+                return origin
         return None
+
+    def _by_key(
+        self,
+        evidence: Evidence,
+        key: str,
+        user: Record,
+        datum: Datum,
+        allowed: Callable[[Record], bool] | None = None,
+    ) -> Origin | None:
+        candidates = self.candidates(key)
+        found = self._latest(user, candidates.where(allowed) if allowed else candidates, inside=bool(allowed))
+        return self._origin(*found, evidence, key, datum) if found else None
+
+    def _origin(self, candidate: Candidate, count: int, evidence: Evidence, key: str, datum: Datum) -> Origin:
+        role = candidate.role(datum.role)
+        whole = not datum.path
+        if whole and evidence is not Evidence.SAME_NAME_AND_VALUE:
+            whole = self._key_of(evidence, candidate.record.plain.get("generated", {}).get(role)) == key
+        return Origin(candidate.record, role, evidence, count, datum.label, whole)
 
     def _latest(self, user: Record, candidates: Candidates, *, inside: bool) -> tuple[Candidate, int] | None:
         if not candidates:
@@ -189,49 +275,22 @@ class Flow:
         return candidates.of_run(user.run).latest(time, excluded) or candidates.latest(time, excluded)
 
     def _open_ancestors(self, record: Record) -> Iterator[str]:
-        for identity in self._ancestors(record):
+        for identity in self._lookups.ancestors(record):
             ancestor = self.record(identity)
             if ancestor and "ended_at" not in ancestor.plain:
                 yield identity
 
-    def _ancestors(self, record: Record) -> Iterator[str]:
-        seen = {record.id}
-        parent: Record | None = record
-        while parent and parent.parent_id and parent.parent_id not in seen:
-            yield parent.parent_id
-            seen.add(parent.parent_id)
-            parent = self.record(parent.parent_id)
 
-    def _possible_uses(self, generator: Record, role: str) -> Iterator[tuple[Record, str]]:
-        for user in self._reader.linked(generator.id):
-            if user.kind == ANNOTATION:
-                continue
-            yield from ((user, used_role) for used_role in user.plain.get("used", {}))
-        values = generator.plain.get("generated", {})
-        if role not in values:
-            return
-        there = generated_at(generator)
-        for key, _ in data_keys(generator.plain, {role: values[role]}):
-            for occurrence in self.users(key):
-                if occurrence.record.plain["started_at"] >= there:
-                    yield occurrence.record, occurrence.role
+def _keys_of_uses(generator: Record) -> Iterator[str]:
+    """Yield the keys that find every use of what an activity generated; a content finds what its name does too."""
+    for role, value in generator.plain.get("generated", {}).items():
+        keys = [key for key, _ in data_keys(generator.plain, {role: value})]
+        whole = content_key(value)
+        yield from (key for key in keys if whole is None or not key.startswith(f"{NAME}:"))
 
 
-def flowing(occurrences: Sequence[Occurrence]) -> Sequence[Occurrence]:
-    """Return occurrences without those in annotations, through which no data flow."""
-    return [occurrence for occurrence in occurrences if occurrence.record.kind != ANNOTATION]
-
-
-def _keys(user: Record, datum: Datum) -> Iterator[tuple[Evidence, str]]:
-    keys = {Evidence.SAME_FILE: file_key(datum.value), Evidence.SAME_CONTENT: content_key(datum.value)}
-    yield from ((evidence, key) for evidence, key in keys.items() if key)
-    if not datum.path:
-        yield Evidence.SAME_NAME_AND_VALUE, name_key(user.run, datum.role, datum.value)
-
-
-def _origin(candidate: Candidate, count: int, evidence: Evidence, key: str, datum: Datum) -> Origin:
-    role = candidate.role(datum.role)
-    generated = candidate.record.plain.get("generated", {}).get(role)
-    same = {Evidence.SAME_FILE: file_key, Evidence.SAME_CONTENT: content_key}.get(evidence)
-    whole = not datum.path and (same is None or same(generated) == key)
-    return Origin(candidate.record, role, evidence, count, datum.label, whole)
+def _linked_ids(users: Iterable[Record]) -> Iterator[str]:
+    for user in users:
+        for link in user.plain.get("links", ()):
+            if PROV_RELATION in link.get("attributes", {}):
+                yield record_id(link["trace_id"], link["span_id"])

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from provtel_model.anyvalue import AnyValue
 from provtel_model.dataflow import content_key, file_key, name_key
 from provtel_model.record import Record
-
-from provtel_query.evidence import Evidence
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
     from pathlib import Path
 
+    from provtel_model.anyvalue import AnyValue
+
+    from provtel_query.evidence import Evidence
     from provtel_query.flow import Flow, Origin
 
 
@@ -37,8 +36,7 @@ class Direction(enum.StrEnum):
     """Towards what was made from it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(NamedTuple):
     """A datum.
 
     Args:
@@ -52,8 +50,7 @@ class Entity:
     value: AnyValue
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """An activity used an entity.
 
     Args:
@@ -73,8 +70,7 @@ class Usage:
     passed_on: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(NamedTuple):
     """An activity generated an entity."""
 
     entity: str
@@ -182,7 +178,7 @@ class _Tracer(abc.ABC):
         self.usages: dict[Usage, None] = {}
         self.generations: dict[Generation, None] = {}
         self.passed_on: set[tuple[str, str]] = set()
-        self._queue: deque[tuple[Record, int]] = deque()
+        self._queue: list[tuple[Record, int]] = []
         self._depth = depth
         self._cut = False
 
@@ -206,6 +202,10 @@ class _Tracer(abc.ABC):
         """Begin at an entity that is in the graph."""
 
     @abc.abstractmethod
+    def prepare(self, records: Iterable[Record]) -> None:
+        """Look up at once what the edges of some activities depend on."""
+
+    @abc.abstractmethod
     def expand(self, record: Record, distance: int) -> None:
         """Add the edges of an activity that lie in the direction."""
 
@@ -216,7 +216,10 @@ class _Tracer(abc.ABC):
     def run(self) -> None:
         """Follow the edges until there are no more."""
         while self._queue:
-            self.expand(*self._queue.popleft())
+            level, self._queue = self._queue, []
+            self.prepare(record for record, _ in level)
+            for record, distance in level:
+                self.expand(record, distance)
 
     def visit(self, record: Record, distance: int) -> bool:
         """Take an activity into the graph, unless it lies too deep."""
@@ -265,6 +268,9 @@ class _Upstream(_Tracer):
         if start.generator:
             self.follow(start.generator, entity.role, 0)
 
+    def prepare(self, records: Iterable[Record]) -> None:
+        self.flow.prepare_origins(records)
+
     def expand(self, record: Record, distance: int) -> None:
         for role in record.plain.get("used", {}):
             origins = self.flow.origins(record, role)
@@ -287,6 +293,9 @@ class _Downstream(_Tracer):
         for user, role in start.users:
             if self.visit(user, 1):
                 self.usages[Usage(user.id, entity.id, role)] = None
+
+    def prepare(self, records: Iterable[Record]) -> None:
+        self.flow.prepare_uses(records)
 
     def expand(self, record: Record, distance: int) -> None:
         for role in record.plain.get("generated", {}):

@@ -18,9 +18,9 @@ from provtel_model.record import Record
 from provtel_model.values import encode
 
 from provtel_query.annotations import KIND as ANNOTATION
-from provtel_query.flow import flowing
 from provtel_query.identity import find_record, last_run
 from provtel_query.lineage import Direction, Entity, Start, generated_entity, used_entity
+from provtel_query.lookups import flowing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

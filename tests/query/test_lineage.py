@@ -6,15 +6,20 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
+from provtel_model.components import DrainReport
 from provtel_model.errors import UserError
-from provtel_query import Direction, Evidence
+from provtel_query import Direction, Evidence, Store
 
 from tests.query.activities import FLOAT, LARGE, TRACE, activity, file, id_of, link, quickstart, span_of
+from tests.query.memory import MemoryReader
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from provtel_model.record import PlainRecord
+    from provtel_model.components import Occurrence
+    from provtel_model.filters import Query
+    from provtel_model.record import PlainRecord, Record
     from provtel_query import Lineage
 
     from tests.query.conftest import StoreOf
@@ -269,3 +274,43 @@ def test_long_chains(store_of: StoreOf) -> None:
     ]
 
     assert len(store_of(records).lineage(f"{TRACE}-{span_of(1000)}").activities) == 1000
+
+
+class _Counting(MemoryReader):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def get(self, record_id: str) -> Record | None:
+        """Count, and answer."""
+        self.asked += 1
+        return super().get(record_id)
+
+    def find(self, query: Query) -> Sequence[Record]:
+        """Count, and answer."""
+        self.asked += 1
+        return super().find(query)
+
+    def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
+        """Count, and answer."""
+        self.asked += 1
+        return super().generated(data_keys)
+
+    def used(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
+        """Count, and answer."""
+        self.asked += 1
+        return super().used(data_keys)
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_wide_lineages_take_as_few_lookups_as_narrow_ones(direction: Direction) -> None:
+    """How often a reader is asked depends on how deep a lineage is, not on how many activities lie at each depth."""
+
+    def asked(trials: int) -> int:
+        reader = _Counting(sweep(trials))
+        with Store("", reader, DrainReport(0, 0, {})) as store:
+            found = store.lineage(id_of(200 if direction is Direction.UPSTREAM else 1), direction)
+        assert len(found.activities) == 2 * trials + 2
+        return reader.asked
+
+    assert asked(20) == asked(4)
