@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,18 +27,29 @@ if TYPE_CHECKING:
     help="How edges must be known: declared, same_object, same_file, same_content or same_name_and_value, for it and "
     "all before it; several by commas, for just those.",
 )
+@click.option("--until", multiple=True, metavar="NAME", help="Go no further than activities of this name or kind.")
+@click.option("--from", "source", metavar="ID|VALUE", help="Only what lies on the way from there.")
+@click.option("--no-data", is_flag=True, help="Activities alone, without the data between them.")
+@click.option("--also", multiple=True, metavar="STORE", help="Follow it through another store too.")
 @click.option(
-    "--picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw it too, into a file named .svg or .png."
+    "--picture",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write it too, into a file named .svg, .png, .dot or .graphml.",
 )
 @options.run_option
 @options.json_option
 @options.store_option
-def lineage(
+def lineage(  # noqa: PLR0913  # what a person may say
     *,
     target: str,
     down: bool,
     depth: int | None,
     evidence: str | None,
+    until: tuple[str, ...],
+    source: str | None,
+    no_data: bool,
+    also: tuple[str, ...],
     picture: Path | None,
     run: str | None,
     as_json: bool,
@@ -52,13 +64,23 @@ def lineage(
     provtel lineage o2=8
     provtel lineage report.txt --picture report.svg
     provtel lineage data.csv --down
+    provtel lineage report.txt --from data.csv --no-data
     """  # noqa: D301  # \b keeps click from joining the lines
-    from provtel_query import Direction
+    from provtel_query import Direction, connect
 
+    if source and (down or depth is not None or until or run):
+        raise click.UsageError("--from goes from one end to the other: no --down, --depth, --until or --run with it")
     kinds = evidence.split(",") if evidence and "," in evidence else evidence
-    with options.opened(store) as opened:
-        direction = Direction.DOWNSTREAM if down else Direction.UPSTREAM
-        found = opened.lineage(target, direction, depth=depth, evidence=kinds, run=run)
+    direction = Direction.DOWNSTREAM if down else Direction.UPSTREAM
+    with options.opened(store) as opened, ExitStack() as others:
+        stores = [others.enter_context(connect(place)) for place in also]
+        if source:
+            found = opened.path(source, target, evidence=kinds, also=stores)
+        else:
+            found = opened.lineage(target, direction, depth=depth, until=until, evidence=kinds, run=run, also=stores)
+    if source and not len(found):
+        note(f"{target} did not come from {source}, as far as is known")
+    found = found.without_data() if no_data else found
     if picture:
         found.draw(picture, f"{direction} of {target}")
         note(f"the picture is {picture}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from provtel_model.record import State
 from provtel_query import Direction
+from provtel_query.narrowing import steps
 from provtel_query.text import cut, short_id, value_text
 from rich.text import Text
 from rich.tree import Tree
@@ -25,21 +26,21 @@ _VALUE: Final = 48
 
 def chain(lineage: Lineage) -> str | None:
     """Return a lineage that is one line of a few nodes as ``o2 <- mult_two <- o1``; ``None`` for any other."""
-    steps = _steps(lineage)
-    if len(lineage.roots) != 1 or any(len(after) > 1 for after in steps.values()):
+    following = steps(lineage)
+    if len(lineage.roots) != 1 or any(len(after) > 1 for after in following.values()):
         return None
     names: list[str] = []
     node: str | None = lineage.roots[0]
     while node is not None and len(names) <= _CHAIN:
         names.append(_name(lineage, node))
-        node = next(iter(steps.get(node, ())), None)
+        node = next(iter(following.get(node, ())), None)
     arrow = " <- " if lineage.direction is Direction.UPSTREAM else " -> "
     return arrow.join(names) if 1 < len(names) <= _CHAIN else None
 
 
 def trees(lineage: Lineage) -> Iterator[Tree]:
     """Yield a tree for each root; what was shown already is not shown again below."""
-    steps = _steps(lineage)
+    following = steps(lineage)
     usages = {(usage.entity, usage.activity): usage for usage in lineage.usages}
     shown: set[str] = set()
     for root in lineage.roots:
@@ -47,7 +48,7 @@ def trees(lineage: Lineage) -> Iterator[Tree]:
         stack = [(tree, root)]
         while stack:
             branch, node = stack.pop()
-            after = steps.get(node, [])
+            after = following.get(node, [])
             if node in shown and after:
                 branch.add(Text("shown above", style="dim"))
                 continue
@@ -55,19 +56,6 @@ def trees(lineage: Lineage) -> Iterator[Tree]:
             added = [(branch.add(_step_label(lineage, usages, node, step)), step) for step in after]
             stack.extend(reversed(added))
         yield tree
-
-
-def _steps(lineage: Lineage) -> dict[str, list[str]]:
-    steps: dict[str, list[str]] = {}
-    upstream = lineage.direction is Direction.UPSTREAM
-    for usage in lineage.usages:
-        source, target = (usage.activity, usage.entity) if upstream else (usage.entity, usage.activity)
-        steps.setdefault(source, []).append(target)
-    for generation in lineage.generations:
-        nodes = (generation.entity, generation.activity)
-        source, target = nodes if upstream else nodes[::-1]
-        steps.setdefault(source, []).append(target)
-    return steps
 
 
 def _name(lineage: Lineage, node: str) -> str:
@@ -103,7 +91,8 @@ def _how(usage: Usage, lineage: Lineage) -> Text:
     if usage.evidence is None:
         return Text()
     words = [usage.evidence.text]
-    if usage.role != lineage.entities[usage.entity].role and not usage.passed_on:
+    entity = lineage.entities.get(usage.entity)
+    if (entity is None or usage.role != entity.role) and not usage.passed_on:
         words.append(f"as {usage.role}")
     if usage.candidates > 1:
         words.append(f"the latest of {usage.candidates}")

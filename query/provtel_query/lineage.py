@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from provtel_model.dataflow import content_key, file_key, name_key
@@ -19,8 +20,8 @@ from provtel_model.record import Record
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
-    from pathlib import Path
 
+    import networkx as nx
     from provtel_model.anyvalue import AnyValue
 
     from provtel_query.evidence import Evidence
@@ -55,7 +56,7 @@ class Usage(NamedTuple):
 
     Args:
         activity: Id of the record.
-        entity: Id of the entity.
+        entity: Id of the entity; in a lineage without data, of the activity that generated it.
         role: The role that it was used in, with the path of the member where only that links.
         evidence: How it is known that it was this entity; ``None`` where nobody generated it.
         candidates: How many activities may have generated it, by the same evidence.
@@ -120,15 +121,35 @@ class Lineage:
     def __len__(self) -> int:
         return len(self.activities) + len(self.entities)
 
+    def without_data(self) -> Lineage:
+        """Return the activities alone: an edge leads from one to the one that generated what it used."""
+        from provtel_query.narrowing import without_data
+
+        return without_data(self)
+
+    def networkx(self) -> nx.MultiDiGraph[str]:
+        """Return a graph of networkx, in which data flow along the edges; see `provtel_query.graphs`.
+
+        Raises:
+            UserError: The package is not installed.
+        """
+        from provtel_query.graphs import networkx_graph
+
+        return networkx_graph(self)
+
     def draw(self, path: str | os.PathLike[str], title: str = "") -> Path:
-        """Write the graph as a picture, SVG or PNG by the name's suffix; see `provtel_query.picture`.
+        """Write the graph into a file, by the name's suffix.
+
+        ``.svg`` and ``.png`` are pictures, see `provtel_query.picture`; ``.dot`` and ``.graphml`` are for other
+        programs, see `provtel_query.graphs`.
 
         Raises:
             UserError: The suffix is another, the file cannot be written, or the packages are not installed.
         """
+        from provtel_query.graphs import SUFFIXES, write
         from provtel_query.picture import draw
 
-        return draw(self, path, title)
+        return (write if Path(path).suffix.lower() in SUFFIXES else draw)(self, path, title)
 
 
 def generated_entity(record: Record, role: str) -> Entity:
@@ -146,8 +167,21 @@ def used_entity(record: Record, role: str) -> Entity:
     return Entity(key, role, value)
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far a lineage goes.
+
+    Args:
+        depth: How many activities to go from a start; ``None`` for all.
+        until: Names and kinds of activities that are still in it, and that it does not go beyond.
+    """
+
+    depth: int | None = None
+    until: Collection[str] = ()
+
+
 def trace(
-    flow: Flow, starts: Iterable[Start], direction: Direction, depth: int | None = None, others: int = 0
+    flow: Flow, starts: Iterable[Start], direction: Direction, extent: Extent | None = None, others: int = 0
 ) -> Lineage:
     """Return the closure of some starts.
 
@@ -157,10 +191,10 @@ def trace(
         flow: Finds the edges.
         starts: Activities and entities.
         direction: Which way to go.
-        depth: How many activities to go from a start; ``None`` for all.
+        extent: How far to go; ``None`` for all the way.
         others: What the answer is to say of activities left out.
     """
-    tracer = _Upstream(flow, depth) if direction is Direction.UPSTREAM else _Downstream(flow, depth)
+    tracer = (_Upstream if direction is Direction.UPSTREAM else _Downstream)(flow, extent or Extent())
     for start in starts:
         tracer.start(start)
     tracer.run()
@@ -170,7 +204,7 @@ def trace(
 class _Tracer(abc.ABC):
     """Breadth first, so that each activity is found by a shortest way."""
 
-    def __init__(self, flow: Flow, depth: int | None) -> None:
+    def __init__(self, flow: Flow, extent: Extent) -> None:
         self.flow = flow
         self.roots: dict[str, None] = {}
         self.activities: dict[str, Record] = {}
@@ -179,7 +213,7 @@ class _Tracer(abc.ABC):
         self.generations: dict[Generation, None] = {}
         self.passed_on: set[tuple[str, str]] = set()
         self._queue: list[tuple[Record, int]] = []
-        self._depth = depth
+        self._extent = extent
         self._cut = False
 
     def start(self, start: Start) -> None:
@@ -225,11 +259,12 @@ class _Tracer(abc.ABC):
         """Take an activity into the graph, unless it lies too deep."""
         if record.id in self.activities:
             return True
-        if self._depth is not None and distance > self._depth:
+        if self._extent.depth is not None and distance > self._extent.depth:
             self._cut = True
             return False
         self.activities[record.id] = record
-        self._queue.append((record, distance))
+        if distance == 0 or not {record.name, record.kind} & set(self._extent.until):
+            self._queue.append((record, distance))
         return True
 
     def add_entity(self, entity: Entity) -> Entity:

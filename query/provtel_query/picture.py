@@ -60,7 +60,7 @@ def draw(lineage: Lineage, path: str | os.PathLike[str], title: str = "") -> Pat
     """
     target = Path(path)
     if target.suffix.lower() not in SUFFIXES:
-        raise UserError(f"{target} is no picture that can be drawn; end its name in {' or '.join(SUFFIXES)}")
+        raise UserError(f"{target} is no picture that can be drawn; end its name in .svg, .png, .dot or .graphml")
     try:
         graph = _graph(lineage)
         figure = _figure(graph, _places(graph), title)

@@ -15,11 +15,13 @@ from provtel_query.difference import compare
 from provtel_query.evidence import chosen
 from provtel_query.flow import Flow
 from provtel_query.identity import find_record, find_run, last_run
-from provtel_query.lineage import Direction, Lineage, trace
+from provtel_query.joined import JoinedReader
+from provtel_query.lineage import Direction, Extent, Lineage, trace
+from provtel_query.narrowing import between
 from provtel_query.target import Finder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from prov.model import ProvDocument
@@ -139,8 +141,10 @@ class Store:
         direction: Direction | Literal["upstream", "downstream"] = Direction.UPSTREAM,
         *,
         depth: int | None = None,
+        until: Collection[str] = (),
         evidence: Wanted = None,
         run: str | None = None,
+        also: Sequence[Store] = (),
     ) -> Lineage:
         """Return where something came from, or what came of it.
 
@@ -148,17 +152,37 @@ class Store:
             target: A record or its id, a content hash, ``role=value``, a file, a value as JSON writes it, or any value.
             direction: ``upstream`` or ``downstream``.
             depth: How many activities to go from the target; ``None`` for all.
+            until: Names and kinds of activities to go no further than.
             evidence: How edges must be known: one kind for it and all stronger ones, several for just those.
             run: The run to look in for a value that says little by itself; by default the last.
+            also: Other stores to follow it through, which the same content joins to this one.
 
         Raises:
             UserError: Nothing in the store is meant by the target; or the depth or an evidence is none.
         """
         if depth is not None and depth < 0:
             raise UserError(f"depth is {depth}; use 0 or more, or none for all")
-        flow, way = Flow(self._reader, chosen(evidence)), Direction(direction)
-        found = Finder(self._reader, flow, way, self._run(run) if run else None).find(target)
-        return trace(flow, found.starts, way, depth, found.others)
+        reader = JoinedReader([self._reader, *(store.reader for store in also)]) if also else self._reader
+        flow, way = Flow(reader, chosen(evidence)), Direction(direction)
+        found = Finder(reader, flow, way, self._run(run) if run else None).find(target)
+        stops = (until,) if isinstance(until, str) else until
+        return trace(flow, found.starts, way, Extent(depth, stops), found.others)
+
+    def path(self, source: object, target: object, *, evidence: Wanted = None, also: Sequence[Store] = ()) -> Lineage:
+        """Return every way on which something came from something else; an empty lineage where it did not.
+
+        Args:
+            source: What it may have come from: all that `lineage` takes.
+            target: What may have come of it.
+            evidence: How edges must be known.
+            also: Other stores to follow it through.
+
+        Raises:
+            UserError: Nothing in the store is meant by the source or the target; or an evidence is none.
+        """
+        upstream = self.lineage(target, evidence=evidence, also=also)
+        sources = self.lineage(source, Direction.DOWNSTREAM, depth=0, evidence=evidence, also=also).roots
+        return between(upstream, sources)
 
     def diff(self, left: str, right: str) -> Difference:
         """Return what is different between two runs.

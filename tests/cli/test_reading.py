@@ -10,7 +10,7 @@ import pytest
 from prov.model import ProvActivity, ProvDocument
 
 from tests.cli.conftest import OLDER, fill
-from tests.query.activities import activity, id_of, span_of
+from tests.query.activities import LARGE, activity, id_of, span_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -256,3 +256,25 @@ def test_a_store_is_named_by_option_and_environment(
     assert len(ask("tasks", "--json", "--store", store).objects) == 2
     monkeypatch.setenv("PROVTEL_STORE", store)
     assert len(ask("tasks", "--json").objects) == 2
+
+
+def test_lineage_without_data_up_to_a_name(ask: Ask) -> None:
+    """Without data a lineage is a chain of activities; it stops at a name."""
+    assert ask("lineage", "o2=8", "--no-data").out.splitlines()[0] == "mult_two <- sum_one"
+    assert "sum_one" not in ask("lineage", "o2=8", "--until", "mult_two", "--no-data").out
+
+
+def test_lineage_from_somewhere(ask: Ask) -> None:
+    """What lies on the way from one datum to another is shown; where there is no way, that is said."""
+    assert ask("lineage", "o2=8", "--from", "o1=4").out.splitlines()[0] == "o2 <- mult_two <- o1"
+    assert "o1=4 did not come from o2=8" in ask("lineage", "o1=4", "--from", "o2=8").err
+
+
+def test_lineage_through_another_store(ask: Ask, filled: Path, tmp_path: Path) -> None:
+    """A store that never met this one is followed into where it is named."""
+    there = tmp_path / "there"
+    fill(there, [activity(1, "simulate", generated={"out": LARGE}, trace_id="bb" * 16)])
+    fill(filled / ".provtel", [activity(31, "train", used={"data": LARGE})])
+
+    assert "simulate" not in ask("lineage", id_of(31)).out
+    assert "simulate" in ask("lineage", id_of(31), "--also", str(there)).out
