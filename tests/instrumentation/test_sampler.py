@@ -38,12 +38,13 @@ WAIT = """
     wait(float(sys.argv[1]) if len(sys.argv) > 1 else 0.35)
     """
 
-# Besides start and end of the task there is one more frame.
+# Besides start and end of the task each frame is a sample.
 SAMPLED_ONCE = """
     from provtel.recording import recorder
     while recorder()._writer.appended < 3:
         time.sleep(0.01)
     """
+SAMPLED_OFTEN = SAMPLED_ONCE.replace("< 3", "< 7")
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_nothing_is_sampled_unasked(stage: Stage) -> None:
 def test_every_metric_is_as_the_registry_says(stage: Stage) -> None:
     """Names, units, instruments and attributes are the registered ones, and every one of a process is there."""
     stage.environment |= {"PROVTEL_SAMPLER": "100ms", "PROVTEL_SAMPLER_GROUPS": f"{','.join(SAMPLED)},per_cpu"}
-    stage.run(WAIT)
+    stage.run(WAIT + SAMPLED_OFTEN)
     points = points_of(stage)
 
     for point in points:
