@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from provtel_model.errors import UserError
 from provtel_model.filters import NEWEST_FIRST, Query
 from provtel_model.record import Record
+from provtel_model.telemetry import Window
 
 from provtel_query.annotations import KIND as ANNOTATION
 from provtel_query.annotations import Annotation, annotation, annotations_of, annotations_that
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from prov.model import ProvDocument
     from provtel_model.components import DrainReport, Reader
+    from provtel_model.telemetry import PlainLog, PlainPoint
 
     from provtel_query.difference import Difference
     from provtel_query.evidence import Wanted
@@ -304,6 +306,19 @@ class Store:
         if not records:
             raise UserError(f"there is no campaign {campaign!r} in {self.location}")
         return records
+
+    def points(self, of: Record | Window, name: str | None = None) -> Sequence[PlainPoint]:
+        """Return the data points of metrics that fall into an activity, in its process, or into a window; oldest first.
+
+        Args:
+            of: The activity, or the window; what the machine as a whole used has a window without a process.
+            name: The name of the metric, for an activity; ``None`` for all.
+        """
+        return self._reader.points(of if isinstance(of, Window) else Window.of(of.plain, name=name))
+
+    def logs(self, of: Record | Window) -> Sequence[PlainLog]:
+        """Return the log records that name an activity, or those of a window; oldest first."""
+        return self._reader.logs(of if isinstance(of, Window) else Window(record_id=of.id))
 
     def openlineage(self, run: str | None = None) -> list[dict[str, Any]]:
         """Return a run, by default the last, as events of OpenLineage 2-0-2, in the order of its activities.

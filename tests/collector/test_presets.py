@@ -38,11 +38,11 @@ def test_preset_is_listed(name: str) -> None:
     assert presets()[name].read_text().startswith("# ")
 
 
-def test_embedded_routes_both_signals() -> None:
+def test_embedded_routes_every_signal() -> None:
     """Spans and log records, by OTLP and from journals, reach the store: what runs and what has ended."""
     pipelines = load(["preset:embedded"], find_factories(), {}).pipelines
 
-    assert set(pipelines) == {PipelineId(Signal.TRACES), PipelineId(Signal.LOGS)}
+    assert set(pipelines) == set(map(PipelineId, Signal))
     for pipeline in pipelines.values():
         assert set(pipeline.receivers) == {ComponentId("otlp"), ComponentId("journal")}
         assert pipeline.exporters == (ComponentId("lmdb"),)
