@@ -22,8 +22,9 @@ send() {
     said=$(as_user "$provtel" ship --store "$1" 2>&1)
 }
 
+# What only marks that something was recorded waits for nobody.
 holds_files() {
-    [ -n "$(as_user find "$1" -type f -print -quit)" ]
+    [ -n "$(as_user find "$1" -type f -not -path '*/once/*' -print -quit)" ]
 }
 
 own=$state/$SLURM_JOB_ID
@@ -41,7 +42,7 @@ fi
 
 # Only where its own was taken, and so somebody is there to take them.
 for other in "$state"/*/; do
-    [ -d "$other" ] && send "$other"
+    [ -d "$other" ] && send "$other" && ! holds_files "$other" && as_user rm --recursive --force -- "$other/once"
 done
 as_user find "$state" -mindepth 1 -type d -empty -mmin +1 -delete
 exit 0

@@ -21,4 +21,4 @@ done
 
 export OTEL_EXPORTER_OTLP_ENDPOINT=${address#otlp on }
 export PROVTEL_STORE=$PROVTEL_JOB_FOLDER/.provtel
-srun "$@"
+provtel run --name "$SLURM_JOB_NAME" -- srun "$@"

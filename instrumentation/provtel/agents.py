@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from provtel import notices
 from provtel.otel_context import RUN_KEY, attach, current, detach, with_entries
+from provtel.recording import recorder
 from provtel.surroundings import run_in
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class _Surroundings(ABC):
         self._tokens: list[object] = []
 
     def __enter__(self) -> Self:
+        recorder()  # it finds out what surrounds this process
         context = current()
         run = run_in(context)
         try:

@@ -9,8 +9,9 @@ import provtel_model.record  # noqa: F401  # wanted by the first activity that i
 from provtel_model.errors import StoreError
 from provtel_model.store_folder import find_store
 
-from provtel import forking, notices
+from provtel import forking, marks, notices
 from provtel.accelerator import accelerator
+from provtel.detectors import python_environment
 from provtel.process import describe
 from provtel.same_object import Origins
 from provtel.snapshot import Snapshots
@@ -112,6 +113,8 @@ class Recorder:
             reason = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else error
             notices.say("journal", f"nothing is recorded: {reason}; your program goes on unharmed")
             return None
+        if marks.mark(find_store(), python_environment.mark()):
+            writer.note(python_environment.listing())
         if self.settings.endpoint:
             from provtel import shipper
 

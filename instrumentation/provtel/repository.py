@@ -91,9 +91,14 @@ def without_user(address: str) -> str:
 
 
 def find_repository() -> Repository | None:
-    """Return the repository that the program's main file lies in, else that of the working folder."""
+    """Return the repository that the program's main file lies in, else that of the working folder.
+
+    A command that was installed beside Python runs code of others: for it the working folder alone counts.
+    """
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     starts = [Path(main).absolute().parent] if type(main) is str else []
+    if sys.executable and starts == [Path(sys.executable).parent]:
+        starts = []
     with contextlib.suppress(OSError):
         starts.append(Path.cwd())
     found = (_around(start) for start in starts)

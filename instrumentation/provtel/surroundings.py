@@ -26,6 +26,11 @@ class Surroundings(NamedTuple):
     run: Run
     trace: bytes | None = None
 
+    @property
+    def is_run(self) -> bool:
+        """Say whether what starts here belongs to an activity or a run of somebody else."""
+        return self.span is not None or self.run is not NO_RUN
+
 
 NOWHERE: Final = Surroundings(None, NO_RUN)
 """Those of a process that nobody started who is recorded."""

@@ -61,6 +61,8 @@ def test_is_recorded(folder: Path) -> None:
     assert record.error is not None
     assert (record.error.type, record.error.message) == ("3", "it exited with code 3")
     assert record.telemetry["cpu.user"] + record.telemetry["cpu.system"] > 0
+    assert record.telemetry["memory.rss.peak"] > 2**19
+    assert record.telemetry["context_switches"] > 0
     assert not [*(folder / ".provtel" / "journal").iterdir()]
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from provtel import logs, recording
+from provtel_model import attributes as names
 from provtel_model.components import Batch
 from provtel_model.journal import drain_journal, find_journals
 from provtel_model.otlp import decode
@@ -28,9 +29,15 @@ def drained(store: Path) -> list[Batch]:
     return batches
 
 
+def lines_in(batches: list[Batch]) -> list[PlainLog]:
+    """Return the lines of a program in batches, without what is told of its environment."""
+    found = [line for batch in batches for line in decode_logs(batch)]
+    return [line for line in found if line.get("name") != names.EVENT_PYTHON_ENVIRONMENT]
+
+
 def lines(store: Path) -> list[PlainLog]:
     """Return the lines that the journals of a store hold."""
-    return [line for batch in drained(store) for line in decode_logs(batch)]
+    return lines_in(drained(store))
 
 
 def test_a_line_has_the_ids_of_what_is_current(stage: Stage) -> None:
@@ -45,7 +52,7 @@ def test_a_line_has_the_ids_of_what_is_current(stage: Stage) -> None:
     )
     batches = drained(stage.store)
     (task,) = [record for batch in batches for record in decode(batch)]
-    inside, outside = [line for batch in batches for line in decode_logs(batch)]
+    inside, outside = lines_in(batches)
 
     assert (inside["trace_id"], inside["span_id"]) == (task["trace_id"], task["span_id"])
     assert (inside["body"], inside["severity"], inside["severity_text"]) == ("inside", 13, "WARN")
@@ -72,7 +79,7 @@ def test_lines_survive_a_kill(stage: Stage) -> None:
     )
     batches = drained(stage.store)
 
-    assert [line["attributes"]["number"] for batch in batches for line in decode_logs(batch)] == [*range(3000)]
+    assert [line["attributes"]["number"] for line in lines_in(batches)] == [*range(3000)]
     assert [record["status"] for batch in batches for record in decode(batch)] == ["lost"]
 
 

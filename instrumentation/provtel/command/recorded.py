@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -26,7 +27,7 @@ from provtel.naming import program_of
 from provtel.otel_context import attach
 from provtel.process import on_network_file_system
 from provtel.recording import recorder
-from provtel.surroundings import NOWHERE
+from provtel.telemetry import Level
 
 if TYPE_CHECKING:
     from provtel_model.record import PlainError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _PYTHON_PATH: Final = "PYTHONPATH"
 _PYTHON: Final = re.compile(r"python[\d.]*|pypy[\d.]*")
 _BLOCK: Final = 512
+_MEMORY_UNIT: Final = 1 if sys.platform == "darwin" else 1024
 
 
 class Told(NamedTuple):
@@ -100,7 +102,7 @@ def store_to_fill() -> Path | None:
     another machine's, and where nothing is recorded.
     """
     taking = recorder()
-    if taking is None or taking.settings.endpoint or surroundings.here is not NOWHERE:
+    if taking is None or taking.settings.endpoint or surroundings.here.is_run:
         return None
     taking.close()
     store = find_store().absolute()
@@ -109,8 +111,8 @@ def store_to_fill() -> Path | None:
 
 def _start(command: tuple[str, ...], told: Told, used: dict[str, Any]) -> Activity:
     recorder()  # it finds out what surrounds this process
-    kind = WORKFLOW if surroundings.here is NOWHERE else TASK
-    block = Block(kind, told.name or name_of(command), used=used, tags=told.tags, telemetry=False)
+    kind = TASK if surroundings.here.is_run else WORKFLOW
+    block = Block(kind, told.name or name_of(command), used=used, tags=told.tags, telemetry=Level.OFF)
     if told.campaign is None:
         return block.start()
     with campaign(told.campaign):
@@ -149,7 +151,8 @@ def _finish(activity: Activity, ended: Ended, generated: dict[str, Path]) -> Non
             activity.set_attribute(names.PROVTEL_EXIT_SIGNAL, _signal_name(ended))
         if ended.code:
             activity.facts["error"] = _error(ended)
-        activity.facts["telemetry"] = _cost(ended)
+        if activity.recorder.settings.telemetry is not Level.OFF:
+            activity.facts["telemetry"] = _cost(ended)
     except Exception as error:  # noqa: BLE001  # the command has run, and its exit code is what counts
         notices.capture_failed("how a command ended", error)
     activity.finish(status.value, None)
@@ -167,5 +170,12 @@ def _signal_name(ended: Ended) -> str:
 
 def _cost(ended: Ended) -> dict[str, Any]:
     usage = ended.usage
-    found = {names.TASK_CPU_USER: round(usage.ru_utime, 6), names.TASK_CPU_SYSTEM: round(usage.ru_stime, 6)}
+    found = {
+        names.TASK_CPU_USER: round(usage.ru_utime, 6),
+        names.TASK_CPU_SYSTEM: round(usage.ru_stime, 6),
+        names.TASK_MEMORY_RSS_PEAK: usage.ru_maxrss * _MEMORY_UNIT,
+        names.TASK_IO_READ: usage.ru_inblock * _BLOCK,
+        names.TASK_IO_WRITE: usage.ru_oublock * _BLOCK,
+        names.TASK_CONTEXT_SWITCHES: usage.ru_nvcsw + usage.ru_nivcsw,
+    }
     return {name.removeprefix(names.TASK_PREFIX): figure for name, figure in found.items()}
