@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -32,3 +33,18 @@ class Place(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
 
 
 PLACE: Final = Place()
+
+
+def located(store: str | None) -> str:
+    """Return the location of the store that the options name, by default that of the nearest folder."""
+    from provtel_model.store_folder import find_store
+
+    return store or str(find_store())
+
+
+def lmdb_folder(location: str) -> Path | None:
+    """Return where the LMDB files of a store are; ``None`` where it is a file or lies in a database."""
+    from provtel_model.store_folder import LMDB_FOLDER
+    from provtel_query.stores import FOLDER_SCHEME, resolved, scheme_of
+
+    return Path(resolved(location)) / LMDB_FOLDER if scheme_of(location) == FOLDER_SCHEME else None

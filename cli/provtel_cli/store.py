@@ -9,10 +9,13 @@ import click
 from provtel_cli.lazy import LazyGroup
 
 COMMANDS: Final = {
-    "retain": ("provtel_cli.retain:retain", "Delete what is older than a length of time."),
+    "stats": ("provtel_cli.store_stats:stats", "Show what a store holds, and what it takes."),
+    "verify": ("provtel_cli.store_verify:verify", "Look for damage."),
+    "compact": ("provtel_cli.store_compact:compact", "Give the space of what was deleted back to the disk."),
+    "retain": ("provtel_cli.store_retain:retain", "Delete what is older than a length of time."),
 }
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def store() -> None:
-    """Look after a store: what is old in it."""
+    """Look after a store."""

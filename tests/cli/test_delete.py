@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Ask
 
 PROVTEL = str(Path(sys.executable).with_name("provtel"))
-STORES = ("runs.jsonl", "mongodb")
+STORES = (".provtel", "runs.jsonl", "mongodb")
 DAY = 86_400
 
 

@@ -106,10 +106,11 @@ def open_for_reading(folder: Path) -> Files:
         StoreError: The folder holds something else or a newer format.
         lmdb.Error: As LMDB says.
     """
+    identity = identity_of(folder)  # before they are opened: they may be put in place of others in between
     env = environment(folder, readonly=True, lock=True)
     try:
         env.reader_check()
-        return Files(folder, env, layout.find(env, folder), identity_of(folder))
+        return Files(folder, env, layout.find(env, folder), identity)
     except layout.OldFormatError:
         env.close()
         migrate(folder)

@@ -83,7 +83,7 @@ class Observations(Generic[PlainT]):
 
     def within(self, window: Window) -> list[PlainT]:
         """Return those of a window, in order."""
-        found = map(self._plain, self._keys_of(window))
+        found = map(self.plain, self._keys_of(window))
         return list(islice(filter(window.matches, found), window.limit))
 
     def remove_before(self, moment: int) -> int:
@@ -94,6 +94,27 @@ class Observations(Generic[PlainT]):
         """Remove those that name a record; return how many."""
         lists = {_RECORD + layout.digest(record_id) for record_id in record_ids}
         return self._remove({key for name in lists for key in self._listed(name, 0, _LAST_TIME)})
+
+    def plain(self, key: bytes) -> PlainT:
+        """Return the observation of a key.
+
+        Raises:
+            StoreError: It is missing.
+        """
+        packed = self._txn.get(key, db=self._kept)
+        if packed is None:
+            raise StoreError(
+                "the store is damaged: a list names an observation that is missing; see provtel store verify"
+            )
+        flags, origin, kind, shape = _HEADER.unpack_from(packed)
+        plain: dict[str, Any] = {"time": int.from_bytes(key[:_TIME_BYTES], "big")}
+        put_part(plain, self._fields, self._parts[kind])
+        put_part(plain, ORIGIN, self._parts[origin])
+        put_values(plain, self._parts[shape], unpack(flags, packed[_HEADER.size :]))
+        for name in _IDS:
+            if type(plain.get(name)) is bytes:
+                plain[name] = plain[name].hex()
+        return cast("PlainT", plain)
 
     def _put(self, observation: EncodedObservation) -> bool:
         numbers = map(self._parts.number_of, observation.parts)
@@ -107,26 +128,10 @@ class Observations(Generic[PlainT]):
     def _remove(self, keys: Iterable[bytes]) -> int:
         count = 0
         for key in keys:
-            for name in _lists_of(self._plain(key)):
+            for name in _lists_of(self.plain(key)):
                 self._txn.delete(name, key, db=self._lists)
             count += self._txn.delete(key, db=self._kept)
         return count
-
-    def _plain(self, key: bytes) -> PlainT:
-        packed = self._txn.get(key, db=self._kept)
-        if packed is None:
-            raise StoreError(
-                f"the store {self._txn.env.path()} is damaged: a list names an observation that is missing"
-            )
-        flags, origin, kind, shape = _HEADER.unpack_from(packed)
-        plain: dict[str, Any] = {"time": int.from_bytes(key[:_TIME_BYTES], "big")}
-        put_part(plain, self._fields, self._parts[kind])
-        put_part(plain, ORIGIN, self._parts[origin])
-        put_values(plain, self._parts[shape], unpack(flags, packed[_HEADER.size :]))
-        for name in _IDS:
-            if type(plain.get(name)) is bytes:
-                plain[name] = plain[name].hex()
-        return cast("PlainT", plain)
 
     def _keys_of(self, window: Window) -> Iterator[bytes]:
         first = 0 if window.since is None else max(0, window.since)

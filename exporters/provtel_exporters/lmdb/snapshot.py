@@ -104,7 +104,7 @@ class Snapshot:
         if content is None:
             number = int.from_bytes(row, "big")
             raise StoreError(
-                f"the store {self._txn.env.path()} is damaged: an index names row {number}, which is missing"
+                f"the store is damaged: an index names row {number}, which is missing; see provtel store verify"
             )
         return decode(content, self._parts)
 
