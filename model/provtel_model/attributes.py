@@ -137,6 +137,9 @@ PROVTEL_VCS_MODIFIED: Final = "provtel.vcs.modified"
 PROVTEL_SETTINGS: Final = "provtel.settings"
 
 # What was imported from OpenLineage
+GEN_AI_REQUEST_MODEL: Final = "gen_ai.request.model"
+GEN_AI_USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+GEN_AI_USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 OPENLINEAGE_RUN_ID: Final = "openlineage.run.id"
 OPENLINEAGE_JOB_NAMESPACE: Final = "openlineage.job.namespace"
 OPENLINEAGE_PRODUCER: Final = "openlineage.producer"

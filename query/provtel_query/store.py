@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from provtel_model.errors import UserError
+from provtel_model.aggregation import Aggregation, Figure
+from provtel_model.errors import FilterError, UserError
 from provtel_model.filters import NEWEST_FIRST, Query
 from provtel_model.record import Record
 from provtel_model.telemetry import Window
+from provtel_model.values import decode
 
 from provtel_query.annotations import KIND as ANNOTATION
 from provtel_query.annotations import Annotation, annotation, annotations_of, annotations_that
@@ -122,6 +125,68 @@ class Store:
             UserError: There is no such run.
         """
         return self._reader.count(Query(where=_both(self._run(run) if run else {}, where)))
+
+    def page(
+        self,
+        where: Mapping[str, Any] | None = None,
+        *,
+        sort: Sequence[str] | str = (),
+        limit: int = 1000,
+        after: str | None = None,
+    ) -> tuple[list[Record], str | None]:
+        """Return some activities of every kind and run, and the cursor for those after them; ``None`` at the end.
+
+        Records that are written meanwhile shift nothing.
+
+        Raises:
+            FilterError: A field or operator is unknown, an operand of the wrong type, the cursor none of this order.
+        """
+        query = Query(where or {}, sort=sort_order(sort) if sort else NEWEST_FIRST, limit=limit, after=after)
+        found = list(self._reader.find(query))
+        return found, query.cursor(found[-1].plain) if len(found) == limit else None
+
+    def aggregate(
+        self,
+        figures: Mapping[str, str],
+        where: Mapping[str, Any] | None = None,
+        *,
+        by: Sequence[str] | str = (),
+        sort: Sequence[str] | str = (),
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return figures over groups of activities of every kind and run, each a map of the group and its figures.
+
+        Args:
+            figures: What to compute, by name: ``count``, ``sum(duration)``, ``avg(F)``, ``min(F)``, ``max(F)``,
+                ``p95(F)``; see `provtel_model.aggregation`.
+            where: A filter.
+            by: Fields that make the groups.
+            sort: Names of figures or fields, each with ``-`` before it to descend.
+            limit: At most so many groups.
+
+        Raises:
+            FilterError: A figure, field or operator is unknown.
+        """
+        groups = by.split(",") if isinstance(by, str) and by else by
+        wanted = {name: _figure(text) for name, text in figures.items()}
+        order = sort_order(sort) if sort else ()
+        return self._reader.aggregate(Aggregation(where or {}, tuple(groups), wanted, order, limit))
+
+    def distinct(self, field: str, where: Mapping[str, Any] | None = None) -> list[Any]:
+        """Return the different values of a field in activities of every kind and run.
+
+        Raises:
+            FilterError: A field or operator is unknown, or an operand of the wrong type.
+        """
+        return [decode(value) for value in self._reader.distinct(field, Query(where or {}))]
+
+    def campaigns(self) -> list[dict[str, Any]]:
+        """Return the campaigns, each with its ``campaign_id``, its number of ``workflows`` and of ``failed`` tasks."""
+        return self._counted("campaign_id", {"workflows": {"kind": "workflow"}, "failed": _FAILED})
+
+    def agents(self) -> list[dict[str, Any]]:
+        """Return who acted, each with ``agent.id``, the number of ``activities`` and of ``failed`` tasks."""
+        return self._counted("agent.id", {"activities": {"kind": {"$ne": ANNOTATION}}, "failed": _FAILED})
 
     def get(self, identity: str) -> Record | None:
         """Return the record of an id, or of a prefix, of at least four digits, of its trace id or span id.
@@ -359,6 +424,14 @@ class Store:
             raise UserError(f"there is no run {run!r} in {self.location}; `provtel workflows` lists what there is")
         return {"run": known}
 
+    def _counted(self, field: str, figures: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = [{field: value} for value in self.distinct(field) if value is not None]
+        for name, where in figures.items():
+            found = self.aggregate({name: "count"}, {field: {"$exists": True}, **where}, by=field)
+            counts = {row[field]: row[name] for row in found}
+            rows = [{**row, name: counts.get(row[field], 0)} for row in rows]
+        return rows
+
     def _find(
         self,
         scope: dict[str, Any],
@@ -368,6 +441,17 @@ class Store:
     ) -> list[Record]:
         order = sort_order(sort) if sort else NEWEST_FIRST
         return list(self._reader.find(Query(where=_both(scope, where), sort=order, limit=limit)))
+
+
+_FAILED: Final = {"kind": "task", "status": "error"}
+_FIGURE: Final = re.compile(r"(\w[\w.]*)(?:\((.+)\))?")
+
+
+def _figure(text: str) -> Figure:
+    match = _FIGURE.fullmatch(text)
+    if match is None:
+        raise FilterError(f"{text!r} is no figure; write count, sum(FIELD), avg(FIELD), min, max, or p95(FIELD)")
+    return Figure(match[1], match[2])
 
 
 def sort_order(fields: Sequence[str] | str) -> Sequence[tuple[str, int]]:
