@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "annotations": ("provtel_cli.annotate:list_annotations", "List what was said of activities and data."),
     "export": ("provtel_cli.export:export", "Write a run as a W3C PROV document."),
     "copy": ("provtel_cli.copy:copy", "Copy what a store has into another, and verify the copy."),
-    "prov": ("provtel_cli.prov:prov", "Check W3C PROV documents."),
+    "prov": ("provtel_cli.prov:prov", "Check W3C PROV documents, and import them."),
     "ingest": ("provtel_cli.ingest:ingest", "Bring OTLP that others kept into a store."),
     "ship": ("provtel_cli.ship:ship", "Send what waits in journals to an OTLP endpoint."),
     "delete": ("provtel_cli.delete:delete", "Delete a run."),

@@ -146,6 +146,14 @@ OPENLINEAGE_PRODUCER: Final = "openlineage.producer"
 OPENLINEAGE_RUN_FACETS: Final = "openlineage.run.facets"
 OPENLINEAGE_JOB_FACETS: Final = "openlineage.job.facets"
 
+# What was imported from PROV
+PROV_DOCUMENT: Final = "prov.document"
+PROV_DOCUMENT_ID: Final = "prov.document.id"
+PROV_DOCUMENT_ACTIVITY: Final = "prov.document.activity"
+PROV_DOCUMENT_BUNDLE: Final = "prov.document.bundle"
+PROV_DOCUMENT_ENTITIES: Final = "prov.document.entities"
+PROV_DOCUMENT_START_ASSUMED: Final = "prov.document.start_assumed"
+
 # Events of activities that have not ended, sent as OTLP log records
 EVENT_STARTED: Final = "prov.activity.started"
 EVENT_HEARTBEAT: Final = "prov.activity.heartbeat"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import warnings
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +31,10 @@ _SUFFIXES: Final = {
     ".ttl": "prov-o",
 }
 _NAMESPACE: Final = "http://www.w3.org/ns/prov#"
+_EXPANDED: Final = ("rdf", {"rdf_format": "json-ld"})
+"""How JSON-LD is read that is the graph of PROV-O in a list, as tools of RDF write it, and no PROV-JSONLD."""
 _MOST_BYTES: Final = 1 << 30
+_MOST_SAID: Final = 300
 
 
 def read_prov(path: Path, form: str | None = None) -> ProvDocument:
@@ -58,7 +62,7 @@ def read_prov(path: Path, form: str | None = None) -> ProvDocument:
     chosen = form or _form_of(path, text)
     if chosen == "prov-xml" and _NAMESPACE not in text:
         raise UserError(f"{path} is no prov-xml document: nothing in it is of the namespace {_NAMESPACE}")
-    kind, options = _dialect(chosen)
+    kind, options = _EXPANDED if chosen == "prov-jsonld" and _is_expanded(text) else _dialect(chosen)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of attributes that PROV does not know, and of rdflib's own past
@@ -68,11 +72,18 @@ def read_prov(path: Path, form: str | None = None) -> ProvDocument:
 
 
 def prov_text(document: ProvDocument, form: str) -> str:
-    """Return a document in a format, a key of `FORMATS`."""
+    """Return a document in a format, a key of `FORMATS`.
+
+    Raises:
+        UserError: The format cannot say it, as XML cannot say control characters.
+    """
     kind, options = _dialect(form)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of rdflib's own past
-        return document.serialize(format=kind, **options) or ""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of rdflib's own past
+            return document.serialize(format=kind, **options) or ""
+    except ValueError as error:
+        raise UserError(f"{form} cannot say what is in this document: {_first_line(error)}; choose another") from error
 
 
 def _dialect(form: str) -> tuple[str, dict[str, str]]:
@@ -98,6 +109,10 @@ def _is_linked(text: str) -> bool:
     return isinstance(content, dict) and "@context" in content
 
 
+def _is_expanded(text: str) -> bool:
+    return text.lstrip().startswith("[") and _NAMESPACE in text
+
+
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return textwrap.shorten(lines[0], _MOST_SAID, placeholder=" …") if lines else type(error).__name__

@@ -24,6 +24,7 @@ from provtel_query.annotations import Annotation
 from provtel_query.candidates import generated_at
 from provtel_query.evidence import Evidence
 from provtel_query.friendly import as_json
+from provtel_query.prov_import.own import carried
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
@@ -169,6 +170,7 @@ class _Writer:
         result += [("provtel:tag", tag) for tag in record.tags]
         for key, figure in plain.get("telemetry", {}).items():
             result.append((f"provtel:telemetry_{_NOT_IN_NAMES.sub('_', key)}", _scalar(figure)))
+        result.append(carried(record.plain))
         return result
 
     def _associate(self, record: Record, activity: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from prov.model import ProvDocument
-from provtel_query.prov_files import prov_text
+from provtel_query.prov_files import prov_text, read_prov
 
 from tests.cli.conftest import fill
 from tests.query.activities import quickstart
@@ -103,3 +103,46 @@ def test_each_format_of_our_export(folder: Path, ask: Ask, form: str) -> None:
     if form != "prov-o":  # Turtle has no bundles
         assert ask("export", "--format", form, "--bundles", "-o", "run").code == 0
         assert ask("prov", "check", "run", "--format", form).code == 0
+
+
+@pytest.mark.parametrize("form", ["prov-json", "prov-n", "prov-xml", "prov-o", "prov-jsonld"])
+def test_export_and_import(folder: Path, ask: Ask, form: str) -> None:
+    """What is exported, imported elsewhere and exported again is the same file; twice imported, it is there once."""
+    fill(folder / ".provtel", quickstart())
+    assert ask("export", "--format", form, "-o", "run").code == 0
+    first = ask("prov", "import", "run", "--format", form, "--store", "other", "--json")
+    again = ask("prov", "import", "run", "--format", form, "--store", "other", "--json")
+
+    assert (first.objects[0]["activities"], first.objects[0]["documents"], first.objects[0]["stored"]) == (3, 0, 3)
+    assert (again.objects[0]["stored"], again.objects[0]["duplicates"]) == (0, 3)
+    for place in (".provtel", "other"):
+        assert ask("export", "--format", "prov-json", "--store", place, "-o", f"{place}.json").code == 0
+    assert read_prov(folder / ".provtel.json") == read_prov(folder / "other.json")
+
+
+def test_import_of_what_is_not_valid(folder: Path, ask: Ask) -> None:
+    """It is imported and told, and refused with --strict, which leaves nothing in the store."""
+    document = _document()
+    document.activity("ex:e")
+    (folder / "broken.json").write_text(prov_text(document, "prov-json"))
+
+    refused = ask("prov", "import", "broken.json", "--strict", "--store", "other")
+    assert refused.code == 1
+    assert "nothing was stored" in refused.err
+    assert not (folder / "other").exists()
+
+    taken = ask("prov", "import", "broken.json")
+    assert taken.code == 0
+    assert "3 activities, 1 documents: 4 records stored" in taken.out
+    assert "is not valid" in taken.err
+
+
+def test_the_lineage_of_what_others_did(folder: Path, ask: Ask) -> None:
+    """An imported document answers questions: what an activity used leads up to the one that generated it."""
+    (folder / "other.json").write_text(prov_text(_document(), "prov-json"))
+    assert ask("prov", "import", "other.json").code == 0
+
+    answer = ask("lineage", "http://example.org/e", "--down", "--json")
+
+    assert answer.code == 0
+    assert "declared" in answer.out
