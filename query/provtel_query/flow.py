@@ -88,8 +88,11 @@ class Flow:
 
     def origins(self, user: Record, role: str) -> tuple[Origin, ...]:
         """Return where the value that an activity used in a role came from; several where its members differ."""
-        self._find_origins([(user, role)])
-        return self._origins[user.id, role]
+        found = self._origins.get((user.id, role))
+        if found is None:
+            self._find_origins([(user, role)])
+            found = self._origins[user.id, role]
+        return found
 
     def prepare_origins(self, users: Iterable[Record]) -> None:
         """Find at once the origins of everything that some activities used."""

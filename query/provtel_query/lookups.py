@@ -39,12 +39,14 @@ class Lookups:
 
     def generated(self, key: str) -> Sequence[Occurrence]:
         """Return who generated a datum, oldest first."""
-        self.load_generated([key])
+        if key not in self._generated:
+            self.load_generated([key])
         return self._generated[key]
 
     def used(self, key: str) -> Sequence[Occurrence]:
         """Return who used a datum, oldest first."""
-        self.load_used([key])
+        if key not in self._used:
+            self.load_used([key])
         return self._used[key]
 
     def linked(self, identity: str) -> Sequence[Record]:
