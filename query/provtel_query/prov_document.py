@@ -81,7 +81,7 @@ def prov_bundles(runs: Iterable[Sequence[Record]], flow: Flow) -> ProvDocument:
 
 def _fill(bundle: ProvBundle, records: Sequence[Record], flow: Flow) -> None:
     parents = {record.parent_id for record in records if record.parent_id}
-    state(records, flow, {record.id for record in records}, parents, _InBundle(bundle))
+    state(records, lambda: flow, {record.id for record in records}, parents, _InBundle(bundle))
 
 
 class _InBundle:
@@ -108,20 +108,24 @@ class _InBundle:
 
 
 def write_prov_json(
-    out: Callable[[str], object], records: Iterable[Record], flow: Flow, known: set[str], parents: Container[str]
+    out: Callable[[str], object],
+    records: Iterable[Record],
+    new_flow: Callable[[], Flow],
+    known: set[str],
+    parents: Container[str],
 ) -> int:
     """Write records as PROV-JSON, in memory that does not grow with the document; return how many statements.
 
     Args:
         out: Takes each piece of the text.
         records: The activities.
-        flow: Says where what they used came from.
+        new_flow: Returns what says where what they used came from; asked again and again, so that none grows.
         known: Ids of all of the records.
         parents: Ids of the records inside which others ran.
     """
     with ExitStack() as stack:
         spool = _Spool(stack)
-        state(records, flow, known, parents, spool)
+        state(records, new_flow, known, parents, spool)
         out(f'{{"prefix": {json.dumps(NAMESPACES)}')
         for kind, file in spool.files.items():
             out(f', "{kind}": {{')

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from provtel_model import attributes as names
@@ -27,7 +28,7 @@ from provtel_query.friendly import as_json
 from provtel_query.prov_import.own import carried
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from provtel_model.anyvalue import AnyValue
     from provtel_model.record import PlainPlan, Record
@@ -49,6 +50,7 @@ NAMESPACES: Final = {
 
 _Attributes: TypeAlias = list[tuple[str, Any]]
 
+_AT_ONCE: Final = 500
 _ACTIVITY_OF: Final = "prov:activity"
 _ENTITY: Final = "prov:entity"
 _START: Final = "prov:startTime"
@@ -91,7 +93,9 @@ class Sink(Protocol):
         """
 
 
-def state(records: Iterable[Record], flow: Flow, known: set[str], parents: Container[str], sink: Sink) -> None:
+def state(
+    records: Iterable[Record], new_flow: Callable[[], Flow], known: set[str], parents: Container[str], sink: Sink
+) -> None:
     """Give the statements of records to a sink.
 
     Each record is one activity, each value that it used one ``used`` and each that it generated one
@@ -99,24 +103,29 @@ def state(records: Iterable[Record], flow: Flow, known: set[str], parents: Conta
 
     Args:
         records: The activities.
-        flow: Says where what they used came from, also beyond these records.
+        new_flow: Returns what says where what they used came from, also beyond these records; asked once for some.
         known: Ids of the records that are activities in the same document; others that are referred to are added.
         parents: Ids of the records inside which others ran.
         sink: Takes the statements.
     """
-    writer = _Writer(sink, flow, known)
-    for record in records:
-        writer.add(record)
-        if record.id in parents:
-            writer.pass_on(record)
+    writer = _Writer(sink, known)
+    rest = iter(records)
+    while some := list(islice(rest, _AT_ONCE)):
+        writer.flow = new_flow()
+        writer.flow.prepare_origins(some)
+        for record in some:
+            writer.add(record)
+            if record.id in parents:
+                writer.pass_on(record)
 
 
 class _Writer:
     """States records, and declares once whatever they refer to."""
 
-    def __init__(self, sink: Sink, flow: Flow, known: set[str]) -> None:
+    flow: Flow
+
+    def __init__(self, sink: Sink, known: set[str]) -> None:
         self._take = sink.take
-        self._flow = flow
         self._known = known
         self._declared: set[str] = set()
 
@@ -144,7 +153,7 @@ class _Writer:
     def pass_on(self, outer: Record) -> None:
         """Say which of what an activity generated is what one inside it had generated already."""
         for role in outer.plain.get("generated", {}):
-            inner = self._flow.passed_on(outer, role)
+            inner = self.flow.passed_on(outer, role)
             if inner:
                 both = self._occurrence(outer, role), self._occurrence(inner.record, inner.role)
                 self._take(
@@ -224,7 +233,7 @@ class _Writer:
         return identifier
 
     def _use(self, record: Record, role: str) -> None:
-        origins = self._flow.origins(record, role)
+        origins = self.flow.origins(record, role)
         attributes: _Attributes = [("prov:role", role)]
         # What a declared source generated may come while its user runs; when it was used then, nobody knows.
         late = any(generated_at(origin.record) > record.plain["started_at"] for origin in origins)

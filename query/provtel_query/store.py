@@ -25,7 +25,7 @@ from provtel_query.narrowing import between
 from provtel_query.target import Finder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from prov.model import ProvDocument
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from provtel_query.evidence import Wanted
     from provtel_query.lineage import Start
     from provtel_query.rocrate import Crate
+
+
+_PAGE: Final = 1000
 
 
 class Store:
@@ -353,9 +356,28 @@ class Store:
         """
         from provtel_query.prov_document import write_prov_json
 
-        records = self._chosen(run, campaign, of)
-        parents = {record.parent_id for record in records if record.parent_id}
-        return write_prov_json(out, records, Flow(self._reader), {record.id for record in records}, parents)
+        if of is None:
+            where = self._run(run) if campaign is None else {"campaign_id": campaign}
+            outlines = self._reader.find(Query(where, fields=("parent_id",)))
+            records: Iterable[Record] = self._pages(where)
+        else:
+            outlines = records = self._chosen(run, campaign, of)
+        if not outlines or (run and campaign):
+            self._chosen(run, campaign, of)
+        known = {record.id for record in outlines}
+        parents = {record.parent_id for record in outlines if record.parent_id}
+        return write_prov_json(out, records, lambda: Flow(self._reader), known, parents)
+
+    def _pages(self, where: Mapping[str, Any]) -> Iterator[Record]:
+        """Yield records, oldest first, as they are asked for."""
+        after: str | None = None
+        while True:
+            query = Query(where, sort=(("started_at", 1),), limit=_PAGE, after=after)
+            page = self._reader.find(query)
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = query.cursor(page[-1].plain)
 
     def _chosen(self, run: str | None, campaign: str | None, of: object) -> Sequence[Record]:
         """Return what is to be exported, oldest first."""

@@ -342,8 +342,8 @@ def test_prov_json_that_is_written_while_it_is_made(records: list[PlainRecord]) 
     pieces: list[str] = []
     found = list(map(Record, records))
     parents = {record.parent_id for record in found if record.parent_id}
-    flow = Flow(MemoryReader(records))
-    statements = write_prov_json(pieces.append, found, flow, {record.id for record in found}, parents)
+    reader = MemoryReader(records)
+    statements = write_prov_json(pieces.append, found, lambda: Flow(reader), {record.id for record in found}, parents)
     written = ProvDocument.deserialize(content="".join(pieces), format="json")
 
     assert written == document(records)
@@ -363,7 +363,7 @@ def test_values_keep_their_types() -> None:
     }
     records = [activity(1, used=told, generated={"nothing": None})]
     pieces: list[str] = []
-    write_prov_json(pieces.append, list(map(Record, records)), Flow(MemoryReader(records)), {id_of(1)}, ())
+    write_prov_json(pieces.append, list(map(Record, records)), lambda: Flow(MemoryReader(records)), {id_of(1)}, ())
 
     assert ProvDocument.deserialize(content="".join(pieces), format="json") == document(records)
 
