@@ -17,7 +17,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from provtel_model.anyvalue import TYPE_KEY, AnyValue
-from provtel_model.hashing import SHA256_PREFIX, canonical_bytes, content_hash, hash_bytes
+from provtel_model.hashing import (
+    SHA256_PREFIX,
+    canonical_bytes,
+    canonical_scalar,
+    content_hash,
+    digest_bytes,
+    hash_bytes,
+)
 from provtel_model.record import PlainRecord, run_of
 
 if TYPE_CHECKING:
@@ -73,6 +80,17 @@ def data_keys(plain: PlainRecord, values: Mapping[str, AnyValue]) -> set[tuple[s
     return {(key, role) for role, value in values.items() for key in _keys(run, role, value)}
 
 
+def scalar_digest(value: AnyValue) -> tuple[bytes, bool] | None:
+    """Return the digest in the keys of a scalar, and whether it has one by content; ``None`` for anything else.
+
+    Equal to what `data_keys` has, for indexes that need no text of it.
+    """
+    if type(value) not in _SCALARS:
+        return None
+    canonical = canonical_scalar(value)
+    return digest_bytes(canonical), _is_telling(value, canonical)
+
+
 def name_key(run: str, role: str, value: AnyValue) -> str:
     """Return the key of a role's value within a run; no store has it where `data_keys` does not give it."""
     return f"{NAME}:{_quoted(run)}:{role}:{content_hash(value)}"
@@ -112,7 +130,7 @@ def _keys(run: str, role: str, value: AnyValue) -> list[str]:
         named = [name_key(run, role, value)] if _is_known_whole(value) else []
         found = [key for datum in data({role: value}) for key in (content_key(datum.value), file_key(datum.value))]
         return named + [key for key in found if key]
-    canonical = canonical_bytes(value)  # once: most values are scalars, and a store asks this of every one
+    canonical = canonical_scalar(value)  # once: most values are scalars, and a store asks this of every one
     known = hash_bytes(canonical)
     name = f"{NAME}:{_quoted(run)}:{role}:{known}"
     return [name, f"{CONTENT}:{known}"] if _is_telling(value, canonical) else [name]
@@ -139,8 +157,8 @@ def _is_telling(value: AnyValue, canonical: bytes) -> bool:
 
 
 def _is_distinctive(value: float) -> bool:
-    digits = repr(value).partition("e")[0].lstrip("-").replace(".", "").strip("0")
-    return len(digits) >= MIN_SIGNIFICANT_DIGITS and digits.isdigit()
+    """Say whether five significant digits do not tell a number from all others."""
+    return float(f"{value:.{MIN_SIGNIFICANT_DIGITS - 1}g}") != value and value == value  # noqa: PLR0124  # no NaN
 
 
 def _with_members(datum: Datum, depth: int) -> Iterator[Datum]:

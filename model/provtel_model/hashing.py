@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from provtel_model.anyvalue import TYPE_KEY, AnyValue
 
@@ -27,6 +27,7 @@ FINGERPRINT_PREFIX: Final = "fp1:"
 
 _DOMAIN: Final = b"provtel.value.1\0"
 _NAN: Final = struct.pack(">d", math.nan)
+_PACK_FLOAT: Final = struct.Struct(">d").pack
 
 
 def canonical_bytes(value: AnyValue) -> bytes:
@@ -52,6 +53,26 @@ def hash_bytes(*canonical: bytes | bytearray) -> str:
     for part in canonical:
         digest.update(part)
     return SHA256_PREFIX + digest.hexdigest()
+
+
+def digest_bytes(canonical: bytes) -> bytes:
+    """Return the digest in the content hash of a value whose canonical bytes are at hand."""
+    return hashlib.sha256(_DOMAIN + canonical).digest()
+
+
+def canonical_scalar(value: AnyValue) -> bytes:
+    """Return what `canonical_bytes` returns for a value that is no list and no map, in half the time."""
+    kind = type(value)
+    if kind is float:
+        return b"d" + (_NAN if value != value else _PACK_FLOAT(value))  # noqa: PLR0124  # a NaN is not itself
+    if kind is str:
+        content = cast("str", value).encode()
+        return b"s%d:%b" % (len(content), content)
+    if kind is int:
+        return b"i%d;" % cast("int", value)
+    if kind is bool:
+        return b"t" if value else b"f"
+    return canonical_bytes(value)
 
 
 def _carried_hash(value: dict[str, AnyValue]) -> str | None:

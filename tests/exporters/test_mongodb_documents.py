@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from provtel_exporters.mongodb.documents import CODEC, MAX_DOCUMENT, PART_BYTES, Document, Encoder, to_plain
-from provtel_exporters.mongodb.layout import OURS
+from provtel_exporters.mongodb.layout import OURS, document_id, key_number, key_numbers
 from provtel_model.components import Batch, Signal
+from provtel_model.dataflow import data_keys
 from provtel_model.otlp.observations import decode_logs, decode_points
 from provtel_model.record import PlainRecord
 from provtel_model.telemetry import PlainLog, PlainPoint, observation_id
@@ -21,9 +22,14 @@ from tests.model.strategies import METRIC_REQUESTS, OTHER_LOG_REQUESTS
 STAMP = {"by": "0" * 16, "batch": 1, "number": 0}
 
 
+def document_of(encoder: Encoder, plain: PlainRecord) -> Document:
+    """Return the document of a record."""
+    return encoder.record(document_id(plain), plain, STAMP)
+
+
 def record_document(**fields: Any) -> Document:
     """Return the document of a record with some fields."""
-    return Encoder().record(numbered(1, **fields), STAMP)
+    return document_of(Encoder(), numbered(1, **fields))
 
 
 def read(document: Document) -> dict[str, Any]:
@@ -41,7 +47,7 @@ def back(document: Document) -> Any:
 @settings(max_examples=300)
 def test_any_record_comes_back(plain: PlainRecord) -> None:
     """Whatever names and values a record has, its document holds all of it."""
-    assert content([back(Encoder().record(plain, STAMP))]) == content([plain])
+    assert content([back(document_of(Encoder(), plain))]) == content([plain])
 
 
 @given(points=METRIC_REQUESTS, logs=OTHER_LOG_REQUESTS)
@@ -65,7 +71,7 @@ def test_what_records_share_is_not_mixed(plains: list[PlainRecord]) -> None:
     shared = [cast("PlainRecord", {**plain, "resource": plains[0].get("resource", {})}) for plain in plains]
     encoder = Encoder()
 
-    assert content([back(encoder.record(plain, STAMP)) for plain in shared]) == content(shared)
+    assert content([back(document_of(encoder, plain)) for plain in shared]) == content(shared)
 
 
 def test_things_are_found_by_their_names() -> None:
@@ -142,3 +148,10 @@ def test_what_cannot_be_split_is_refused() -> None:
     """A record whose very kind is larger than a document is no record that MongoDB can hold."""
     with pytest.raises(ValueError, match="cannot be split off"):
         record_document(kind="x" * (MAX_DOCUMENT + 1))
+
+
+@given(plain=PLAIN_RECORDS)
+def test_numbers_of_data_keys_are_those_of_the_keys(plain: PlainRecord) -> None:
+    """What is indexed of a record are the numbers of its data keys, however they are computed."""
+    for values in (plain.get("used", {}), plain.get("generated", {})):
+        assert {*key_numbers(plain, values)} == {key_number(key) for key, _ in data_keys(plain, values)}

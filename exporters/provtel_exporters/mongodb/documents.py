@@ -19,11 +19,11 @@ import ormsgpack
 from bson.binary import Binary
 from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from bson.int64 import Int64
-from provtel_model.dataflow import data_keys
+from bson.raw_bson import RawBSONDocument
 from provtel_model.record import PlainRecord, key_of, run_of
 from provtel_model.telemetry import PlainLog, PlainPoint, check_observation, observation_id, records_of
 
-from provtel_exporters.mongodb.layout import OURS, document_id, key_number, linked_ids
+from provtel_exporters.mongodb.layout import OURS, key_numbers, linked_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +38,7 @@ _SHOWN_DEPTH: Final = 10
 _ATTRIBUTES: Final = "attributes"
 _ATTRIBUTE_MAPS: Final = frozenset({"resource", "telemetry", _ATTRIBUTES})
 _WITH_ATTRIBUTES: Final = frozenset({"events", "links", "exemplars", "scope"})
+_SHARED: Final = frozenset({"resource", "scope"})
 _NEVER_APART: Final = frozenset({"trace_id", "span_id", "kind", "status", "started_at", "time"})
 _SCALARS: Final = frozenset({str, float, bool, type(None), bytes})
 _NOT_OF_THE_RECORD: Final = ("_id", "id", "run", "duration", OURS)
@@ -91,18 +92,18 @@ class Encoder:
     def __init__(self) -> None:
         self._seen: dict[int, tuple[object, Any, bool]] = {}
 
-    def record(self, plain: PlainRecord, stamp: Mapping[str, Any]) -> Document:
+    def record(self, identity: str, plain: PlainRecord, stamp: Mapping[str, Any]) -> Document:
         """Return the document of a record.
 
         Args:
+            identity: Its ``_id``.
             plain: The record.
             stamp: Who writes it, and when: ``by``, ``batch``, ``number``.
 
         Raises:
-            ValueError: It is no record, or a part of it that cannot be split off is too large.
+            ValueError: A part of it that cannot be split off is too large.
             TypeError: A value is of no type that a record can have.
         """
-        identity = document_id(plain)
         computed: dict[str, Any] = {"_id": identity, "id": key_of(plain).id, "run": run_of(plain)}
         if "ended_at" in plain:
             computed["duration"] = (plain["ended_at"] - plain["started_at"]) / 1e9
@@ -110,7 +111,7 @@ class Encoder:
         for role in ("used", "generated"):
             values = cast("dict[str, Any]", plain).get(role)
             if values:
-                ours[role] = [*{key_number(key) for key, _ in data_keys(plain, values)}]
+                ours[role] = key_numbers(plain, values)
         if "links" in plain:
             ours["linked"] = linked_ids(plain)
         return self._document(computed, cast("dict[str, Any]", plain), ours)
@@ -131,13 +132,19 @@ class Encoder:
         exact: dict[str, Any] = {}
         result = computed
         for name, value in plain.items():
-            if type(value) is str:
+            kind = type(value)
+            if kind is str or (kind is int and FIRST_INT <= value <= LAST_INT):
                 result[name] = value
                 continue
-            readable, is_exact = self._readable(name, value)
+            known = self._seen.get(id(value))
+            readable, is_exact = _readable(name, value) if known is None else known[1:]
             result[name] = readable
             if not is_exact:
                 exact[name] = Binary(_pack(value))
+            if known is None and name in _SHARED:
+                # Encoded once: all records of one process share it.
+                raw = RawBSONDocument(bson.encode(readable)) if isinstance(readable, dict) else readable
+                self._seen[id(value)] = (value, raw, is_exact)
         if exact:
             ours["exact"] = exact
         if ours:
@@ -147,18 +154,18 @@ class Encoder:
             return Document(result["_id"], content)
         return _split(result, plain, ours)
 
-    def _readable(self, name: str, value: Any) -> tuple[Any, bool]:
-        """Return what a document holds of a field, and whether that is all of it."""
-        if type(value) is int:
-            return (value, True) if FIRST_INT <= value <= LAST_INT else (max(FIRST_INT, min(value, LAST_INT)), False)
-        if name not in _ATTRIBUTE_MAPS and name not in _WITH_ATTRIBUTES:
-            return (value, True) if _is_plain(value) else (_shown(value), False)
-        known = self._seen.get(id(value))
-        if known is None:
-            nested = _nested(value) if name in _ATTRIBUTE_MAPS else _with_nested(value)
-            found = (_shown(value), False) if nested is None else (nested, True)
-            known = self._seen[id(value)] = (value, *found)
-        return known[1], known[2]
+
+def _readable(name: str, value: Any) -> tuple[Any, bool]:
+    """Return what a document holds of a field, and whether that is all of it."""
+    if type(value) is int:
+        return max(FIRST_INT, min(value, LAST_INT)), False
+    if name in _ATTRIBUTE_MAPS:
+        nested = _nested(value)
+    elif name in _WITH_ATTRIBUTES:
+        nested = _with_nested(value)
+    else:
+        nested = value if _is_plain(value) else None
+    return (_shown(value), False) if nested is None and value is not None else (nested, True)
 
 
 def to_plain(document: Mapping[str, Any], read_parts: Callable[[str, list[str]], bytes]) -> dict[str, Any]:
@@ -213,7 +220,11 @@ def _parts(identity: str, name: str, data: bytes) -> Iterator[Part]:
 def _path(key: str) -> tuple[str, ...] | None:
     """Return the names that a name with dots is nested under; ``None`` where it cannot be."""
     parts = tuple(key.split("."))
-    return parts if all(part and part[0] != "$" and "\0" not in part for part in parts) else None
+    return (
+        parts
+        if len(parts) <= _MAX_DEPTH and all(part and part[0] != "$" and "\0" not in part for part in parts)
+        else None
+    )
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:
@@ -225,13 +236,17 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
         return bool(FIRST_INT <= value <= LAST_INT)
     if depth == _MAX_DEPTH:
         return False
-    if kind is list:
-        return all(_is_plain(item, depth + 1) for item in value)
     if kind is dict:
-        return all(_is_plain_key(key) and _is_plain(item, depth + 1) for key, item in value.items())
+        for key, item in value.items():
+            if not _is_plain_key(key) or (type(item) not in _SCALARS and not _is_plain(item, depth + 1)):
+                return False
+        return True
+    if kind is list:
+        return all(type(item) in _SCALARS or _is_plain(item, depth + 1) for item in value)
     return isinstance(value, str)
 
 
+@lru_cache(maxsize=4096)
 def _is_plain_key(key: str) -> bool:
     path = _path(key)
     return path is not None and len(path) == 1
@@ -242,7 +257,7 @@ def _nested(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
     result: dict[str, Any] = {}
     for key, value in attributes.items():
         path = _path(key)
-        if path is None or len(path) > _MAX_DEPTH or type(value) is dict or not _is_plain(value):
+        if path is None or (type(value) not in _SCALARS and (type(value) is dict or not _is_plain(value))):
             return None
         place = result
         for name in path[:-1]:

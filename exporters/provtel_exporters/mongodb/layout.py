@@ -28,10 +28,14 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from provtel_model.record import Key, PlainRecord, key_of, record_id
+from provtel_model.dataflow import CONTENT, data_keys, name_key, scalar_digest
+from provtel_model.hashing import SHA256_PREFIX
+from provtel_model.record import Key, PlainRecord, key_of, record_id, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from provtel_model.anyvalue import AnyValue
 
 FORMAT: Final = 1
 FORMAT_ID: Final = "format"
@@ -120,6 +124,28 @@ def key_number(data_key: str) -> int:
     return (number ^ _group(group)) - 2**63
 
 
+def key_numbers(plain: PlainRecord, values: Mapping[str, AnyValue]) -> list[int]:
+    """Return `key_number` of every key of some values of a record."""
+    run = run_of(plain)
+    numbers: set[int] = set()
+    for role, value in values.items():
+        scalar = scalar_digest(value)
+        if scalar is None:
+            numbers.update(key_number(key) for key, _ in data_keys(plain, {role: value}))
+            continue
+        digest, has_content_key = scalar
+        number = int.from_bytes(digest[-8:], "big")
+        numbers.add((number ^ _name_group(run, role)) - 2**63)
+        if has_content_key:
+            numbers.add((number ^ _CONTENT_GROUP) - 2**63)
+    return [*numbers]
+
+
+@lru_cache(maxsize=4096)
+def _name_group(run: str, role: str) -> int:
+    return _group(name_key(run, role, None).rpartition(":")[0])
+
+
 @lru_cache(maxsize=4096)
 def _group(prefix: str) -> int:
     return _digest(prefix)
@@ -127,6 +153,9 @@ def _group(prefix: str) -> int:
 
 def _digest(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+_CONTENT_GROUP: Final = _group(f"{CONTENT}:{SHA256_PREFIX.rstrip(':')}")
 
 
 def is_later(found: object) -> bool:

@@ -192,8 +192,7 @@ class _Batch:
 
     def write(self, standing: Mapping[str, PlainRecord]) -> int:
         """Bring records in; return how many are new, or moved one on."""
-        numbers = {identity: number for number, identity in enumerate(standing)}
-        documents = _encoded(standing.items(), lambda item: self._document(item[1], numbers[item[0]]))
+        documents = _encoded(enumerate(standing.items()), lambda item: self._document(item[0], *item[1]))
         ours = {document.id: document for document in documents}
         open_ = _insert(self._database, layout.RECORDS, documents)
         stored = len(ours) - len(open_)
@@ -203,8 +202,8 @@ class _Batch:
             stored += stored_now
         return stored
 
-    def _document(self, plain: PlainRecord, number: int) -> Document:
-        return self._encoder.record(plain, {"by": self._line, "batch": self._batch, "number": number})
+    def _document(self, number: int, identity: str, plain: PlainRecord) -> Document:
+        return self._encoder.record(identity, plain, {"by": self._line, "batch": self._batch, "number": number})
 
     def _better(self, wanted: Mapping[str, PlainRecord]) -> dict[str, dict[str, Any] | None]:
         """Return the stamps of the documents that are to be replaced; none for one that was deleted meanwhile."""
