@@ -14,6 +14,7 @@ from benchmarks.capture.peers import OURS
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "flowcept": ("flowcept[redis,telemetry]==1.0.3", "numpy"),
     "flowcept with LMDB": ("flowcept[lmdb,redis]==1.0.3", "numpy", "pandas"),
+    "flowcept with databases": ("flowcept[lmdb,mongo]==1.0.3", "numpy", "pandas"),
     "otel": ("opentelemetry-sdk==1.45.1", "opentelemetry-exporter-otlp-proto-http==1.45.1", "numpy"),
     "logfire": ("logfire==4.41.0", "numpy"),
 }

@@ -6,15 +6,18 @@ import time
 import uuid
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from provtel_exporters.lmdb import open_reader
 from provtel_model.filters import Query
+from pymongo import MongoClient
 
 from tests.collector.running import Collector, provtel, running
 from tests.services.kafka.server import Kafka
+from tests.services.mongodb.server import Mongodb
 
 SPANS = 500
 SECONDS = 60
@@ -84,3 +87,43 @@ def test_kafka_consumer_store(kafka: Kafka, tmp_path: Path) -> None:
         last = start(stack, "consumer", tmp_path, **variables)
         wait_for(store, ids)
         assert [one.stop() for one in (first, last)] == [0, 0]
+
+
+def wait_for_documents(address: str, ids: set[str]) -> None:
+    """Return when all spans are in MongoDB, each once."""
+    deadline = time.monotonic() + SECONDS
+    with MongoClient[dict[str, Any]](address) as client:
+        records = client.get_default_database()["records"]
+        while not ids <= {*(found := [one["span_id"] for one in records.find({}, {"span_id": 1})])}:
+            assert time.monotonic() < deadline, f"{len(ids & {*found})} of {len(ids)}"
+            time.sleep(0.1)
+    assert len(found) == len(set(found))
+
+
+def test_mongodb(mongodb: Mongodb, tmp_path: Path) -> None:
+    """From OTLP into MongoDB."""
+    address = mongodb.new_database()
+    with ExitStack() as stack:
+        only = start(stack, "mongodb", tmp_path, PROVTEL_MONGODB_ENDPOINT=address)
+        wait_for_documents(address, send(only.addresses["otlp"]))
+        assert only.stop() == 0
+
+
+def test_kafka_consumer_mongodb(kafka: Kafka, mongodb: Mongodb, tmp_path: Path) -> None:
+    """Through Kafka into MongoDB, by two members of a group."""
+    brokers, address, group = f"[{kafka.address}]", mongodb.new_database(), uuid.uuid4().hex
+    variables = {
+        "PROVTEL_KAFKA_BROKERS": brokers,
+        "PROVTEL_KAFKA_GROUP": group,
+        "PROVTEL_MONGODB_ENDPOINT": address,
+    }
+    with ExitStack() as stack:
+        first = start(stack, "kafka", tmp_path, PROVTEL_KAFKA_BROKERS=brokers)
+        ids = send(first.addresses["otlp"])
+        (tmp_path / "other").mkdir()
+        members = [
+            start(stack, "mongodb_consumer", tmp_path, **variables),
+            start(stack, "mongodb_consumer", tmp_path / "other", **variables),
+        ]
+        wait_for_documents(address, ids)
+        assert [one.stop() for one in (first, *members)] == [0, 0, 0]
