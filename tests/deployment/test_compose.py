@@ -17,6 +17,7 @@ FOLDER = ROOT / "deployment"
 FILE = FOLDER / "compose" / "compose.yaml"
 FILES = {
     "compose": ({"kafka"}, {"collector", "store"}),
+    "mongodb": ({"mongodb"}, {"collector"}),
     "redis": ({"redis"}, {"collector", "store"}),
     "fanout": ({"kafka", "mongodb"}, {"collector"}),
 }
