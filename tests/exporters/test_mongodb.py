@@ -291,3 +291,16 @@ def test_a_missing_file_of_tls_is_told_at_the_start() -> None:
 
     with pytest.raises(StoreError, match=r"/nowhere/ca\.pem"):
         exporter.start()
+
+
+def test_what_a_server_refuses_takes_nothing_along(secured: Mongodb) -> None:
+    """A server that takes no infinite numbers refuses the one record for good, and has the others of its batch."""
+    endpoint, database = f"mongodb://localhost:{secured.tls_port}", "refusing"
+    odd = numbered(2, generated={"loss": float("inf")})
+    with exporting(endpoint, **login(secured, database=database)) as exporter:
+        for batch in encode([numbered(1), odd, numbered(3)]):
+            with pytest.raises(PermanentError, match=r"1 documents are refused: .*infinity"):
+                exporter.consume(batch)
+    options = f"authSource={USERS_DATABASE}&tls=true&tlsCAFile={secured.authority}"
+    with reading(f"mongodb://{USER}:{PASSWORD}@localhost:{secured.tls_port}/{database}?{options}") as reader:
+        assert [record.used["number"] for record in reader.find(OLDEST_FIRST)] == [1, 3]
