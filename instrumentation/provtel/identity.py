@@ -20,6 +20,8 @@ from provtel.naming import program_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from provtel.detectors.scheduler import Job
+
 _VERSION: Final = b"provtel 1"
 _BATCH: Final = "batch"
 _NO_RUN_ID: Final = "none"
@@ -55,18 +57,25 @@ def identity_of(environment: Mapping[str, str] = os.environ) -> Identity | None:
         return None
     rank = ranks.detect(environment).get(names.MPI_RANK)
     parts = [launch or "", first(environment, "TORCHELASTIC_RESTART_COUNT") or "0"]
-    # Only an array whose first element is known has somebody who records the root of all.
-    is_array = job is not None and job.first_index is not None and job.array_id is not None
+    is_array = job is not None and _is_in_array(job)
     if job is not None:
         # Nodes of one launch may be in several steps, by which it was brought to them.
         step = "" if launch else job.step or _BATCH
-        identity = job.array_id if is_array else job.id
-        parts += [job.system, job.cluster or "", identity or "", str(job.restarts), step]
+        shared = (job.array_id if is_array else None) or job.id
+        parts += [job.system, job.cluster or "", shared, str(job.restarts), step]
     digest = _digest(*parts)
     root = int.from_bytes(digest[16:24], "big") or 1 if is_array or rank is not None else None
     is_first = rank in {None, 0} and (job is None or not is_array or job.array_index == job.first_index)
     name = (job.name if job is not None else None) or program_of(sys.orig_argv[1:]) or _UNNAMED
     return Identity(digest[:16], root, is_first, name)
+
+
+def _is_in_array(job: Job) -> bool:
+    """Say whether a job is a part of its array's run: where the first element is known, which records the root of all.
+
+    An element that is started again is a run of its own, because the first one is not started with it.
+    """
+    return job.array_id is not None and job.first_index is not None and not job.restarts
 
 
 def _launch(environment: Mapping[str, str]) -> str | None:

@@ -191,8 +191,8 @@ TABLE: Final = (
         "join",
         "true",
         _switch,
-        "Belong to the trace and the run that `TRACEPARENT` and `BAGGAGE` of the environment tell, where nothing else "
-        "is current.",
+        "Belong to the trace and the run that `TRACEPARENT` and `BAGGAGE` of the environment tell, else to that of the "
+        "batch job, where nothing else is current.",
     ),
     Setting(
         "telemetry",

@@ -37,6 +37,14 @@ def test_all_agree(element: int, rank: int, other: int, other_rank: int) -> None
     assert one.is_first == (element == 3 and rank == 0)
 
 
+def test_element_that_is_started_again() -> None:
+    """An element of an array that was queued again is a run of its own, whose root its first rank records."""
+    runs = [known(step_of(element, 0, restarts=1)) for element in (4, 5)]
+
+    assert len({run.trace for run in runs} | {known(step_of(4, 0)).trace}) == 3
+    assert all(run.is_first for run in runs)
+
+
 def test_others_differ() -> None:
     """Another job, cluster, step or start is another run."""
     rank = {"SLURM_PROCID": "0"}

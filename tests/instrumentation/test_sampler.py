@@ -38,13 +38,13 @@ WAIT = """
     wait(float(sys.argv[1]) if len(sys.argv) > 1 else 0.35)
     """
 
-# Besides start and end of the task each frame is a sample.
+# Besides the list of distributions, and start and end of the task, each frame is a sample.
 SAMPLED_ONCE = """
     from provtel.recording import recorder
-    while recorder()._writer.appended < 3:
+    while recorder()._writer.appended < 4:
         time.sleep(0.01)
     """
-SAMPLED_OFTEN = SAMPLED_ONCE.replace("< 3", "< 7")
+SAMPLED_OFTEN = SAMPLED_ONCE.replace("< 4", "< 8")
 
 
 @pytest.fixture
@@ -292,7 +292,7 @@ def test_pool_of_processes_samples_to_its_end(stage: Stage) -> None:
         @task
         def work():
             from provtel.recording import recorder
-            while recorder()._writer.appended < 2:
+            while recorder()._writer.appended < 3:
                 time.sleep(0.01)
 
         if __name__ == "__main__":

@@ -8,10 +8,9 @@ import sys
 import pytest
 from provtel.instrumentors.logging import LoggingInstrumentor
 from provtel_model.otlp import decode
-from provtel_model.otlp.observations import decode_logs
 
 from tests.instrumentation.programs import Stage
-from tests.instrumentation.test_logs import drained
+from tests.instrumentation.test_logs import drained, lines_in
 
 OTHER = "opentelemetry.instrumentation.logging"
 
@@ -43,7 +42,7 @@ def test_lines(stage: Stage) -> None:
         """
     )
     batches = drained(stage.store)
-    inside, failed, outside = (line for batch in batches for line in decode_logs(batch))
+    inside, failed, outside = lines_in(batches)
     (record,) = (record for batch in batches for record in decode(batch))
 
     assert outcome.stdout.splitlines()[0] == "inside 1"
