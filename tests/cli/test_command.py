@@ -87,7 +87,7 @@ def test_version(ask: Ask) -> None:
         (["show"], 2, "Missing argument"),
         (["lineage", "nope"], 1, "nothing is known of 'nope'"),
         (["lineage", "8", "--evidence", "nope"], 1, "unknown evidence 'nope'"),
-        (["lineage", "8", "--picture", "a.jpg"], 1, "end its name in .svg or .png"),
+        (["lineage", "8", "--picture", "a.jpg"], 1, "end its name in .svg, .png"),
         (["export", "--format", "prov-yaml"], 2, "'prov-yaml' is not one of"),
         (["export", "-o", "no/such/folder"], 1, "cannot be written: No such file"),
         (["tasks", "--store", "ftp://x"], 1, "known kinds of store are"),

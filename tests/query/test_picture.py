@@ -72,7 +72,7 @@ def test_odd_texts_do_no_harm(store_of: StoreOf, tmp_path: Path) -> None:
     assert "$x^2$ <b>" in texts(draw(store.lineage(id_of(1), "downstream"), tmp_path / "odd.svg"))
 
 
-@pytest.mark.parametrize(("name", "message"), [("a.jpg", "end its name in .svg or .png"), ("no/a.svg", "No such file")])
+@pytest.mark.parametrize(("name", "message"), [("a.jpg", "end its name in .svg, .png"), ("no/a.svg", "No such file")])
 def test_what_cannot_be_written_is_told(store_of: StoreOf, tmp_path: Path, name: str, message: str) -> None:
     """A suffix that is not drawn and a folder that is not there are errors that say so."""
     with pytest.raises(UserError, match=message):
