@@ -9,6 +9,7 @@ from provtel_model.record import Record
 from tests.instrumentation.programs import Stage
 from tests.instrumentation.test_logs import lines
 from tests.services.kafka.server import Kafka
+from tests.services.mongodb.server import Mongodb
 
 PROVIDER = """
 from opentelemetry import _logs, trace
@@ -91,6 +92,15 @@ consumer = KafkaConsumer(
 assert next(consumer).value == b"said"
 consumer.close()
 """
+MONGODB = """
+import sys
+import pymongo
+from opentelemetry.instrumentation.pymongo import PymongoInstrumentor
+PymongoInstrumentor().instrument()
+with pymongo.MongoClient(sys.argv[1]) as client:
+    with workflow("main"), task("keeps"):
+        client["contrib"]["said"].insert_one({"x": 1})
+"""
 
 
 def edges(stage: Stage, program: str, *arguments: str) -> tuple[list[tuple[str, str]], dict[str, Record]]:
@@ -143,3 +153,11 @@ def test_kafka(stage: Stage, kafka: Kafka) -> None:
 
     assert ("sends", "contrib send") in found
     assert records["contrib receive"].trace_id == records["main"].trace_id
+
+
+def test_pymongo(stage: Stage, mongodb: Mongodb) -> None:
+    """What a task writes into MongoDB is inside of the task."""
+    found, records = edges(stage, MONGODB, mongodb.address)
+
+    assert ("keeps", "contrib.insert") in [(outer, inner.replace("said.", "")) for outer, inner in found]
+    assert records["keeps"].parent_id == records["main"].id
