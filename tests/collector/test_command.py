@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.shell_completion import ShellComplete
-from provtel_cli import collector as command
+from provtel_cli import configuration
 from provtel_cli.main import main, provtel
 from provtel_collector.registry import find_factories
 from provtel_collector_config.ids import Kind
@@ -85,7 +85,7 @@ def test_components(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     """Every component type is listed, for people and for programs."""
     assert run(monkeypatch, "components", "--json") == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    lmdb = {"kind": "exporter", "type": "lmdb", "stability": "alpha", "signals": ["logs", "traces"]}
+    lmdb = {"kind": "exporter", "type": "lmdb", "stability": "alpha", "signals": ["logs", "metrics", "traces"]}
     assert {**lmdb, "shared": False, "package": "provtel"} in rows
 
     assert run(monkeypatch, "components") == 0
@@ -113,7 +113,7 @@ def test_without_the_extra(
 ) -> None:
     """On a plain install the command says what to install."""
     found = importlib.util.find_spec
-    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "httptools" else found(name))
+    monkeypatch.setattr(configuration, "find_spec", lambda name: None if name == "httptools" else found(name))
 
     assert run(monkeypatch, *arguments) == 1
 
