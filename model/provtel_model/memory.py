@@ -14,7 +14,7 @@ from provtel_model.dataflow import data_keys
 from provtel_model.errors import FilterError
 from provtel_model.merge import merge
 from provtel_model.paging import Place
-from provtel_model.record import Key, Record, key_of, record_id, run_of
+from provtel_model.record import Key, Record, ancestors, key_of, record_id, run_of
 from provtel_model.telemetry import PlainLog, PlainPoint, observation_id
 
 if TYPE_CHECKING:
@@ -119,13 +119,7 @@ class Memory:
 
     def ancestors(self, record_id: str) -> Sequence[Record]:
         """Return the parent of a record, the parent's parent and so on."""
-        found: dict[str, Record] = {}
-        record = self.get(record_id)
-        while record is not None and record.parent_id is not None and record.parent_id not in {record_id, *found}:
-            record = self.get(record.parent_id)
-            if record is not None:
-                found[record.id] = record
-        return list(found.values())
+        return ancestors(record_id, self.get)
 
     def linked(self, record_id: str) -> Sequence[Record]:
         """Return the records that have a link to `record_id`, oldest first."""

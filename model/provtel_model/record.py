@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict, cast
 
@@ -169,6 +169,22 @@ def key_of(plain: PlainRecord) -> Key:
 def run_of(plain: PlainRecord) -> str:
     """Return the run of a plain record: its workflow, or its trace where it has none."""
     return plain.get("workflow_id") or plain["trace_id"]
+
+
+def ancestors(record_id: str, get: Callable[[str], Record | None]) -> list[Record]:
+    """Return the parent of a record, the parent's parent and so on, up to one that there is not or that came before.
+
+    Args:
+        record_id: The record.
+        get: Returns a record by its id.
+    """
+    found: dict[str, Record] = {}
+    record = get(record_id)
+    while record is not None and record.parent_id is not None and record.parent_id not in {record_id, *found}:
+        record = get(record.parent_id)
+        if record is not None:
+            found[record.id] = record
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,6 +435,7 @@ __all__ = [
     "Plan",
     "Record",
     "State",
+    "ancestors",
     "as_any_value",
     "instant",
     "key_of",

@@ -9,7 +9,7 @@ from provtel_model.components import Changes, Occurrence
 from provtel_model.errors import UnsupportedError
 from provtel_model.filters import Query
 from provtel_model.merge import merge
-from provtel_model.record import Key, Record, key_of
+from provtel_model.record import Key, Record, ancestors, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -60,13 +60,7 @@ class JoinedReader:
 
     def ancestors(self, record_id: str) -> Sequence[Record]:
         """Return the parent of a record, the parent's parent and so on, up to one that no store has."""
-        found: dict[str, Record] = {}
-        record = self.get(record_id)
-        while record and record.parent_id and record.parent_id not in {record_id, *found}:
-            record = self.get(record.parent_id)
-            if record:
-                found[record.id] = record
-        return list(found.values())
+        return ancestors(record_id, self.get)
 
     def linked(self, record_id: str) -> Sequence[Record]:
         """Return the records that have a link to another, oldest first."""

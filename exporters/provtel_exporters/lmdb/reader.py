@@ -12,7 +12,7 @@ from provtel_model.components import Changes, Occurrence
 from provtel_model.dataflow import data_keys
 from provtel_model.errors import FilterError, StoreError
 from provtel_model.filters import Query
-from provtel_model.record import Record, key_of
+from provtel_model.record import Record, ancestors, key_of
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
 
 from provtel_exporters.lmdb.environment import Environment
@@ -82,13 +82,7 @@ class LmdbReader:
 
     def ancestors(self, record_id: str) -> Sequence[Record]:
         """Return the parent of a record, the parent's parent and so on."""
-        found: dict[str, Record] = {}
-        record = self.get(record_id)
-        while record is not None and record.parent_id is not None and record.parent_id not in {record_id, *found}:
-            record = self.get(record.parent_id)
-            if record is not None:
-                found[record.id] = record
-        return list(found.values())
+        return ancestors(record_id, self.get)
 
     def linked(self, record_id: str) -> Sequence[Record]:
         """Return the records that have a link to `record_id`, oldest first."""

@@ -12,7 +12,7 @@ from provtel_model.errors import StoreError
 from provtel_model.fields import TIME_FIELDS, check_field, order_of
 from provtel_model.filters import Query
 from provtel_model.paging import ALWAYS
-from provtel_model.record import PlainRecord, Record, key_of
+from provtel_model.record import PlainRecord, Record, ancestors, key_of
 from provtel_model.telemetry import PlainLog, PlainPoint, observation_id
 
 from provtel_exporters.mongodb import layout
@@ -108,13 +108,7 @@ class MongodbReader:
 
     def ancestors(self, record_id: str) -> Sequence[Record]:
         """Return the parent of a record, the parent's parent and so on."""
-        found: dict[str, Record] = {}
-        record = self.get(record_id)
-        while record is not None and record.parent_id is not None and record.parent_id not in {record_id, *found}:
-            record = self.get(record.parent_id)
-            if record is not None:
-                found[record.id] = record
-        return list(found.values())
+        return ancestors(record_id, self.get)
 
     def linked(self, record_id: str) -> Sequence[Record]:
         """Return the records that have a link to `record_id`, oldest first."""
