@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from provtel_model.components import Component, Credentials
-from provtel_model.errors import ConfigError, UserError
+from provtel_model.errors import ConfigError
+from provtel_model.extras import need_packages
 from provtel_model.settings import NO_EFFECT, Duration, Secret
 from provtel_model.tls import ClientTls
 
@@ -212,11 +213,8 @@ def need_package(component: str) -> None:
     Raises:
         UserError: It is not installed.
     """
-    try:
-        import crc32c  # noqa: F401  # without it a checksum is computed in Python, a hundred times slower
-        import kafka  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UserError(f'{component} needs {error.name}; run: pip install "provtel[kafka]"') from error
+    # Without crc32c a checksum is computed in Python, a hundred times slower.
+    need_packages(component, "kafka", "crc32c", "kafka")
     # It logs as errors what it mends by itself; what it cannot mend is raised, and told by whoever catches it.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
 

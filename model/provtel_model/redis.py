@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from provtel_model.errors import UserError
+from provtel_model.extras import need_packages
 from provtel_model.settings import Secret
 from provtel_model.tls import ClientTls
 
@@ -88,10 +88,7 @@ def need_package(component: str) -> None:
     Raises:
         UserError: It is not installed.
     """
-    try:
-        import redis  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UserError(f'{component} needs {error.name}; run: pip install "provtel[redis]"') from error
+    need_packages(component, "redis", "redis")
 
 
 def client(config: RedisClient, timeout: float) -> Any:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from provtel_model.errors import MalformedError, UserError
+from provtel_model.errors import MalformedError
+from provtel_model.extras import need_packages
 from provtel_model.fields import with_computed
 from provtel_model.telemetry import observation_id
 
@@ -257,8 +258,7 @@ def arrow() -> Any:
     Raises:
         UserError: It is not installed.
     """
-    try:
-        import pyarrow as pa
-    except ModuleNotFoundError as error:
-        raise UserError('Parquet needs pyarrow; run: pip install "provtel[frames]"') from error
+    need_packages("Parquet", "frames", "pyarrow")
+    import pyarrow as pa
+
     return pa

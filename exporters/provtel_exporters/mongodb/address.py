@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from provtel_model.errors import StoreError, UserError
+from provtel_model.errors import StoreError
+from provtel_model.extras import need_packages
 
 DEFAULT_DATABASE: Final = "provtel"
 SCHEMES: Final = ("mongodb://", "mongodb+srv://")
@@ -55,7 +56,4 @@ def need_package(component: str) -> None:
     Raises:
         UserError: It is not installed.
     """
-    try:
-        import pymongo  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UserError(f'{component} needs {error.name}; run: pip install "provtel[mongodb]"') from error
+    need_packages(component, "mongodb", "pymongo")
