@@ -9,6 +9,6 @@ from __future__ import annotations
 from provtel_model.otlp.checking import check
 from provtel_model.otlp.decode import decode
 from provtel_model.otlp.encode import encode
-from provtel_model.otlp.json_codec import from_json, to_json
+from provtel_model.otlp.json_codec import from_json, to_json, to_object
 
-__all__ = ["check", "decode", "encode", "from_json", "to_json"]
+__all__ = ["check", "decode", "encode", "from_json", "to_json", "to_object"]

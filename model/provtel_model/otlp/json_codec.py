@@ -93,12 +93,21 @@ def to_json(signal: Signal, payload: bytes) -> bytes:
     Raises:
         MalformedError: The bytes are no request of this signal.
     """
+    return json.dumps(to_object(signal, payload), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def to_object(signal: Signal, payload: bytes) -> dict[str, Any]:
+    """Return the object that the JSON form of a request in protobuf writes.
+
+    Raises:
+        MalformedError: The bytes are no request of this signal.
+    """
     kind = _REQUESTS[signal]
     try:
         request = kind.FromString(payload)
     except DecodeError:
         raise MalformedError(f"these {len(payload)} bytes are no {kind.DESCRIPTOR.name}") from None
-    return json.dumps(_plain(request), ensure_ascii=False, separators=(",", ":")).encode()
+    return _plain(request)
 
 
 class _MisplacedError(Exception):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from provtel_model import attributes as names
 from provtel_model.anyvalue import TYPE_KEY
-from provtel_model.otlp import encode, to_json
+from provtel_model.otlp import encode, to_object
 from provtel_model.record import State, instant
 
 from provtel_query.friendly import as_json
@@ -136,7 +136,7 @@ def _run_facets(record: Record, known: Mapping[str, Record]) -> dict[str, Any]:
         tags = [{"key": tag, "value": "true", "source": "USER"} for tag in record.tags]
         facets["tags"] = _facet("1-0-0/TagsRunFacet.json#/$defs/TagsRunFacet", tags=tags)
     (batch,) = encode([plain])
-    own = {"signal": batch.signal, "request": json.loads(to_json(batch.signal, batch.payload))}
+    own = {"signal": batch.signal, "request": to_object(batch.signal, batch.payload)}
     facets[FACET] = _facet(OWN_SCHEMA, **own)
     return facets
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from provtel_model.components import Batch, Signal
 from provtel_model.errors import MalformedError, UserError
-from provtel_model.otlp import decode, encode, from_json, to_json
+from provtel_model.otlp import decode, encode, from_json, to_object
 from provtel_model.record import key_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ACTIVITIES: Final = "urn:provtel:activity:"
 def carried(plain: PlainRecord) -> tuple[str, str]:
     """Return the attribute that carries a record: its name, and its value in ASCII, which every serialisation keeps."""
     (batch,) = encode([plain])
-    request = json.loads(to_json(batch.signal, batch.payload))
+    request = to_object(batch.signal, batch.payload)
     return f"{PREFIX}{batch.signal.value}", json.dumps(request, sort_keys=True, separators=(",", ":"))
 
 
