@@ -25,7 +25,7 @@ from provtel_query.narrowing import between
 from provtel_query.target import Finder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from prov.model import ProvDocument
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from provtel_query.evidence import Wanted
     from provtel_query.lineage import Start
     from provtel_query.rocrate import Crate
-
-
-_PAGE: Final = 1000
 
 
 class Store:
@@ -332,7 +329,7 @@ class Store:
         """
         from provtel_query.prov_document import prov_bundles, prov_document
 
-        records = self._chosen(run, campaign, of)
+        records = self._selected(self._where(run, campaign, of), of)
         if not bundles:
             return prov_document(records, Flow(self._reader))
         runs: dict[str, list[Record]] = {}
@@ -354,44 +351,39 @@ class Store:
         Raises:
             UserError: There is no such run, or no run at all.
         """
+        from provtel_query.copying.pages import record_pages
         from provtel_query.prov_document import write_prov_json
 
-        if of is None:
-            where = self._run(run) if campaign is None else {"campaign_id": campaign}
-            outlines = self._reader.find(Query(where, fields=("parent_id",)))
-            records: Iterable[Record] = self._pages(where)
-        else:
-            outlines = records = self._chosen(run, campaign, of)
-        if not outlines or (run and campaign):
-            self._chosen(run, campaign, of)
+        where = self._where(run, campaign, of)
+        outlines = self._selected(where, of, fields=("parent_id",))
+        records: Iterable[Record] = outlines
+        if where is not None:
+            records = (Record(plain) for page in record_pages(self._reader, where) for plain in page.records)
         known = {record.id for record in outlines}
         parents = {record.parent_id for record in outlines if record.parent_id}
         return write_prov_json(out, records, lambda: Flow(self._reader), known, parents)
 
-    def _pages(self, where: Mapping[str, Any]) -> Iterator[Record]:
-        """Yield records, oldest first, as they are asked for."""
-        after: str | None = None
-        while True:
-            query = Query(where, sort=(("started_at", 1),), limit=_PAGE, after=after)
-            page = self._reader.find(query)
-            yield from page
-            if len(page) < _PAGE:
-                return
-            after = query.cursor(page[-1].plain)
-
-    def _chosen(self, run: str | None, campaign: str | None, of: object) -> Sequence[Record]:
-        """Return what is to be exported, oldest first."""
+    def _where(self, run: str | None, campaign: str | None, of: object) -> Mapping[str, Any] | None:
+        """Return the filter of what is to be exported; ``None`` where it is what something came from."""
         asked = [name for name, value in (("run", run), ("campaign", campaign), ("of", of)) if value is not None]
         if len(asked) > 1:
             raise UserError(f"{' and '.join(asked)} were given; choose one")
         if of is not None:
+            return None
+        return self._run(run) if campaign is None else {"campaign_id": campaign}
+
+    def _selected(
+        self, where: Mapping[str, Any] | None, of: object = None, fields: Sequence[str] | None = None
+    ) -> Sequence[Record]:
+        """Return what is to be exported, oldest first."""
+        if where is None:
             found = self.lineage(of).activities.values()
             return sorted(found, key=lambda record: (record.plain["started_at"], record.id))
-        if campaign is None:
-            return self._records_of(run)
-        records = self._reader.find(Query({"campaign_id": campaign}, sort=(("started_at", 1),)))
+        records = self._reader.find(Query(where, sort=(("started_at", 1),), fields=fields))
+        if not records and "campaign_id" in where:
+            raise UserError(f"there is no campaign {where['campaign_id']!r} in {self.location}")
         if not records:
-            raise UserError(f"there is no campaign {campaign!r} in {self.location}")
+            raise UserError(f"the store {self.location} has no run to export")
         return records
 
     def points(self, of: Record | Window, name: str | None = None) -> Sequence[PlainPoint]:
@@ -415,7 +407,7 @@ class Store:
         """
         from provtel_query.openlineage import events_of
 
-        return list(events_of(self._records_of(run)))
+        return list(events_of(self._selected(self._run(run))))
 
     def crate(self, folder: Path, run: str | None = None, *, copy: bool = False) -> Crate:
         """Write a run, by default the last, as a Workflow Run RO-Crate into a folder that does not exist yet.
@@ -430,13 +422,7 @@ class Store:
         """
         from provtel_query.rocrate import write_crate
 
-        return write_crate(self._records_of(run), folder, copy=copy)
-
-    def _records_of(self, run: str | None) -> Sequence[Record]:
-        records = self._reader.find(Query(where=self._run(run), sort=(("started_at", 1),)))
-        if not records:
-            raise UserError(f"the store {self.location} has no run to export")
-        return records
+        return write_crate(self._selected(self._run(run)), folder, copy=copy)
 
     def _run(self, run: str | None) -> dict[str, Any]:
         if run is None:
