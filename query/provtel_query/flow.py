@@ -133,6 +133,10 @@ class Flow:
             self._candidates[key] = Candidates.of(self._lookups.generated(key), self._lookups.ancestors)
         return self._candidates[key]
 
+    def generators(self, key: str) -> Sequence[Occurrence]:
+        """Return where a datum was generated, by its key."""
+        return self._lookups.generated(key)
+
     def users(self, key: str) -> Sequence[Occurrence]:
         """Return where a datum was used, by its key."""
         return self._lookups.used(key)

@@ -91,7 +91,7 @@ class Lookups:
         _load(self._used, keys, self._reader.used)
 
 
-def flowing(occurrences: Sequence[Occurrence]) -> Sequence[Occurrence]:
+def _flowing(occurrences: Sequence[Occurrence]) -> Sequence[Occurrence]:
     """Return occurrences without those in annotations, through which no data flow."""
     return [occurrence for occurrence in occurrences if occurrence.record.kind != ANNOTATION]
 
@@ -103,7 +103,7 @@ def _load(
 ) -> None:
     wanted = list(dict.fromkeys(key for key in keys if key not in known))
     if wanted:
-        known.update((key, flowing(found)) for key, found in look_up(wanted).items())
+        known.update((key, _flowing(found)) for key, found in look_up(wanted).items())
 
 
 def _batches(wanted: list[str]) -> Iterator[list[str]]:

@@ -20,7 +20,6 @@ from provtel_model.values import encode
 from provtel_query.annotations import KIND as ANNOTATION
 from provtel_query.identity import find_record, last_run
 from provtel_query.lineage import Direction, Entity, Start, generated_entity, used_entity
-from provtel_query.lookups import flowing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -102,7 +101,7 @@ class Finder:
         return self._chosen(found if any(found) else self._by_value(_parsed(text)), text)
 
     def _by_key(self, key: str) -> _Data:
-        return _Data(list(flowing(self._reader.generated([key])[key])), list(self._flow.users(key)))
+        return _Data(list(self._flow.generators(key)), list(self._flow.users(key)))
 
     def _by_role(self, role: str, value: AnyValue) -> _Data:
         def has_role(datum: Datum) -> bool:
