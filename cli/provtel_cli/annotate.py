@@ -51,8 +51,7 @@ def annotate(*, target: str, said: tuple[str, ...], by: str | None, as_json: boo
 @options.store_option
 def list_annotations(*, target: str | None, conditions: tuple[str, ...], as_json: bool, store: str | None) -> None:
     """List what was said of an activity or a datum, or, without one, of all; oldest first."""
-    from rich.box import SIMPLE
-    from rich.table import Table
+    from provtel_cli.table import folding_table
 
     wanted = dict(map(_pair, conditions))
     with options.opened(store) as opened:
@@ -65,9 +64,7 @@ def list_annotations(*, target: str | None, conditions: tuple[str, ...], as_json
     if not found:
         note("nothing was said")
         return
-    table = Table(box=SIMPLE, show_edge=False, pad_edge=False)
-    for column in ("when", "by", "of", "said"):
-        table.add_column(column, overflow="fold")
+    table = folding_table("when", "by", "of", "said")
     for each in found:
         said = " ".join(f"{key}={value}" for key, value in each.said.items())
         table.add_row(f"{each.at.astimezone():%Y-%m-%d %H:%M}", each.by or "", _about(each), said)

@@ -77,7 +77,9 @@ def _show(found: Difference, changes: list[Change]) -> None:
 def _changes(changes: list[Change]) -> Table:
     from provtel_query.text import SHORT_ID, short_id
 
-    table = _table("what", "activity", "where", "before", "after", "because of")
+    from provtel_cli.table import folding_table
+
+    table = folding_table("what", "activity", "where", "before", "after", "because of")
     for change in changes:
         where = change.right or change.left
         because = ", ".join(identity.rpartition("-")[2][:SHORT_ID] for identity in change.caused_by)
@@ -88,28 +90,22 @@ def _changes(changes: list[Change]) -> Table:
 
 
 def _environment(found: Difference) -> Table:
-    table = _table("attribute", "before", "after")
+    from provtel_cli.table import folding_table
+
+    table = folding_table("attribute", "before", "after")
     for key, (before, after) in found.environment.items():
         table.add_row(key, ", ".join(map(_value, before)), ", ".join(map(_value, after)))
     return table
 
 
 def _costs(costs: list[Cost]) -> Table:
-    table = _table("activity", "figure", "before", "after", "ratio")
+    from provtel_cli.table import folding_table
+
+    table = folding_table("activity", "figure", "before", "after", "ratio")
     for cost in costs:
         if cost.before != cost.after:
             ratio = f"{cost.after / cost.before:.2f}x" if cost.before else ""
             table.add_row(cost.name, cost.figure, f"{cost.before:.6g}", f"{cost.after:.6g}", ratio)
-    return table
-
-
-def _table(*columns: str) -> Table:
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    table = Table(box=SIMPLE, show_edge=False, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
     return table
 
 

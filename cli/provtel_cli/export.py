@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from provtel_query import Store
 
 _PROV_JSON = "prov-json"
-_PROV = (_PROV_JSON, "prov-n", "prov-xml", "prov-o", "prov-jsonld")
 _OPENLINEAGE = "openlineage"
 _CRATE = "ro-crate"
 
@@ -31,7 +30,7 @@ _CRATE = "ro-crate"
 @click.option(
     "--format",
     "form",
-    type=click.Choice([*_PROV, _OPENLINEAGE, _CRATE]),
+    type=click.Choice([*options.PROV_FORMATS, _OPENLINEAGE, _CRATE]),
     default=_PROV_JSON,
     show_default=True,
     help="The format.",
@@ -66,8 +65,8 @@ def export(  # noqa: PLR0913  # what a person may say
     """
     if copy_files and form != _CRATE:
         raise click.UsageError("--copy-files is for --format ro-crate")
-    if (campaign or of or bundles) and form not in _PROV:
-        raise click.UsageError(f"--campaign, --of and --bundles are for {', '.join(_PROV)}")
+    if (campaign or of or bundles) and form not in options.PROV_FORMATS:
+        raise click.UsageError(f"--campaign, --of and --bundles are for {', '.join(options.PROV_FORMATS)}")
     with options.opened(store) as opened:
         if form == _CRATE:
             _export_crate(opened, run, output, copy=copy_files, as_json=as_json)

@@ -58,6 +58,9 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return store(config(command))
 
 
+PROV_FORMATS: Final = ("prov-json", "prov-n", "prov-xml", "prov-o", "prov-jsonld")
+"""The serialisations of PROV, by the names that `provtel_query.prov_files` has for them."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 run_option = click.option(
     "--run",

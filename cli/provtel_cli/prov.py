@@ -16,7 +16,9 @@ from provtel_cli.output import console, note, print_json
 if TYPE_CHECKING:
     from provtel_query.constraints import Finding
 
-_FORMATS = ("prov-json", "prov-jsonld", "prov-n", "prov-xml", "prov-o")
+_format_option = click.option(
+    "--format", "form", type=click.Choice(options.PROV_FORMATS), help="The format; by default what the file says."
+)
 
 
 @click.group()
@@ -26,7 +28,7 @@ def prov() -> None:
 
 @prov.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="The format; by default what the file says.")
+@_format_option
 @click.option("--strict", is_flag=True, help="Let recorded times that contradict the order of events fail too.")
 @options.json_option
 def check(*, file: Path, form: str | None, strict: bool, as_json: bool) -> int:
@@ -56,7 +58,7 @@ def check(*, file: Path, form: str | None, strict: bool, as_json: bool) -> int:
 
 @prov.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="The format; by default what the file says.")
+@_format_option
 @click.option("--strict", is_flag=True, help="Refuse a document that is not valid; without, that is a warning.")
 @options.json_option
 @options.store_option

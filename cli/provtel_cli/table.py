@@ -1,4 +1,4 @@
-"""Records as a table."""
+"""Tables: of records, and of anything."""
 
 from __future__ import annotations
 
@@ -51,6 +51,14 @@ def records_table(records: Sequence[Record], columns: Sequence[str], cells: dict
         table.add_column(_one_line(Text(column)), no_wrap=column in _WHOLE, justify=justify)
     for record in records:
         table.add_row(*(_one_line(maker(record)) for maker in makers))
+    return table
+
+
+def folding_table(*columns: str) -> Table:
+    """Return an empty table whose cells are folded and never cut."""
+    table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
     return table
 
 
