@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.services import debian
 from tests.services.found import Found, MissingServiceError
 
 PROGRAM = "mpirun"
@@ -34,22 +35,8 @@ def install() -> Found:
     """
     if on_path := shutil.which(PROGRAM):
         return _checked(Path(on_path), "on PATH")
-    command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", PACKAGE]
-    try:
-        done = subprocess.run(
-            command,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError as error:
-        raise MissingServiceError(f"no {PROGRAM} on PATH, and no apt-get to install one: {error}") from None
-    found = shutil.which(PROGRAM)
-    if done.returncode or found is None:
-        raise MissingServiceError(f"no {PROGRAM} on PATH, and {' '.join(command)} says:\n{done.stderr[-500:]}")
-    return _checked(Path(found), "installed from Debian's package")
+    debian.install(PROGRAM, [PROGRAM], "--no-install-recommends", PACKAGE)
+    return _checked(Path(shutil.which(PROGRAM) or ""), "installed from Debian's package")
 
 
 def _checked(program: Path, how: str) -> Found:

@@ -15,6 +15,7 @@ from typing import Any
 
 import redis
 
+from tests.services import debian
 from tests.services.found import Found, MissingServiceError
 
 PROGRAM = "redis-server"
@@ -47,22 +48,8 @@ def install() -> Found:
     """
     if on_path := shutil.which(PROGRAM):
         return Found("redis", Path(on_path), "on PATH")
-    command = ["apt-get", "install", "--yes", "--quiet", PROGRAM]
-    try:
-        done = subprocess.run(
-            command,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError as error:
-        raise MissingServiceError(f"no {PROGRAM} on PATH, and no apt-get to install one: {error}") from None
-    found = shutil.which(PROGRAM)
-    if done.returncode or found is None:
-        raise MissingServiceError(f"no {PROGRAM} on PATH, and {' '.join(command)} says:\n{done.stderr[-500:]}")
-    return Found("redis", Path(found), "installed from Debian's package")
+    debian.install(PROGRAM, [PROGRAM], PROGRAM)
+    return Found("redis", Path(shutil.which(PROGRAM) or ""), "installed from Debian's package")
 
 
 @dataclass

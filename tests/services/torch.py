@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.house.project import ROOT
+from tests.services import debian
 from tests.services.found import Found, MissingServiceError
 
 VARIABLE = "PROVTEL_TEST_TORCH"
@@ -46,12 +47,10 @@ def install() -> Found:
     """
     if importlib.util.find_spec("torch") is not None:
         return _checked(Path(sys.executable), "in this environment")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", PACKAGE]
     try:
         return _checked(SYSTEM, f"Debian's {PACKAGE}")
     except MissingServiceError:
-        subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        debian.install("PyTorch", (), "--no-install-recommends", PACKAGE)
     return _checked(SYSTEM, f"Debian's {PACKAGE}")
 
 

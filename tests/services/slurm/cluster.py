@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.services import debian
 from tests.services.found import Found, MissingServiceError
 from tests.services.otelcol.server import free_ports
 
@@ -43,20 +44,7 @@ def install() -> Found:
     """
     if _complete():
         return _found("on PATH")
-    command = ["apt-get", "install", "--yes", "--quiet", *PACKAGES]
-    try:
-        done = subprocess.run(
-            command,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError as error:
-        raise MissingServiceError(f"no Slurm on PATH, and no apt-get to install it: {error}") from None
-    if done.returncode or not _complete():
-        raise MissingServiceError(f"no Slurm on PATH, and {' '.join(command)} says:\n{done.stderr[-500:]}")
+    debian.install("Slurm", PROGRAMS, *PACKAGES)
     return _found("installed from Debian's packages")
 
 
