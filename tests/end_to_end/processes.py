@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,16 +82,20 @@ def free_address() -> str:
 
 @dataclass
 class Collector:
-    """A collector in a process of its own, from the preset that users run.
+    """A collector in a process of its own, from a preset that users run.
 
     Attributes:
-        place: Where its store is.
+        place: Where its store and its log are.
+        arguments: What it is told on its command line.
+        variables: What it is told by the environment, beside its addresses.
         address: Where it takes OTLP.
         health: Where it answers whether all is well.
         process: The process, once it runs.
     """
 
     place: Place
+    arguments: Sequence[str] = ("--config", "preset:embedded")
+    variables: Mapping[str, str] = field(default_factory=dict)
     address: str = field(default_factory=free_address)
     health: str = field(default_factory=free_address)
     process: subprocess.Popen[bytes] | None = None
@@ -104,9 +108,9 @@ class Collector:
     def start(self) -> None:
         """Start it, and return when it is healthy."""
         environment = self.place.environment(
-            PROVTEL_COLLECTOR_ENDPOINT=self.address, PROVTEL_COLLECTOR_HEALTH_ENDPOINT=self.health
+            PROVTEL_COLLECTOR_ENDPOINT=self.address, PROVTEL_COLLECTOR_HEALTH_ENDPOINT=self.health, **self.variables
         )
-        command = [str(PROVTEL), "collector", "--config", "preset:embedded"]
+        command = [str(PROVTEL), "collector", *self.arguments]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.place.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -129,8 +133,9 @@ class Collector:
             return False
 
     def kill(self) -> None:
-        """Kill it, so that it can save nothing."""
-        self.end(signal.SIGKILL)
+        """Kill it, where it runs, so that it can save nothing."""
+        if self.process:
+            self.end(signal.SIGKILL)
 
     def stop(self) -> int:
         """Stop it as a service manager does, and return its exit code."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
-import urllib.request
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +22,10 @@ from provtel_model.otlp import check
 from provtel_model.settings import Duration
 
 from tests.end_to_end.consumers import SECONDS, SPANS, ids, request_of
-from tests.end_to_end.processes import PROVTEL, Place, free_address, wait
+from tests.end_to_end.processes import Collector, Place, free_address, wait
 from tests.services.found import Found
 from tests.services.kafka.server import Kafka, running
 from tests.services.kafka.topics import records
-from tests.services.mongodb.server import Mongodb
 from tests.services.mongodb.server import running as running_mongodb
 
 TOPIC = "otlp_spans"
@@ -46,66 +43,34 @@ def span_ids(payloads: Iterable[bytes]) -> set[str]:
     }
 
 
-@dataclass
-class FanOut:
-    """A collector by the preset, with less patience.
+def fan_out(place: Place, kafka: Kafka, database: str) -> Collector:
+    """Return a collector by the preset, with less patience, and its queue beside its store."""
+    soon = {"retry_on_failure": SOON}
+    more = {"exporters": {"kafka": {**soon, "timeout": "2s"}, "mongodb": soon}}
+    (place.folder / "more.yaml").write_text(json.dumps(more))
+    variables = {
+        "PROVTEL_KAFKA_BROKERS": f"[{kafka.address}]",
+        "PROVTEL_MONGODB_ENDPOINT": database,
+        "PROVTEL_COLLECTOR_STATE": str(place.folder / "queue"),
+        "PROVTEL_COLLECTOR_GRPC_ENDPOINT": free_address(),
+        "PROVTEL_COLLECTOR_METRICS_PORT": free_address().rpartition(":")[2],
+    }
+    return Collector(place, ("--config", "preset:fanout", "--config", "more.yaml"), variables)
+
+
+@dataclass(frozen=True)
+class Destinations:
+    """Where the collector sends to.
 
     Attributes:
-        place: Where its store and its queue are.
-        kafka: One destination.
-        mongodb: Another.
-        database: Its address with the database.
+        place: Where the embedded store is.
+        kafka: Kafka.
+        database: The address of MongoDB, with the database.
     """
 
     place: Place
     kafka: Kafka
-    mongodb: Mongodb
     database: str
-    address: str = field(default_factory=free_address)
-    health: str = field(default_factory=free_address)
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, and return when it is healthy."""
-        soon = {"retry_on_failure": SOON}
-        more = {"exporters": {"kafka": {**soon, "timeout": "2s"}, "mongodb": soon}}
-        (self.place.folder / "more.yaml").write_text(json.dumps(more))
-        environment = self.place.environment(
-            PROVTEL_KAFKA_BROKERS=f"[{self.kafka.address}]",
-            PROVTEL_MONGODB_ENDPOINT=self.database,
-            PROVTEL_COLLECTOR_STATE=str(self.place.folder / "queue"),
-            PROVTEL_COLLECTOR_ENDPOINT=self.address,
-            PROVTEL_COLLECTOR_GRPC_ENDPOINT=free_address(),
-            PROVTEL_COLLECTOR_HEALTH_ENDPOINT=self.health,
-            PROVTEL_COLLECTOR_METRICS_PORT=free_address().rpartition(":")[2],
-        )
-        command = [str(PROVTEL), "collector", "--config", "preset:fanout", "--config", "more.yaml"]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.place.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        wait(self.is_healthy, f"a healthy collector; its log is {self.log}")
-
-    @property
-    def log(self) -> Path:
-        """What it says."""
-        return self.place.folder / "collector.log"
-
-    def is_healthy(self) -> bool:
-        """Say whether it answers that all is well."""
-        assert self.process
-        assert self.process.poll() is None, self.log.read_text()[-2000:]
-        try:
-            with urllib.request.urlopen(f"http://{self.health}/", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        """Kill it."""
-        if self.process:
-            self.process.kill()
-            self.process.wait()
 
     def in_store(self) -> set[str]:
         """Return the ids in the embedded store."""
@@ -156,7 +121,8 @@ def test_one_that_is_away_holds_nobody_up(found_kafka: Found, found_durable_mong
     with ExitStack() as stack:
         kafka = stack.enter_context(running(found_kafka, tmp_path / "kafka"))
         mongodb = stack.enter_context(running_mongodb(found_durable_mongodb, tmp_path / "mongodb"))
-        collector = FanOut(Place(tmp_path), kafka, mongodb, mongodb.new_database())
+        destinations = Destinations(Place(tmp_path), kafka, mongodb.new_database())
+        collector = fan_out(destinations.place, kafka, destinations.database)
         stack.callback(collector.kill)
         collector.start()
         exporter = otlp_http.create(
@@ -168,16 +134,16 @@ def test_one_that_is_away_holds_nobody_up(found_kafka: Found, found_durable_mong
         sent = send(exporter, 20)
         kafka.kill()
         sent += send(exporter, 40, sent)
-        wait_for(collector.in_store, ids(*sent), "the store")
-        wait_for(collector.in_mongodb, ids(*sent), "MongoDB")
+        wait_for(destinations.in_store, ids(*sent), "the store")
+        wait_for(destinations.in_mongodb, ids(*sent), "MongoDB")
         collector.kill()
         mongodb.kill()
         collector.start()
         sent += send(exporter, 40, sent)
-        wait_for(collector.in_store, ids(*sent), "the store")
+        wait_for(destinations.in_store, ids(*sent), "the store")
         mongodb.start()
-        wait_for(collector.in_mongodb, ids(*sent), "MongoDB")
+        wait_for(destinations.in_mongodb, ids(*sent), "MongoDB")
         kafka.start()
-        wait_for(collector.in_kafka, ids(*sent), "Kafka")
+        wait_for(destinations.in_kafka, ids(*sent), "Kafka")
 
     assert not list(tmp_path.glob("queue/dead-letters/*"))

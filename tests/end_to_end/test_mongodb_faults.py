@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,127 +20,28 @@ from provtel_model.filters import Query
 from provtel_model.settings import Duration
 
 from tests.end_to_end.consumers import SECONDS, SPANS, Senders, ids, sending
-from tests.end_to_end.network import Network, network_to
-from tests.end_to_end.processes import PROVTEL, Place, free_address, wait
+from tests.end_to_end.faults import Faults
+from tests.end_to_end.network import network_to
+from tests.end_to_end.processes import Collector, Place, free_address
 from tests.services.found import Found
-from tests.services.mongodb.server import Mongodb, running
+from tests.services.mongodb.server import running
 
 
-@dataclass
-class Collector:
-    """A collector by the preset, which gives up soon and tries again soon.
-
-    Attributes:
-        place: Where its log and its dead letters are.
-        mongodb: The address of MongoDB.
-    """
-
-    place: Place
-    mongodb: str
-    address: str = field(default_factory=free_address)
-    health: str = field(default_factory=free_address)
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, and return when it is healthy."""
-        environment = self.place.environment(
-            PROVTEL_MONGODB_ENDPOINT=self.mongodb,
-            PROVTEL_COLLECTOR_ENDPOINT=self.address,
-            PROVTEL_COLLECTOR_GRPC_ENDPOINT=free_address(),
-            PROVTEL_COLLECTOR_HEALTH_ENDPOINT=self.health,
-        )
-        settings = {
-            "exporters.mongodb.timeout": "4s",
-            "exporters.mongodb.retry_on_failure.initial_interval": "100ms",
-            "exporters.mongodb.retry_on_failure.max_interval": "300ms",
-            "service.telemetry.metrics.level": "none",
-        }
-        sets = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
-        command = [str(PROVTEL), "collector", "--config", "preset:mongodb", *sets]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.place.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        wait(self._is_healthy, f"a healthy collector; its log is {self.log}")
-
-    @property
-    def log(self) -> Path:
-        """What it says."""
-        return self.place.folder / "collector.log"
-
-    @property
-    def dead_letters(self) -> list[Path]:
-        """The files of what was put aside."""
-        return list((self.place.folder / "state").rglob("*.jsonl"))
-
-    def kill(self) -> None:
-        """Kill it."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-    def _is_healthy(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.log.read_text()
-        try:
-            with urllib.request.urlopen(f"http://{self.health}/", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+def mongodb_collector(place: Place, mongodb: str) -> Collector:
+    """Return a collector by the preset, which gives up soon and tries again soon."""
+    settings = {
+        "exporters.mongodb.timeout": "4s",
+        "exporters.mongodb.retry_on_failure.initial_interval": "100ms",
+        "exporters.mongodb.retry_on_failure.max_interval": "300ms",
+        "service.telemetry.metrics.level": "none",
+    }
+    sets = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    variables = {"PROVTEL_MONGODB_ENDPOINT": mongodb, "PROVTEL_COLLECTOR_GRPC_ENDPOINT": free_address()}
+    return Collector(place, ("--config", "preset:mongodb", *sets), variables)
 
 
-class Faults:
-    """What can happen, each over when it returns.
-
-    Args:
-        mongodb: The server.
-        network: What is between it and the collector.
-        collector: The collector.
-        chance: Says what happens next, and for how long.
-    """
-
-    def __init__(self, mongodb: Mongodb, network: Network, collector: Collector, chance: random.Random) -> None:
-        self._mongodb = mongodb
-        self._network = network
-        self._collector = collector
-        self._chance = chance
-        self._seconds = 1.0
-
-    def server_dies(self) -> None:
-        """Kill the server, and start it again."""
-        self._mongodb.kill()
-        time.sleep(self._seconds / 4)
-        self._mongodb.start()
-
-    def server_freezes(self) -> None:
-        """Let the server be silent for longer than anybody waits."""
-        assert self._mongodb.process is not None
-        self._mongodb.process.send_signal(signal.SIGSTOP)
-        time.sleep(self._seconds)
-        self._mongodb.process.send_signal(signal.SIGCONT)
-
-    def collector_dies(self) -> None:
-        """Kill the collector, and start another."""
-        self._collector.kill()
-        self._collector.start()
-
-    def network_breaks(self) -> None:
-        """Cut every connection, and let none begin for a while."""
-        self._network.cut()
-        time.sleep(self._seconds)
-        self._network.mend()
-
-    def network_is_silent(self) -> None:
-        """Pass nothing on for a while, and then all of it."""
-        self._network.silence()
-        time.sleep(self._seconds)
-        self._network.mend()
-
-    def network_is_slow(self) -> None:
-        """Pass everything on late for a while."""
-        self._network.delay = 0.2
-        time.sleep(self._seconds)
-        self._network.mend()
+class Turns(Faults):
+    """The faults in turns."""
 
     def some(self, times: int) -> Iterator[Callable[[], None]]:
         """Yield so many, one of each kind before any comes twice."""
@@ -158,7 +56,7 @@ class Faults:
         for number in range(times):
             if not number % len(everything):
                 self._chance.shuffle(everything)
-            self._seconds = self._chance.uniform(0.2, 3)
+            self.last_for_a_while()
             yield everything[number % len(everything)]
 
 
@@ -245,14 +143,20 @@ def test_everything_fails_under_load(found_durable_mongodb: Found, tmp_path: Pat
     with ExitStack() as stack:
         mongodb = stack.enter_context(running(found_durable_mongodb, tmp_path / "mongodb"))
         network = stack.enter_context(network_to(mongodb.port))
-        collector = Collector(Place(tmp_path), f"mongodb://{network.address}/provtel?serverSelectionTimeoutMS=1000")
+        through = f"mongodb://{network.address}/provtel?serverSelectionTimeoutMS=1000"
+        collector = mongodb_collector(Place(tmp_path), through)
         stack.callback(collector.kill)
         collector.start()
+
+        def replace_collector() -> None:
+            collector.kill()
+            collector.start()
+
         location = f"{mongodb.address}/provtel?serverSelectionTimeoutMS=500"
         with following(location) as follower:
             with sending(sender_to(collector), threads=2) as senders:
                 senders.wait_for_more(10)
-                for fault in Faults(mongodb, network, collector, chance).some(times):
+                for fault in Turns(mongodb, network, replace_collector, chance).some(times):
                     time.sleep(chance.uniform(0, 0.5))
                     fault()
                     senders.wait_for_more(10)
@@ -264,4 +168,4 @@ def test_everything_fails_under_load(found_durable_mongodb: Found, tmp_path: Pat
     # Beside these, at most what was under way at each fault and at the end.
     assert len(set(found) - acknowledged) <= 2 * SPANS * (times + 1)
     assert follower.seen == set(found)
-    assert collector.dead_letters == []
+    assert list((tmp_path / "state").rglob("*.jsonl")) == []  # nothing was put aside

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,8 +15,9 @@ from provtel_exporters.redis.config import RedisConfig
 from provtel_model.components import Context
 from provtel_model.settings import Duration
 
-from tests.end_to_end.consumers import SECONDS, SPANS, Members, ids, members, sending
-from tests.end_to_end.network import Network, network_to
+from tests.end_to_end.consumers import SECONDS, SPANS, ids, members, sending
+from tests.end_to_end.faults import Faults
+from tests.end_to_end.network import network_to
 from tests.services.redis import Redis
 
 STREAM = "otlp_spans"
@@ -33,62 +33,12 @@ def exporter_to(address: str) -> Any:
     return factory.create(RedisConfig(endpoint=address, timeout=Duration(2)), Context("redis", {}, lambda *_: None))
 
 
-class Faults:
-    """What can happen, each over when it returns.
-
-    Args:
-        redis: The server.
-        network: What is between it and everybody.
-        group: The collectors that take out of it.
-        chance: Says what happens next, and for how long.
-    """
-
-    def __init__(self, redis: Redis, network: Network, group: Members, chance: random.Random) -> None:
-        self._redis = redis
-        self._network = network
-        self._group = group
-        self._chance = chance
-        self._seconds = chance.uniform(0.2, 3)
-
-    def server_dies(self) -> None:
-        """Kill the server, and start it again."""
-        self._redis.kill()
-        time.sleep(self._seconds / 4)
-        self._redis.start()
-
-    def server_freezes(self) -> None:
-        """Let the server be silent for longer than anybody waits."""
-        assert self._redis.process is not None
-        self._redis.process.send_signal(signal.SIGSTOP)
-        time.sleep(self._seconds)
-        self._redis.process.send_signal(signal.SIGCONT)
-
-    def collector_dies(self) -> None:
-        """Kill a collector, and start another."""
-        self._group.kill_one()
-        self._group.start()
-
-    def network_breaks(self) -> None:
-        """Cut every connection, and let none begin for a while."""
-        self._network.cut()
-        time.sleep(self._seconds)
-        self._network.mend()
-
-    def network_is_silent(self) -> None:
-        """Pass nothing on for a while, and then all of it."""
-        self._network.silence()
-        time.sleep(self._seconds)
-        self._network.mend()
-
-    def network_is_slow(self) -> None:
-        """Pass everything on late for a while."""
-        self._network.delay = 0.2
-        time.sleep(self._seconds)
-        self._network.mend()
+class Choices(Faults):
+    """The faults, any of them at any time."""
 
     def next(self) -> Callable[[], None]:
         """Return what happens next."""
-        self._seconds = self._chance.uniform(0.2, 3)
+        self.last_for_a_while()
         everything = (
             self.server_dies,
             self.server_freezes,
@@ -119,7 +69,12 @@ def test_everything_fails_under_load(redis: Redis, tmp_path: Path, seed: int, ti
     with ExitStack() as stack:
         network = stack.enter_context(network_to(redis.port))
         group = stack.enter_context(members(tmp_path, receiver_of(network.address), 2, seed))
-        faults = Faults(redis, network, group, chance)
+
+        def replace_one() -> None:
+            group.kill_one()
+            group.start()
+
+        faults = Choices(redis, network, replace_one, chance)
         with sending(exporter_to(network.address)) as senders:
             senders.wait_for_more(50)
             for _ in range(times):
