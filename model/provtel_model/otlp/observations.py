@@ -34,13 +34,12 @@ def decode_points(batch: Batch) -> list[PlainPoint]:
     """
     if batch.signal is not Signal.METRICS:
         return []
-    return [
-        point
-        for group in parse(ExportMetricsServiceRequest, batch.payload).resource_metrics
-        for scoped in group.scope_metrics
-        for metric in scoped.metrics
-        for point in _points(metric, origin_of(group.resource, scoped.scope, scoped.schema_url))
-    ]
+    found: list[PlainPoint] = []
+    for group in parse(ExportMetricsServiceRequest, batch.payload).resource_metrics:
+        for scoped in group.scope_metrics:
+            origin = origin_of(group.resource, scoped.scope, scoped.schema_url)
+            found += (point for metric in scoped.metrics for point in _points(metric, origin))
+    return found
 
 
 def decode_logs(batch: Batch) -> list[PlainLog]:
@@ -51,13 +50,12 @@ def decode_logs(batch: Batch) -> list[PlainLog]:
     """
     if batch.signal is not Signal.LOGS:
         return []
-    return [
-        _log(log, origin_of(group.resource, scoped.scope, scoped.schema_url))
-        for group in parse(ExportLogsServiceRequest, batch.payload).resource_logs
-        for scoped in group.scope_logs
-        for log in scoped.log_records
-        if not is_activity_event(log)
-    ]
+    found: list[PlainLog] = []
+    for group in parse(ExportLogsServiceRequest, batch.payload).resource_logs:
+        for scoped in group.scope_logs:
+            origin = origin_of(group.resource, scoped.scope, scoped.schema_url)
+            found += (_log(log, origin) for log in scoped.log_records if not is_activity_event(log))
+    return found
 
 
 def _points(metric: Metric, origin: PlainRecord) -> Iterator[PlainPoint]:
