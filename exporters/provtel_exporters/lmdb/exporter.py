@@ -5,24 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from provtel_model.components import Batch, Context, Factory, WriteResult
-from provtel_model.errors import MalformedError, PermanentError, RetryableError
-from provtel_model.otlp import decode
-from provtel_model.otlp.observations import decode_logs, decode_points
+from provtel_model.components import Batch, Context, Factory
+from provtel_model.errors import RetryableError
 from provtel_model.store_folder import LMDB_FOLDER, find_store, make_store
 
 from provtel_exporters.lmdb.config import LmdbConfig
 from provtel_exporters.lmdb.writer import LmdbWriter
-
-STORED: Final = "exporter_stored_records"
-DUPLICATE: Final = "exporter_duplicate_records"
+from provtel_exporters.storing import store
 
 
 class LmdbExporter:
     """A `provtel_model.components.Exporter` that merges activities, data points and log records into an LMDB store.
 
-    Reports, with the attribute ``exporter``, how many of them were stored (`STORED`), and how many the store already
-    had, or had better (`DUPLICATE`).
+    Reports, with the attribute ``exporter``, how many of them were stored (`provtel_exporters.storing.STORED`), and how
+    many the store already had, or had better (`DUPLICATE`).
 
     Args:
         config: What the user wrote.
@@ -57,18 +53,7 @@ class LmdbExporter:
         """
         if self._writer is None:
             raise RetryableError(f"the exporter {self._context.id} was not started")
-        try:
-            records, points, logs = decode(batch), decode_points(batch), decode_logs(batch)
-        except MalformedError as error:
-            raise PermanentError(str(error)) from error
-        self._report(self._writer.write(records))
-        self._report(self._writer.write_points(points))
-        self._report(self._writer.write_logs(logs))
-
-    def _report(self, written: WriteResult) -> None:
-        for name, count in ((STORED, written.stored), (DUPLICATE, written.duplicates)):
-            if count:
-                self._context.report(name, count, {"exporter": self._context.id})
+        store(batch, self._writer, self._context)
 
     def shutdown(self) -> None:
         """Close the store; safe when never started and when called twice."""

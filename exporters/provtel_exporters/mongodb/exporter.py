@@ -5,28 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from provtel_model.components import Batch, Context, Factory, Signal
-from provtel_model.errors import MalformedError, PermanentError, RetryableError
-from provtel_model.otlp import decode
-from provtel_model.otlp.observations import decode_logs, decode_points
+from provtel_model.errors import RetryableError
 
 from provtel_exporters.mongodb.address import need_package
 from provtel_exporters.mongodb.config import MongodbConfig
+from provtel_exporters.storing import report, store
 
 if TYPE_CHECKING:
-    from provtel_model.components import WriteResult
-
     from provtel_exporters.mongodb.writer import MongodbWriter
 
-STORED: Final = "exporter_stored_records"
-DUPLICATE: Final = "exporter_duplicate_records"
 SKIPPED: Final = "exporter_skipped_items"
 
 
 class MongodbExporter:
     """A `provtel_model.components.Exporter` that merges activities into MongoDB, and adds data points and log records.
 
-    Reports, with the attribute ``exporter``: what was stored (`STORED`), what was there already, or better
-    (`DUPLICATE`), and items that have no form in a store, such as spans without an id (`SKIPPED`).
+    Reports, with the attribute ``exporter``: what was stored (`provtel_exporters.storing.STORED`), what was there
+    already, or better (`DUPLICATE`), and items that have no form in a store, such as spans without an id (`SKIPPED`).
 
     Args:
         config: What the user wrote.
@@ -58,30 +53,13 @@ class MongodbExporter:
         """
         if self._writer is None:
             raise RetryableError(f"the exporter {self._context.id} was not started")
-        try:
-            records, points, logs = decode(batch), decode_points(batch), decode_logs(batch)
-        except MalformedError as error:
-            raise PermanentError(str(error)) from error
-        for result in (
-            self._writer.write(records),
-            self._writer.write_points(points),
-            self._writer.write_logs(logs),
-        ):
-            self._report(result)
-        self._count(SKIPPED, batch.items - len(records) - len(points) - len(logs))
+        kept = store(batch, self._writer, self._context)
+        report(self._context, SKIPPED, batch.items - kept)
 
     def shutdown(self) -> None:
         """Disconnect; safe when never started and when called twice."""
         if self._writer is not None:
             self._writer.close()
-
-    def _report(self, result: WriteResult) -> None:
-        self._count(STORED, result.stored)
-        self._count(DUPLICATE, result.duplicates)
-
-    def _count(self, name: str, count: int) -> None:
-        if count:
-            self._context.report(name, count, {"exporter": self._context.id})
 
 
 factory: Final = Factory(type="mongodb", config=MongodbConfig, create=MongodbExporter, signals=frozenset(Signal))
