@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provtel_model.hashing import content_hash
@@ -39,7 +40,8 @@ def failures(store: Store, where: Mapping[str, Any] | None = None, *, limit: int
     failed = store.tasks({"$and": [{"status": "error"}, where or {}]}, all_runs=True, limit=limit)
     flow = Flow(store.reader)
     flow.prepare_origins(failed)
-    return [Failure(record, _producers(flow, record), _attempts(store, record)) for record in failed]
+    attempts = _Attempts(store)
+    return [Failure(record, _producers(flow, record), attempts.at(record)) for record in failed]
 
 
 def unfinished(store: Store, where: Mapping[str, Any] | None = None) -> list[Record]:
@@ -59,8 +61,22 @@ def _producers(flow: Flow, record: Record) -> list[Record]:
     return list({origin.record.id: origin.record for origin in origins}.values())
 
 
-def _attempts(store: Store, record: Record) -> list[Record]:
-    same = {"run": record.run, "name": record.name, "kind": record.kind}
-    inputs = content_hash(record.plain.get("used", {}))
-    found = store.records(same, sort="started_at")
-    return [other for other in found if content_hash(other.plain.get("used", {})) == inputs]
+class _Attempts:
+    """The tasks of a run by name and inputs; those of one name are read once, however many of them failed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
+
+    def at(self, record: Record) -> list[Record]:
+        """Return the tasks like one, itself included, the oldest first."""
+        place = (record.run, record.name, record.kind)
+        if place not in self._known:
+            by_inputs = self._known[place] = defaultdict(list)
+            for other in self._store.records(dict(zip(("run", "name", "kind"), place, strict=True)), sort="started_at"):
+                by_inputs[_inputs(other)].append(other)
+        return self._known[place][_inputs(record)]
+
+
+def _inputs(record: Record) -> str:
+    return content_hash(record.plain.get("used", {}))
