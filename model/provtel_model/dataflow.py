@@ -101,7 +101,7 @@ def content_key(value: AnyValue) -> str | None:
     if isinstance(value, dict) and value.get(TYPE_KEY) == "reference":
         return _reference_key(value)
     canonical = canonical_bytes(value)
-    if _is_telling(value, canonical) and _is_known_whole(value):
+    if _is_telling(value, canonical) and is_known_whole(value):
         return f"{CONTENT}:{hash_bytes(canonical)}"
     return None
 
@@ -127,7 +127,7 @@ def _reference_key(value: Mapping[str, AnyValue]) -> str | None:
 
 def _keys(run: str, role: str, value: AnyValue) -> list[str]:
     if type(value) not in _SCALARS:
-        named = [name_key(run, role, value)] if _is_known_whole(value) else []
+        named = [name_key(run, role, value)] if is_known_whole(value) else []
         found = [key for datum in data({role: value}) for key in (content_key(datum.value), file_key(datum.value))]
         return named + [key for key in found if key]
     canonical = canonical_scalar(value)  # once: most values are scalars, and a store asks this of every one
@@ -140,16 +140,16 @@ def _quoted(run: str) -> str:
     return run.replace("%", "%25").replace(":", "%3A") if ":" in run or "%" in run else run
 
 
-def _is_known_whole(value: AnyValue) -> bool:
+def is_known_whole(value: AnyValue) -> bool:
     """Say whether the hash of a value is that of all its content: every reference in it carries its full hash."""
     if isinstance(value, list):
-        return all(map(_is_known_whole, value))
+        return all(map(is_known_whole, value))
     if not isinstance(value, dict):
         return True
     if value.get(TYPE_KEY) == "reference":
         known = value.get("hash")
         return isinstance(known, str) and known.startswith(SHA256_PREFIX)
-    return all(map(_is_known_whole, value.values()))
+    return all(map(is_known_whole, value.values()))
 
 
 def _is_telling(value: AnyValue, canonical: bytes) -> bool:

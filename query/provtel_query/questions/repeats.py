@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from provtel_model.dataflow import data_keys, name_key
+from provtel_model.dataflow import is_known_whole
 from provtel_model.hashing import content_hash
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def recomputed(store: Store, where: Mapping[str, Any] | None = None) -> list[Rep
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in store.records(finished, sort="started_at"):
         used = record.plain.get("used", {})
-        if _is_known_whole(record, used):
+        if all(map(is_known_whole, used.values())):
             groups.setdefault((record.plain["plan"]["hash"], content_hash(used)), []).append(record)
     found = [_repeats(records) for records in groups.values() if len(records) > 1]
     return sorted(found, key=lambda repeats: -repeats.seconds)
@@ -60,8 +60,3 @@ def _repeats(records: list[Record]) -> Repeats:
     wasted = sum(record.plain.get("ended_at", 0) - record.plain["started_at"] for record in records[1:])
     results = {content_hash(record.plain.get("generated", {})) for record in records}
     return Repeats(records, wasted / 1e9, len(results))
-
-
-def _is_known_whole(record: Record, used: Mapping[str, Any]) -> bool:
-    keys = {key for key, _ in data_keys(record.plain, used)}
-    return all(name_key(record.run, role, value) in keys for role, value in used.items())
