@@ -69,8 +69,8 @@ clean: ## remove what the targets made here
 
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable
 # The install compiles the C modules where it can; without them their twins in Python run.
-SOURCES := pyproject.toml constraints.txt hatch_build.py $(shell find model instrumentation -name '*.[ch]')
-FIND_MODULES := find model instrumentation -name '*.so'
+SOURCES := pyproject.toml constraints.txt hatch_build.py $(shell find model instrumentation exporters -name '*.[ch]')
+FIND_MODULES := find model instrumentation exporters -name '*.so'
 TELL_PURE := test -n "$$($(FIND_MODULES))" || echo 'no C module was compiled (is there a C compiler, are there headers of Python?): the same runs in Python, and slower' >&2
 
 $(VENV)/.python:

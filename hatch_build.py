@@ -20,7 +20,7 @@ from setuptools.errors import BaseError, CCompilerError
 
 SOURCES = "*/provtel*/**/*.c"
 """A module bears the name of its file."""
-HEADERS = "model/provtel_model/journal"
+HEADERS = ("model/provtel_model", "model/provtel_model/journal")
 FLAGS = ["-O2", "-g0", "-fno-strict-aliasing", "-fvisibility=hidden", "-Wall", "-Wextra"]
 
 
@@ -68,7 +68,7 @@ def compile_module(root: Path, source: Path, folder: Path) -> Path:
     extension = Extension(
         ".".join(source.relative_to(root).with_suffix("").parts[1:]),
         [str(source)],
-        include_dirs=[str(root / HEADERS)],
+        include_dirs=[str(root / folder) for folder in HEADERS],
         extra_compile_args=FLAGS + strict,
     )
     command = build_ext(Distribution({"name": "provtel", "ext_modules": [extension]}))

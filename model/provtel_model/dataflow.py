@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from provtel_model.anyvalue import TYPE_KEY, AnyValue
+from provtel_model.compiled import load
 from provtel_model.hashing import (
     SHA256_PREFIX,
     canonical_bytes,
@@ -85,6 +86,10 @@ def scalar_digest(value: AnyValue) -> tuple[bytes, bool] | None:
 
     Equal to what `data_keys` has, for indexes that need no text of it.
     """
+    if _compiled is not None:
+        found: tuple[bytes, bool] = _compiled.scalar_digest(value)
+        if found is not NotImplemented:
+            return found
     if type(value) not in _SCALARS:
         return None
     canonical = canonical_scalar(value)
@@ -126,14 +131,15 @@ def _reference_key(value: Mapping[str, AnyValue]) -> str | None:
 
 
 def _keys(run: str, role: str, value: AnyValue) -> list[str]:
-    if type(value) not in _SCALARS:
+    scalar = scalar_digest(value)  # most values are scalars, and a store asks this of every one
+    if scalar is None:
         named = [name_key(run, role, value)] if is_known_whole(value) else []
         found = [key for datum in data({role: value}) for key in (content_key(datum.value), file_key(datum.value))]
         return named + [key for key in found if key]
-    canonical = canonical_scalar(value)  # once: most values are scalars, and a store asks this of every one
-    known = hash_bytes(canonical)
+    digest, is_telling = scalar
+    known = SHA256_PREFIX + digest.hex()
     name = f"{NAME}:{_quoted(run)}:{role}:{known}"
-    return [name, f"{CONTENT}:{known}"] if _is_telling(value, canonical) else [name]
+    return [name, f"{CONTENT}:{known}"] if is_telling else [name]
 
 
 def _quoted(run: str) -> str:
@@ -189,3 +195,6 @@ def _members_of_map(value: Mapping[str, AnyValue]) -> Iterator[tuple[str | int, 
                     yield key, member
                 case [_, member]:
                     yield number, member
+
+
+_compiled: Final = load("provtel_model._digest")

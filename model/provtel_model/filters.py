@@ -51,8 +51,7 @@ class Query:
 
     Args:
         where: A filter document.
-        sort: ``(field, 1 or -1)`` in order of weight; by default the start, newest first. A field that comes again
-            is left out: it could change nothing.
+        sort: ``(field, 1 or -1)`` in order of weight; by default the start, newest first.
         limit: At most so many records; ``None`` for all.
         after: What `cursor` returned for the last record of the page before: what comes after it in the same order.
             Records that are written meanwhile shift nothing.
@@ -80,14 +79,11 @@ class Query:
         """Check everything at once, so that a wrong query never reaches a backend."""
         predicate = _document(self.where, 0)
         object.__setattr__(self, "matches", lambda plain: predicate(with_computed(plain)))
-        weights: dict[str, int] = {}
         for name, direction in self.sort:
             check_field(name)
             if direction not in {1, -1}:
                 msg = f"sort direction of {name!r} is {direction!r}; use 1 (ascending) or -1 (descending)"
                 raise FilterError(msg)
-            weights.setdefault(name, direction)
-        object.__setattr__(self, "sort", tuple(weights.items()))
         if self.limit is not None and self.limit < 1:
             msg = f"limit is {self.limit}; use a positive number, or none for all"
             raise FilterError(msg)

@@ -9,10 +9,10 @@ deeper than MongoDB takes. What makes a document larger than MongoDB takes is sp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import bson
 import ormsgpack
@@ -26,7 +26,7 @@ from provtel_model.telemetry import PlainLog, PlainPoint, check_observation, obs
 from provtel_exporters.mongodb.layout import OURS, key_numbers, linked_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LAST_INT: Final = 2**63 - 1
 FIRST_INT: Final = -(2**63)
@@ -71,8 +71,7 @@ class Part:
         return {"_id": self.id, "of": self.of, "data": Binary(self.data)}
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A document that is ready to be written.
 
     Args:
@@ -83,7 +82,7 @@ class Document:
 
     id: str
     content: bytes
-    parts: list[Part] = field(default_factory=list)
+    parts: Sequence[Part] = ()
 
 
 class Encoder:
