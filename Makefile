@@ -10,7 +10,8 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 VENV := .venv
 CONSTRAINTS := constraints.txt
 PY := $(VENV)/bin/python
-PYTEST := $(PY) -m pytest
+# A file of tests stays in one process. Each process starts servers of its own, so that many would be no faster.
+PYTEST := $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 TWINS := tests/instrumentation tests/model
 
 help: ## list the targets

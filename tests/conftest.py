@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,7 +16,7 @@ from tests.services import openmpi, torch
 from tests.services import redis as redis_server
 from tests.services.compose import reader as compose_reader_service
 from tests.services.container import reader as container_reader_service
-from tests.services.found import Found, MissingServiceError
+from tests.services.found import Found, MissingServiceError, alone
 from tests.services.h2spec import program as h2spec
 from tests.services.kafka import server as kafka_server
 from tests.services.mongodb import finding as mongodb_finding
@@ -42,6 +43,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = []
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that reports what this one found and left out, where tests run in several."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["services"], told["left_out"] = session.config.stash[SERVICES], session.config.stash[LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # of xdist, which has no types
+    """Take what a process that ran tests tells."""
+    told: dict[str, Any] = getattr(node, "workeroutput", {})
+    for name, line in told.get("services", {}).items():
+        node.config.stash[SERVICES].setdefault(name, line)
+    node.config.stash[LEFT_OUT].extend(told.get("left_out", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """End the run with the services that were real and the tests that were left out."""
     services, left_out = config.stash[SERVICES], config.stash[LEFT_OUT]
@@ -56,7 +73,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def _required(request: pytest.FixtureRequest, name: str, find: Callable[[], Found]) -> Found:
     """Return a service; where it is missing, leave the test out visibly, or fail it in CI."""
     try:
-        found = find()
+        with alone(name):
+            found = find()
     except MissingServiceError as error:
         request.config.stash[SERVICES][name] = f"{name}: missing: {error}"
         if os.environ.get("CI"):

@@ -191,7 +191,7 @@ def _key_of_result(number: int) -> str:
         {"span_id": "Z" * 16},
         {"started_at": -1},
         {"started_at": 2**64},
-        {"used": {"x": object()}},
+        {"used": {"x": ...}},
     ],
     ids=repr,
 )

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from tests.services.found import MissingServiceError
 
+_OTHERS_SECONDS = 300
+
 
 def install(what: str, programs: Sequence[str], *packages: str) -> None:
     """Install packages, and return when their programs are on PATH.
@@ -21,7 +23,7 @@ def install(what: str, programs: Sequence[str], *packages: str) -> None:
     Raises:
         MissingServiceError: They cannot be installed.
     """
-    command = ["apt-get", "install", "--yes", "--quiet", *packages]
+    command = ["apt-get", "install", "--yes", "--quiet", "-o", f"DPkg::Lock::Timeout={_OTHERS_SECONDS}", *packages]
     try:
         done = subprocess.run(
             command,

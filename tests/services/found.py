@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,3 +37,13 @@ def cache_folder() -> Path:
     """Return the folder that keeps what was built for the tests from one run to the next."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "provtel-tests"
+
+
+@contextmanager
+def alone(service: str) -> Iterator[None]:
+    """Let no other process that runs tests look for a service meanwhile: what one of them brings the others find."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{service}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
