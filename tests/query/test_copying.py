@@ -111,7 +111,7 @@ def test_a_copy_again_changes_nothing(tmp_path: Path) -> None:
     assert held(target) == content([numbered(number) for number in range(3)])
 
 
-@pytest.mark.parametrize("target", [name for name in TARGETS if name != "lmdb"], indirect=True)
+@pytest.mark.parametrize("target", TARGETS, indirect=True)
 def test_points_and_logs_are_copied(tmp_path: Path, target: str) -> None:
     """Data points and log records go along, each once, and are a part of what is compared."""
     source = str(tmp_path / "a.jsonl")
