@@ -113,7 +113,7 @@ class Recorder:
             reason = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else error
             notices.say("journal", f"nothing is recorded: {reason}; your program goes on unharmed")
             return None
-        if marks.mark(find_store(), python_environment.mark()):
+        if marks.mark(find_store(), python_environment.mark(self.settings.endpoint)):
             writer.note(python_environment.listing())
         if self.settings.endpoint:
             from provtel import shipper

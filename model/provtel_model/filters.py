@@ -16,7 +16,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from provtel_model.anyvalue import TYPE_KEY, AnyValue
 from provtel_model.errors import FilterError
@@ -51,7 +51,8 @@ class Query:
 
     Args:
         where: A filter document.
-        sort: ``(field, 1 or -1)`` in order of weight; by default the start, newest first.
+        sort: ``(field, 1 or -1)`` in order of weight; by default the start, newest first. A field that comes again
+            is left out: it could change nothing.
         limit: At most so many records; ``None`` for all.
         after: What `cursor` returned for the last record of the page before: what comes after it in the same order.
             Records that are written meanwhile shift nothing.
@@ -79,11 +80,14 @@ class Query:
         """Check everything at once, so that a wrong query never reaches a backend."""
         predicate = _document(self.where, 0)
         object.__setattr__(self, "matches", lambda plain: predicate(with_computed(plain)))
+        weights: dict[str, int] = {}
         for name, direction in self.sort:
             check_field(name)
             if direction not in {1, -1}:
                 msg = f"sort direction of {name!r} is {direction!r}; use 1 (ascending) or -1 (descending)"
                 raise FilterError(msg)
+            weights.setdefault(name, direction)
+        object.__setattr__(self, "sort", tuple(weights.items()))
         if self.limit is not None and self.limit < 1:
             msg = f"limit is {self.limit}; use a positive number, or none for all"
             raise FilterError(msg)
@@ -165,6 +169,27 @@ def _clause(name: Any, condition: Any, depth: int) -> Predicate:  # operands are
 
 
 _Test: TypeAlias = Callable[[list[Any]], bool]
+
+
+class Condition(NamedTuple):
+    """One operator of a condition on a field.
+
+    Args:
+        operator: Its word.
+        operand: What stands behind it.
+        holds: Says whether the values at the field's path, `provtel_model.fields.elements` of a record, meet it.
+    """
+
+    operator: str
+    operand: Any
+    holds: Callable[[list[Any]], bool]
+
+
+def conditions_on(name: str, condition: Any) -> list[Condition]:
+    """Return what a condition of a checked filter asks of a field, one operator each; all of them must hold."""
+    top = name.partition(".")[0]
+    operators = condition if _has_operators(condition) else {"$eq": condition}
+    return [Condition(word, operand, _operator(top, word, operand, 0)) for word, operand in operators.items()]
 
 
 def _condition(top: str, condition: Any, depth: int) -> _Test:

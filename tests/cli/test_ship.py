@@ -67,7 +67,7 @@ def test_what_stayed_behind_is_sent(place: Place, tmp_path: Path) -> None:
         found = collectors.activities()
 
     (shipment,) = map(json.loads, sent.stdout.splitlines())
-    assert (shipment["sent"], shipment["left"], shipment["reason"]) == (22, 0, "")
+    assert (shipment["sent"], shipment["left"], shipment["reason"]) == (23, 0, "")  # with the list of distributions
     assert (shipment["endpoint"], sent.stderr, sent.returncode) == (collector.endpoint, "", 0)
     assert sorted((record["name"], record["status"]) for record in found) == [
         *[("ended", "finished"), ("open", "lost")],

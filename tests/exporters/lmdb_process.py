@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import lmdb
@@ -23,10 +24,10 @@ def grow(folder: Path) -> None:
 
 
 def write_thrice(folder: Path) -> None:
-    """Commit three transactions."""
+    """Commit three transactions, each of which writes a record anew."""
     writer = LmdbWriter(folder)
     for number in range(1000, 1003):
-        writer.write([numbered(number)])
+        writer.write([numbered(number, attributes={"written": time.time_ns()})])
 
 
 def hold_a_reader(folder: Path) -> None:

@@ -90,6 +90,7 @@ def test_what_came_before_is_a_duplicate(backend: Backend, batch: list[PlainReco
 
 @given(plains=st.lists(PLAIN_RECORDS, max_size=12), queries=st.lists(QUERIES, min_size=1, max_size=8))
 @example([numbered(1)], [Query({"trace_id": TRACES[2], "id": {"$in": [f"{TRACES[2]}-{2:016x}"]}})])
+@example([numbered(1), numbered(2)], [Query(sort=[("started_at", 1), ("started_at", -1)])])
 @settings(max_examples=150)
 @thinned
 def test_a_reader_finds_what_a_scan_finds(backend: Backend, plains: list[PlainRecord], queries: list[Query]) -> None:

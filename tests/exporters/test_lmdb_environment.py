@@ -28,10 +28,12 @@ from provtel_exporters.lmdb import (
 )
 from provtel_exporters.lmdb.environment import Environment
 from provtel_exporters.lmdb.files import Transaction
+from provtel_exporters.lmdb.verification import verify
 from provtel_model.components import WriteResult
 from provtel_model.errors import RetryableError, StoreError
 from provtel_model.filters import Query
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
+from provtel_model.telemetry import Window
 
 from tests.exporters.records import content, numbered
 
@@ -116,7 +118,7 @@ def test_the_map_grows_under_readers_and_other_writers(store: Path, monkeypatch:
 def test_a_map_that_cannot_grow_is_an_error_for_now(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the largest size a write is refused, and what was stored stays."""
     monkeypatch.setattr(files, "_FIRST_MAP_SIZE", 2**19)
-    monkeypatch.setattr(environment, "_LARGEST_MAP_SIZE", 2**20)
+    monkeypatch.setattr(environment, "_LARGEST_MAP_SIZE", 2**19)
     small = store.parent / "small"
     _write(small, 0)
     writer = LmdbWriter(small / LMDB_FOLDER)
@@ -287,11 +289,13 @@ def test_a_newer_format_is_refused(store: Path) -> None:
     assert not environment._registry
 
 
+@pytest.mark.parametrize("old", range(1, layout.FORMAT))
 @pytest.mark.parametrize("first", [open_reader, open_writer])
-def test_an_older_format_is_migrated(tmp_path: Path, first: Callable[[str], LmdbReader | LmdbWriter]) -> None:
-    """Files of format 1 become files of this one, whoever opens them first, and all that was in them is found."""
-    store = _old_store(tmp_path)
+def test_an_older_format_is_migrated(tmp_path: Path, first: Callable[[str], LmdbReader | LmdbWriter], old: int) -> None:
+    """Files of an older format become files of this one, whoever opens them first; all that was in them is found."""
+    store = _old_store(tmp_path, old)
     first(str(store)).close()
+    assert verify(store / LMDB_FOLDER).damage == []
 
     reader = open_reader(str(store))
     found = reader.find(Query(sort=(("id", 1),)))
@@ -299,6 +303,7 @@ def test_an_older_format_is_migrated(tmp_path: Path, first: Callable[[str], Lmdb
     assert [reader.count(Query({"status": status})) for status in ("running", "finished", "error")] == [0, 4, 8]
     assert [record.plain for record in reader.linked("ab" * 16 + "-" + "cd" * 8)] == _OLD_RECORDS[1:2]
     assert len(reader.changes("").records) == len(_OLD_RECORDS)
+    assert len(reader.points(Window())) == len(reader.logs(Window())) == (old > 1)  # format 1 had none
     reader.close()
 
     writer = LmdbWriter(store / LMDB_FOLDER)
@@ -327,13 +332,13 @@ _OLD_RECORDS = [
 ]
 
 
-def _old_store(tmp_path: Path) -> Path:
-    """Return a store that format 1 was written to."""
+def _old_store(tmp_path: Path, old: int = 1) -> Path:
+    """Return a store that an older format was written to."""
     folder = tmp_path / "store" / LMDB_FOLDER
     folder.mkdir(parents=True)
     for made in (folder.parent, folder):
         made.chmod(0o700)
-    (folder / "data.mdb").write_bytes(gzip.decompress((_STORES / "lmdb_format_1.mdb.gz").read_bytes()))
+    (folder / "data.mdb").write_bytes(gzip.decompress((_STORES / f"lmdb_format_{old}.mdb.gz").read_bytes()))
     return folder.parent
 
 

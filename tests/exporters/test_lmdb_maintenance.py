@@ -203,29 +203,27 @@ def _put(name: str, key: bytes, value: bytes) -> Callable[[lmdb.Transaction[byte
     return plant
 
 
-def _second_id(txn: lmdb.Transaction[bytes], databases: layout.Databases) -> None:
-    txn.put(bytes(32), _first(txn, databases.ids)[1], db=databases.ids)
+def _wrong_end_of_first(name: str) -> Callable[[lmdb.Transaction[bytes], layout.Databases], None]:
+    def plant(txn: lmdb.Transaction[bytes], databases: layout.Databases) -> None:
+        key, value = _first(txn, getattr(databases, name))
+        txn.put(key, value[:-16] + bytes(255 - byte for byte in value[-16:]), db=getattr(databases, name))
 
-
-def _wrong_list(txn: lmdb.Transaction[bytes], databases: layout.Databases) -> None:
-    txn.put(b"zz", _first(txn, databases.postings)[1], db=databases.postings)
+    return plant
 
 
 @pytest.mark.parametrize(
     ("plant", "says"),
     [
         (_drop_first("rows"), "which is missing"),
-        (_drop_first("ids"), "is not found by its id"),
-        (_drop_first("postings"), "is missing from the list"),
+        (_drop_first("blocks"), "and the index leads to 0"),
+        (_wrong_end_of_first("blocks"), "is wrong: places"),
+        (_put("blocks", b"\xff" * 6, b"\xff" * 12), "the index cannot be read"),
+        (_put("dead", bytes(6), b"\0\0"), "and the index leads to"),
         (_drop_first("parts"), "cannot be read"),
         (_drop_first("points"), "the data point"),
         (_drop_first("logs"), "the log record"),
         (_scramble_first("rows"), "cannot be read"),
         (_scramble_first("points"), "cannot be read"),
-        (_put("ids", bytes(32), b"\0\0\0\xff\xff\xff"), "leads to row 16777215, which is missing"),
-        (_put("postings", b"zz", bytes(8) + b"\0\0\0\xff\xff\xff"), "leads to row 16777215, which is missing"),
-        (_second_id, "the rows account for"),
-        (_wrong_list, "the rows account for"),
     ],
 )
 def test_damage_is_found(

@@ -28,6 +28,7 @@ from provtel.detectors import (
 from provtel.repository import find_repository
 from provtel_model import attributes as names
 from provtel_model.otlp.observations import decode_logs
+from provtel_model.telemetry import PlainLog
 
 from tests.instrumentation.programs import Stage
 from tests.instrumentation.test_logs import drained
@@ -235,6 +236,11 @@ def test_any_values(environment: dict[str, str]) -> None:
         detect(environment)
 
 
+def _lists(stage: Stage) -> list[PlainLog]:
+    lines = [line for batch in drained(stage.store) for line in decode_logs(batch)]
+    return [line for line in lines if line.get("name") == names.EVENT_PYTHON_ENVIRONMENT]
+
+
 PROGRAM = "from provtel import task\nwith task('t'): pass\n"
 
 
@@ -255,12 +261,20 @@ def test_distributions_are_kept_once(stage: Stage) -> None:
     for _ in range(2):
         stage.run(PROGRAM)
 
-    lines = [line for batch in drained(stage.store) for line in decode_logs(batch)]
-    (line,) = [line for line in lines if line.get("name") == names.EVENT_PYTHON_ENVIRONMENT]
+    (line,) = _lists(stage)
     digest, listed = (line["attributes"][name] for name in (HASH, names.PROVTEL_PYTHON_DISTRIBUTIONS))
     assert isinstance(listed, list)
     assert f"pytest=={pytest.__version__}" in listed
     assert line["resource"][HASH] == digest
+
+
+def test_distributions_are_kept_by_every_destination(stage: Stage) -> None:
+    """A list that waits for an endpoint is no list for the store."""
+    for endpoint in ("", "http://127.0.0.1:1", ""):
+        stage.environment |= {"PROVTEL_ENDPOINT": endpoint, "PROVTEL_EXIT_TIMEOUT": "100ms"}
+        stage.run(PROGRAM, quiet=not endpoint)
+
+    assert len(_lists(stage)) == 2
 
 
 def test_under_the_sdk(stage: Stage) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import lmdb
 from provtel_model.errors import StoreError
 from provtel_model.store_folder import make_store
 
 from provtel_exporters.lmdb import layout
+from provtel_exporters.lmdb.migration import migrating
 from provtel_exporters.lmdb.parts import KnownParts
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ class Transaction:
     """A transaction and what it works on.
 
     Args:
-        txn: LMDB's own transaction.
+        txn: LMDB's own transaction; what it returns are buffers, to be read before it ends.
         databases: The store's databases.
         known: Interned parts that this process has seen committed.
     """
 
-    txn: lmdb.Transaction[bytes]
+    txn: lmdb.Transaction[Any]
     databases: layout.Databases
     known: KnownParts
 
@@ -67,12 +68,12 @@ class Files:
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on a snapshot of what is durable now, and return its result."""
-        with self.env.begin() as txn:
+        with self.env.begin(buffers=True) as txn:
             return work(Transaction(txn, self.databases, self.known))
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in a write transaction, commit it to the disk, and return its result."""
-        with self.env.begin(write=True) as txn:
+        with self.env.begin(write=True, buffers=True) as txn:
             return work(Transaction(txn, self.databases, self.known))
 
     def close(self) -> None:
@@ -91,7 +92,7 @@ def open_for_writing(folder: Path) -> Files:
     make_store(folder)
     env = environment(folder, readonly=False, lock=True)
     try:
-        databases = layout.create(env, folder)
+        databases = layout.create(env, folder, migrating(env))
         env.reader_check()
         return Files(folder, env, databases, identity_of(folder), writable=True)
     except BaseException:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from itertools import islice
@@ -16,10 +17,14 @@ import lmdb
 from provtel_model.errors import StoreError
 
 from provtel_exporters.lmdb.environment import Environment
-from provtel_exporters.lmdb.files import DATA_FILE, LOCK_FILE, environment, require
-from provtel_exporters.lmdb.layout import EVERYTHING, FORMAT, START_BYTES, TERMS, create, find
+from provtel_exporters.lmdb.files import DATA_FILE, LOCK_FILE, environment, open_for_reading, require
+from provtel_exporters.lmdb.index.block import ACTIVITY_PART
+from provtel_exporters.lmdb.index.blocks import Blocks
+from provtel_exporters.lmdb.layout import FORMAT, create, find
+from provtel_exporters.lmdb.migration import migrating
 from provtel_exporters.lmdb.parts import Parts
-from provtel_exporters.lmdb.rows import decode
+from provtel_exporters.lmdb.rows import ACTIVITY
+from provtel_exporters.lmdb.runs import runs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 _COPIES: Final = "compacting-"
 _META_PAGES: Final = 2
 _AT_ONCE: Final = 50_000
+_KIND: Final = ACTIVITY.index("kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Stats:
 
 
 def stats(folder: Path) -> Stats:
-    """Return what a store holds and takes; read from its indexes, so that a large store takes no longer.
+    """Return what a store holds and takes, read from its index alone.
 
     Args:
         folder: Holds the LMDB files.
@@ -89,11 +95,13 @@ def _stats(transaction: Transaction, folder: Path) -> Stats:
     held = sum(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"] for stat in used)
     nbytes = (folder / DATA_FILE).stat().st_size
     page_size = used[0]["psize"]
+    parts = Parts(txn, databases, transaction.known)
+    blocks = Blocks(txn, databases)
     pages = nbytes // page_size
     return Stats(
         records=txn.stat(databases.rows)["entries"],
-        kinds=dict(sorted(_kinds(transaction))),
-        runs=sum(1 for _ in _lists(transaction, TERMS["run"])),
+        kinds=dict(sorted(_kinds(blocks, parts).items())),
+        runs=len(_runs(blocks, parts)),
         points=txn.stat(databases.points)["entries"],
         logs=txn.stat(databases.logs)["entries"],
         format=FORMAT,
@@ -104,21 +112,25 @@ def _stats(transaction: Transaction, folder: Path) -> Stats:
     )
 
 
-def _kinds(transaction: Transaction) -> Iterator[tuple[str, int]]:
-    parts = Parts(transaction.txn, transaction.databases, transaction.known)
-    for cursor in _lists(transaction, TERMS["kind"]):
-        row = cursor.value()[START_BYTES:]
-        plain = decode(transaction.txn.get(row, b"", db=transaction.databases.rows), parts)
-        yield plain["kind"], cursor.count()
+def _kinds(blocks: Blocks, parts: Parts) -> Counter[str]:
+    """Return how many living records there are of each kind."""
+    found: Counter[str] = Counter()
+    for block in blocks:
+        activities = block.columns[ACTIVITY_PART].items()
+        counts = Counter(activities)
+        counts.subtract(activities[place] for place in blocks.dead(block))
+        for number, count in counts.items():
+            found[parts[number][_KIND]] += count
+    return +found
 
 
-def _lists(transaction: Transaction, letter: bytes) -> Iterator[lmdb.Cursor[bytes]]:
-    """Yield a cursor at the first entry of each posting list of a letter."""
-    with transaction.txn.cursor(transaction.databases.postings) as cursor:
-        there = cursor.set_range(letter)
-        while there and cursor.key()[: len(letter)] == letter and cursor.key() != EVERYTHING:
-            yield cursor
-            there = cursor.next_nodup()
+def _runs(blocks: Blocks, parts: Parts) -> set[str]:
+    """Return the runs of all living records."""
+    found: set[str] = set()
+    for block in blocks:
+        runs, dead = runs_of(block, parts), blocks.dead(block)
+        found.update(run for place, run in enumerate(runs) if place not in dead) if dead else found.update(runs)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +161,7 @@ def compact(folder: Path) -> Compacted:
     """
     require(folder)
     try:
+        open_for_reading(folder).close()  # so that an older format is brought to this one
         # Opened before the lock file is: LMDB's locks are the process's, and to close that file would release them.
         # Where this process has the store open already, py-lmdb refuses.
         with closing(environment(folder, readonly=True, lock=False)) as source, _alone(folder):
@@ -202,7 +215,7 @@ def _write_anew(source: lmdb.Environment, folder: Path, place: Path) -> None:
     held = find(source, folder)
     with closing(environment(place, readonly=False, lock=False)) as target, source.begin() as txn:
         target.set_mapsize(source.info()["map_size"])
-        databases = create(target, place)
+        databases = create(target, place, migrating(target))
         for name in (field.name for field in fields(held)):
             _append(txn, getattr(held, name), target, getattr(databases, name))
 

@@ -222,9 +222,10 @@ def _moment(time: int) -> bytes:
     return time.to_bytes(_TIME_BYTES, "big")
 
 
-def _until(last: int, keys: Iterable[bytes]) -> Iterator[bytes]:
+def _until(last: int, keys: Iterable[Any]) -> Iterator[bytes]:
     end = _moment(last)
-    for key in keys:
+    for found in keys:
+        key = bytes(found)
         if key[:_TIME_BYTES] > end:
             return
         yield key

@@ -78,6 +78,6 @@ def pack(values: Sequence[Any]) -> tuple[int, bytes]:
     return (_COMPRESSED, smaller) if len(smaller) < len(packed) else (0, packed)
 
 
-def unpack(flags: int, packed: bytes) -> Any:
+def unpack(flags: int, packed: Any) -> Any:
     """Return what `pack` packed."""
     return ormsgpack.unpackb(zstd.decompress(packed) if flags & _COMPRESSED else packed)

@@ -43,15 +43,18 @@ class KnownParts:
 class Parts:
     """The parts of a store as one transaction sees them."""
 
-    def __init__(self, txn: lmdb.Transaction[bytes], databases: Databases, known: KnownParts) -> None:
+    def __init__(self, txn: lmdb.Transaction[Any], databases: Databases, known: KnownParts) -> None:
         self._txn = txn
         self._databases = databases
         self._known = known
         self._new: dict[bytes, int] = {}
+        self._uncommitted: dict[int, bytes] = {}
         known.forget_some()
 
     def __getitem__(self, number: int) -> Sequence[Any]:
-        """Return a committed part; it is shared, and so not to be changed."""
+        """Return a part; it is shared, and so not to be changed."""
+        if number in self._uncommitted:
+            return ormsgpack.unpackb(self._uncommitted[number])  # type: ignore[no-any-return]  # every part is a list
         found = self._known.contents.get(number)
         if found is None:
             packed = self._txn.get(number.to_bytes(PART_BYTES, "big"), b"", db=self._databases.parts)
@@ -78,6 +81,7 @@ class Parts:
             return int.from_bytes(found, "big")
         number = self._txn.stat(self._databases.parts)["entries"]  # none is ever removed
         key = number.to_bytes(PART_BYTES, "big")
+        self._uncommitted[number] = packed
         self._txn.put(key, packed, append=True, db=self._databases.parts)
         self._txn.put(digest, key, db=self._databases.part_ids)
         return number

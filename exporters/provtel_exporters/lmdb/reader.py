@@ -13,11 +13,12 @@ from provtel_model.dataflow import data_keys
 from provtel_model.errors import FilterError, StoreError
 from provtel_model.filters import Query
 from provtel_model.record import Record, ancestors, key_of
+from provtel_model.record import record_id as record_id_of
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
 
 from provtel_exporters.lmdb.environment import Environment
 from provtel_exporters.lmdb.files import DATA_FILE
-from provtel_exporters.lmdb.layout import GENERATED, USED, data_key, link_key, term_key
+from provtel_exporters.lmdb.index.keys import GENERATED, LINK, PARENT, USED, data_key
 from provtel_exporters.lmdb.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ T = TypeVar("T")
 
 _LOOK_SECONDS: Final = 0.1
 _CURSOR: Final = re.compile(r"([0-9a-f]+)-([0-9]{1,14})")
-_RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
 
 
 class LmdbReader:
@@ -53,12 +53,8 @@ class LmdbReader:
 
     def get(self, record_id: str) -> Record | None:
         """Return the record of an id; of several with the same id and different starts the earliest."""
-        match = _RECORD_ID.fullmatch(record_id)
-        if match is None:
-            return None
-        key = bytes.fromhex(match[1] + match[2])
-        plain = self._read(lambda snapshot: snapshot.with_id(key))
-        return None if plain is None else Record(plain)
+        found = self._read(lambda snapshot: snapshot.with_ids([record_id]))
+        return Record(found[record_id]) if found else None
 
     def find(self, query: Query) -> Sequence[Record]:
         """Return the records that a query selects, in its order."""
@@ -70,7 +66,7 @@ class LmdbReader:
 
     def children(self, record_id: str) -> Sequence[Record]:
         """Return the records whose parent is `record_id`, oldest first."""
-        return self._listed(term_key("parent_id", record_id))
+        return self._referring(PARENT, record_id, lambda plain: plain.get("parent_id") == record_id)
 
     def aggregate(self, wanted: Aggregation) -> list[dict[str, AnyValue]]:
         """Return figures over groups of records."""
@@ -86,7 +82,7 @@ class LmdbReader:
 
     def linked(self, record_id: str) -> Sequence[Record]:
         """Return the records that have a link to `record_id`, oldest first."""
-        return self._listed(link_key(record_id))
+        return self._referring(LINK, record_id, lambda plain: record_id in _linked(plain))
 
     def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who generated each datum, by keys of `provtel_model.dataflow`, oldest first."""
@@ -120,28 +116,32 @@ class LmdbReader:
         if environment is not None:
             environment.release()
 
-    def _listed(self, key: bytes) -> Sequence[Record]:
-        found = self._read(lambda snapshot: list(snapshot.listed(key)))
-        return [Record(plain) for plain in sorted(found, key=_age)]
+    def _referring(self, letter: str, record_id: str, refers: Callable[[PlainRecord], bool]) -> Sequence[Record]:
+        found = self._read(lambda snapshot: snapshot.referring(letter, record_id))
+        return [Record(plain) for plain in sorted(filter(refers, found), key=_age)]
 
     def _occurrences(
-        self, letter: bytes, keys: Collection[str], values: Callable[[PlainRecord], dict[str, AnyValue]]
+        self, letter: str, keys: Collection[str], values: Callable[[PlainRecord], dict[str, AnyValue]]
     ) -> Mapping[str, Sequence[Occurrence]]:
-        lists = {key: data_key(letter, key) for key in keys}
-        found = self._read(lambda snapshot: {key: list(snapshot.listed(name)) for key, name in lists.items()})
+        wanted = [*keys]
+        found = self._read(lambda snapshot: snapshot.led_to([data_key(letter, key) for key in wanted]))
         return {
             key: [
                 Occurrence(Record(plain), role)
                 for plain in sorted(plains, key=_age)
                 for role in sorted(role for known, role in data_keys(plain, values(plain)) if known == key)
             ]
-            for key, plains in found.items()
+            for key, plains in zip(wanted, found, strict=True)
         }
 
     def _read(self, work: Callable[[Snapshot], T]) -> T:
         if self._environment is None:
             raise StoreError(f"the store {self._folder} was closed")
         return self._environment.read(lambda transaction: work(Snapshot(transaction)))
+
+
+def _linked(plain: PlainRecord) -> set[str]:
+    return {record_id_of(link["trace_id"], link["span_id"]) for link in plain.get("links", ())}
 
 
 def _changes(snapshot: Snapshot, after: str | None, limit: int) -> Changes:

@@ -19,6 +19,7 @@ import ormsgpack
 from provtel_model.record import PlainRecord, State
 
 from provtel_exporters.lmdb import layout
+from provtel_exporters.lmdb.index.keys import keys_of
 from provtel_exporters.lmdb.packing import ORIGIN, pack, part, put_part, put_values, shape_and_values, unpack
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 
     from provtel_exporters.lmdb.parts import Parts
 
-_ACTIVITY: Final = ("plan", "agent", "kind", "span_kind")
-_RUN: Final = ("workflow_id", "workflow_name", "campaign_id")
-_ELSEWHERE: Final = frozenset({*ORIGIN, *_ACTIVITY, *_RUN, "trace_id", "span_id"})
+ACTIVITY: Final = ("plan", "agent", "kind", "span_kind")
+RUN: Final = ("workflow_id", "workflow_name", "campaign_id")
+_ELSEWHERE: Final = frozenset({*ORIGIN, *ACTIVITY, *RUN, "trace_id", "span_id"})
 
 _STATES: Final = frozenset(State)
 _HEADER: Final = struct.Struct(">B4I16s8s")
+_ID_BYTES: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class EncodedRecord:
         parts: What it shares with others, packed: origin, activity, run, shape.
         flags: How `values` is packed.
         values: Everything else.
-        lists: Keys of the posting lists that it belongs to.
+        keys: The keys that lead to it.
     """
 
     plain: PlainRecord
@@ -52,11 +54,20 @@ class EncodedRecord:
     parts: tuple[bytes, bytes, bytes, bytes]
     flags: int
     values: bytes
-    lists: set[bytes]
+    keys: list[int]
 
-    def row(self, parts: Parts) -> bytes:
-        """Return the row; the store gets the parts that it does not have."""
-        numbers = map(parts.number_of, self.parts)
+    def numbers(self, parts: Parts) -> tuple[int, int, int, int]:
+        """Return the numbers of its parts; the store gets those that it does not have."""
+        origin, activity, run, shape = map(parts.number_of, self.parts)
+        return origin, activity, run, shape
+
+    @property
+    def size(self) -> int:
+        """How long its row is."""
+        return _HEADER.size + len(self.values)
+
+    def row(self, numbers: tuple[int, int, int, int]) -> bytes:
+        """Return the row, given the numbers of its parts."""
         return _HEADER.pack(self.flags, *numbers, self.key[:16], self.key[16:24]) + self.values
 
 
@@ -72,15 +83,26 @@ def encode(plain: PlainRecord) -> EncodedRecord:
         raise ValueError(f"status {plain['status']!r} is none of {', '.join(sorted(_STATES))}")
     shape, values = shape_and_values(_items(plain), _ELSEWHERE)
     flags, packed = pack(values)
-    parts = (part(plain, ORIGIN), part(plain, _ACTIVITY), part(plain, _RUN), ormsgpack.packb(shape))
-    return EncodedRecord(plain, layout.id_key(plain), parts, flags, packed, layout.posting_keys(plain))
+    parts = (part(plain, ORIGIN), part(plain, ACTIVITY), part(plain, RUN), ormsgpack.packb(shape))
+    return EncodedRecord(plain, layout.id_key(plain), parts, flags, packed, [*keys_of(plain)])
 
 
-def decode(row: bytes, parts: Parts) -> PlainRecord:
+def parts_of(row: Any) -> tuple[int, int, int, int]:
+    """Return the numbers of the interned parts of a row."""
+    _, origin, activity, run, shape, _, _ = _HEADER.unpack_from(row)
+    return origin, activity, run, shape
+
+
+def id_of(row: Any) -> bytes:
+    """Return trace id and span id of the record in a row."""
+    return bytes(row[_HEADER.size - _ID_BYTES : _HEADER.size])
+
+
+def decode(row: Any, parts: Parts) -> PlainRecord:
     """Return the record of a row; what it shares with others is not to be changed."""
     flags, origin, activity, run, shape, trace_id, span_id = _HEADER.unpack_from(row)
     plain: dict[str, Any] = {"trace_id": trace_id.hex(), "span_id": span_id.hex()}
-    for fields, number in ((_ACTIVITY, activity), (_RUN, run), (ORIGIN, origin)):
+    for fields, number in ((ACTIVITY, activity), (RUN, run), (ORIGIN, origin)):
         put_part(plain, fields, parts[number])
     put_values(plain, parts[shape], unpack(flags, row[_HEADER.size :]))
     if type(plain.get("parent_id")) is bytes:

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import repeat
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from provtel_model.merge import merge
-from provtel_model.record import PlainRecord, key_of, run_of
+from provtel_model.record import PlainRecord, key_of
 
 from provtel_exporters.lmdb import layout, observations
+from provtel_exporters.lmdb.index.block import Block, Entry
+from provtel_exporters.lmdb.index.blocks import Blocks
+from provtel_exporters.lmdb.index.keys import id_key
 from provtel_exporters.lmdb.parts import Parts
-from provtel_exporters.lmdb.rows import EncodedRecord, decode
+from provtel_exporters.lmdb.rows import EncodedRecord, decode, id_of
+from provtel_exporters.lmdb.runs import rows_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from provtel_exporters.lmdb.files import Transaction
     from provtel_exporters.lmdb.observations import EncodedObservation
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the store has of a record: the number of its row, where the index has it, and what is in the row."""
+
+    row: int
+    block: Block
+    place: int
+    content: bytes
 
 
 @dataclass(slots=True)
@@ -28,15 +40,12 @@ class _Standing:
     Args:
         plain: The copy.
         record: The same, ready to be written; ``None`` where it is the one that the store has.
-        old: What the store has: a row, and the record in it.
+        old: What the store has.
     """
 
     plain: PlainRecord
     record: EncodedRecord | None
-    old: tuple[bytes, PlainRecord] | None = None
-
-
-_first = itemgetter(0)
+    old: _Stored | None = None
 
 
 class Session:
@@ -53,12 +62,14 @@ class Session:
         self._txn = transaction.txn
         self._databases = transaction.databases
         self.parts = Parts(transaction.txn, transaction.databases, transaction.known)
+        self._blocks = Blocks(transaction.txn, transaction.databases)
         self._points = observations.points(transaction, self.parts)
         self._logs = observations.logs(transaction, self.parts)
         self._standing: dict[bytes, _Standing] = {}
 
-    def merge(self, records: Iterable[EncodedRecord]) -> int:
+    def merge(self, records: Sequence[EncodedRecord]) -> int:
         """Merge records into the store; return how many stand now that did not."""
+        self._look_up([record for record in records if record.key not in self._standing])
         return sum(map(self._take, records))
 
     def add_points(self, points: Iterable[EncodedObservation]) -> int:
@@ -72,15 +83,15 @@ class Session:
     def remove_runs(self, runs: Sequence[str]) -> int:
         """Remove the records of runs, and the log records that name them; return how many records."""
         self._put()
-        removed: list[PlainRecord] = []
-        for run in dict.fromkeys(runs):
-            for row in self._rows_of(layout.term_key("run", run)):
-                plain = decode(self._txn.get(row, b"", db=self._databases.rows), self.parts)
-                if run_of(plain) == run:
-                    self._remove(row, plain)
-                    self._txn.delete(layout.id_key(plain), db=self._databases.ids)
-                    removed.append(plain)
-        self._logs.remove_of({key_of(plain).id for plain in removed})
+        ids: set[str] = set()
+        removed: list[tuple[Block, int]] = []
+        for block, place in rows_of_run(self._blocks, self.parts, frozenset(runs)):
+            key = layout.row_key(block.row(place))
+            ids.add(key_of(decode(self._txn.get(key, db=self._databases.rows), self.parts)).id)
+            self._txn.delete(key, db=self._databases.rows)
+            removed.append((block, place))
+        self._blocks.bury(removed)
+        self._logs.remove_of(ids)
         return len(removed)
 
     def remove_telemetry(self, before: int) -> int:
@@ -91,53 +102,57 @@ class Session:
         """Write what was only remembered so far."""
         self._put()
 
+    def _look_up(self, records: Sequence[EncodedRecord]) -> None:
+        """Remember what the store has of some records."""
+        if not records:
+            return
+        starts = [record.plain["started_at"] for record in records]
+        earliest, latest = min(starts), max(starts)
+        wanted = [id_key(record.key[:16], record.key[16:24]) for record in records]
+        found = self._blocks.find(wanted, lambda block: block.latest >= earliest and block.earliest <= latest)
+        for number, block, place in found:
+            record = records[number]
+            if block.start(place) != record.plain["started_at"] or record.key in self._standing:
+                continue
+            row = block.row(place)
+            content = bytes(self._txn.get(layout.row_key(row), b"", db=self._databases.rows))
+            if id_of(content) == record.key[:24]:
+                plain = decode(content, self.parts)
+                self._standing[record.key] = _Standing(plain, None, _Stored(row, block, place, content))
+
     def _take(self, record: EncodedRecord) -> bool:
         """Merge a record with the copy that stands; return whether it stands now."""
         standing = self._standing.get(record.key)
         if standing is None:
-            row = self._txn.get(record.key, db=self._databases.ids)
-            if row is None:
-                self._standing[record.key] = _Standing(record.plain, record)
-                return True
-            content = self._txn.get(row, b"", db=self._databases.rows)
-            if content == record.row(self.parts):
+            self._standing[record.key] = _Standing(record.plain, record)
+            return True
+        if standing.record is None and standing.old is not None:
+            content = standing.old.content
+            if len(content) == record.size and content == record.row(record.numbers(self.parts)):
                 return False
-            plain = decode(content, self.parts)
-            standing = self._standing[record.key] = _Standing(plain, None, (row, plain))
         if merge(standing.plain, record.plain) is standing.plain:
             return False
         standing.plain, standing.record = record.plain, record
         return True
 
     def _put(self) -> None:
-        number = layout.next_row(self._txn, self._databases)
-        rows, ids = [], []
-        postings: list[tuple[bytes, bytes]] = []
-        for key, standing in self._standing.items():
-            if standing.record is None:
-                continue
-            if standing.old is not None:
-                self._remove(*standing.old)
-            row = number.to_bytes(layout.ROW_BYTES, "big")
-            number += 1
-            rows.append((row, standing.record.row(self.parts)))
-            ids.append((key, row))
-            entry = layout.posting(standing.plain["started_at"], row)
-            postings.extend(zip(standing.record.lists, repeat(entry), strict=False))
-        with self._txn.cursor(self._databases.rows) as cursor:
-            cursor.putmulti(rows, append=True)
-        for database, items in ((self._databases.ids, ids), (self._databases.postings, postings)):
-            with self._txn.cursor(database) as cursor:
-                cursor.putmulti(sorted(items, key=_first))
-        layout.put_next_row(self._txn, self._databases, number)
+        """Write the records that stand, and remove those in whose place they come."""
+        changed = [(standing, standing.record) for standing in self._standing.values() if standing.record is not None]
         self._standing.clear()
+        self._remove([standing.old for standing, _ in changed if standing.old is not None])
+        number = layout.next_row(self._txn, self._databases)
+        rows, entries = [], []
+        for row, (standing, record) in enumerate(changed, number):
+            parts = record.numbers(self.parts)
+            rows.append((layout.row_key(row), record.row(parts)))
+            entries.append(Entry(row, standing.plain, parts, record.keys))
+        if rows:
+            with self._txn.cursor(self._databases.rows) as cursor:
+                cursor.putmulti(rows, append=True)
+            layout.put_next_row(self._txn, self._databases, number + len(rows))
+            self._blocks.add(entries)
 
-    def _rows_of(self, name: bytes) -> list[bytes]:
-        with self._txn.cursor(self._databases.postings) as cursor:
-            return [entry[layout.START_BYTES :] for entry in cursor.iternext_dup()] if cursor.set_key(name) else []
-
-    def _remove(self, row: bytes, plain: PlainRecord) -> None:
-        entry = layout.posting(plain["started_at"], row)
-        for name in layout.posting_keys(plain):
-            self._txn.delete(name, entry, db=self._databases.postings)
-        self._txn.delete(row, db=self._databases.rows)
+    def _remove(self, gone: Sequence[_Stored]) -> None:
+        for stored in gone:
+            self._txn.delete(layout.row_key(stored.row), db=self._databases.rows)
+        self._blocks.bury([(stored.block, stored.place) for stored in gone])

@@ -1,34 +1,35 @@
-"""One view of a store: finds rows through the indexes, in the order that a query wants."""
+"""One view of a store: finds rows by keys and by the columns of blocks, and checks what these cannot decide."""
 
 from __future__ import annotations
 
 import re
-from heapq import merge
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.errors import StoreError
 from provtel_model.paging import Place
 
 from provtel_exporters.lmdb import layout, observations
+from provtel_exporters.lmdb.conditions import Bounds, Conditions, rows_in
+from provtel_exporters.lmdb.index.blocks import Blocks
+from provtel_exporters.lmdb.index.keys import PARENT, id_key, reference_key
+from provtel_exporters.lmdb.pages import Candidate, Page
 from provtel_exporters.lmdb.parts import Parts
-from provtel_exporters.lmdb.plan import Plan
 from provtel_exporters.lmdb.rows import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provtel_model.filters import Query
     from provtel_model.record import PlainRecord
     from provtel_model.telemetry import PlainLog, PlainPoint, Window
 
     from provtel_exporters.lmdb.files import Transaction
+    from provtel_exporters.lmdb.index.block import Block
 
-_MOST_IDS: Final = 1000  # of a wider range the order of time is the better way in
-_KEPT: Final = 4096
+_MOST_AT_ONCE: Final = 10_000
 _LAST_ROW: Final = 2 ** (8 * layout.ROW_BYTES) - 1
-_ID_BYTES: Final = 24
-_ID_PREFIX: Final = re.compile(r"[0-9a-f]{32}-[0-9a-f]{0,16}|[0-9a-f]{0,32}")
+_RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
 
 
 class Snapshot:
@@ -39,28 +40,53 @@ class Snapshot:
         self._txn = transaction.txn
         self._databases = transaction.databases
         self._parts = Parts(transaction.txn, transaction.databases, transaction.known)
+        self._blocks = Blocks(transaction.txn, transaction.databases)
 
     def find(self, query: Query) -> list[PlainRecord]:
         """Return the records that a query selects, in its order, with its fields."""
-        plan = Plan.of(query.where)
-        rows = self._rows_of_ids(plan)
-        if rows is not None:
-            found = query.ordered([plain for plain in map(self.plain, rows) if query.selects(plain)])
-        elif query.sort and query.sort[0][0] == "started_at":
-            found = self._find_by_time(query, plan)
+        known = self._by_keys(query.where)
+        if known is not None:
+            found = query.ordered([plain for plain in known if query.selects(plain)])
+        elif query.limit is None:
+            found = query.ordered([plain for plain in self._matching(query) if query.selects(plain)])
         else:
-            found = self._find_any(query, plan)
+            found = self._page(query, query.limit)
         return [*map(query.projected, found)]
 
     def count(self, query: Query) -> int:
         """Return how many records a query's filter matches."""
-        plan = Plan.of(query.where)
-        rows = self._rows_of_ids(plan)
-        if rows is None and plan.exact:
-            return self._count_entries(plan)
-        if rows is None:
-            rows = (entry[layout.START_BYTES :] for entry in self._entries(plan))
-        return sum(query.matches(plain) for plain in map(self.plain, rows))
+        known = self._by_keys(query.where)
+        if known is not None:
+            return sum(map(query.matches, known))
+        count = 0
+        for block, bounds in self._bounds(query.where):
+            count += bounds.sure.bit_count()
+            doubtful = rows_in(bounds.doubtful, block.count)
+            count += sum(query.matches(self.plain_at(block, place)) for place in doubtful)
+        return count
+
+    def with_ids(self, record_ids: Sequence[str]) -> dict[str, PlainRecord]:
+        """Return the earliest record of each id that the store has."""
+        found: dict[str, PlainRecord] = {}
+        wanted = [record_id for record_id in dict.fromkeys(record_ids) if _RECORD_ID.fullmatch(record_id)]
+        for number, plain in self._led_to([_key_of_id(record_id) for record_id in wanted]):
+            record_id = wanted[number]
+            if f"{plain['trace_id']}-{plain['span_id']}" == record_id and (
+                record_id not in found or plain["started_at"] < found[record_id]["started_at"]
+            ):
+                found[record_id] = plain
+        return found
+
+    def referring(self, letter: str, record_id: str) -> list[PlainRecord]:
+        """Return the records that a key of a reference may lead to."""
+        return [plain for _, plain in self._led_to([reference_key(letter, record_id)])]
+
+    def led_to(self, keys: Sequence[int]) -> list[list[PlainRecord]]:
+        """Return, for each key, the records that it may lead to."""
+        found: list[list[PlainRecord]] = [[] for _ in keys]
+        for number, plain in self._led_to(keys):
+            found[number].append(plain)
+        return found
 
     def points(self, window: Window) -> list[PlainPoint]:
         """Return the data points of a window."""
@@ -73,7 +99,7 @@ class Snapshot:
     def changes(self, first: int, limit: int) -> tuple[list[PlainRecord], int]:
         """Return what is in the rows from one on, and the row behind it."""
         with self._txn.cursor(self._databases.rows) as cursor:
-            there = cursor.set_range(min(first, _LAST_ROW).to_bytes(layout.ROW_BYTES, "big"))
+            there = cursor.set_range(layout.row_key(min(first, _LAST_ROW)))
             found = [*islice(cursor, limit)] if there else []
         last = int.from_bytes(found[-1][0], "big") + 1 if len(found) == limit else self.next_row
         return [decode(content, self._parts) for _, content in found], last
@@ -88,124 +114,114 @@ class Snapshot:
         """What tells the store from others."""
         return layout.name_of_store(self._txn, self._databases)
 
-    def with_id(self, record_id: bytes) -> PlainRecord | None:
-        """Return the earliest record of an id, trace id and span id as bytes."""
-        row = next(self._rows_between(record_id, record_id), None)
-        return None if row is None else self.plain(row)
-
-    def listed(self, key: bytes) -> Iterator[PlainRecord]:
-        """Yield the records of a posting list, oldest first."""
-        for entry in self._entries_of(key, Plan(), newest_first=False):
-            yield self.plain(entry[layout.START_BYTES :])
-
-    def plain(self, row: bytes) -> PlainRecord:
-        """Return the record of a row."""
-        content = self._txn.get(row, db=self._databases.rows)
+    def plain_at(self, block: Block, place: int) -> PlainRecord:
+        """Return the record at a place of a block."""
+        row = block.row(place)
+        content = self._txn.get(layout.row_key(row), db=self._databases.rows)
         if content is None:
-            number = int.from_bytes(row, "big")
             raise StoreError(
-                f"the store is damaged: an index names row {number}, which is missing; see provtel store verify"
+                f"the store is damaged: an index names row {row}, which is missing; see provtel store verify"
             )
         return decode(content, self._parts)
 
-    def _find_by_time(self, query: Query, plan: Plan) -> list[PlainRecord]:
-        """Walk in the order of time, and stop where the limit is reached and nothing started at the same moment."""
+    def _by_keys(self, where: Mapping[str, Any]) -> list[PlainRecord] | None:
+        """Return records among which are those that match; ``None`` where no key leads to them."""
+        for name, letter in (("id", ""), ("parent_id", PARENT)):
+            texts = _texts(where.get(name))
+            if texts is not None and letter:
+                keys = [reference_key(letter, text) for text in texts]
+            elif texts is not None:
+                keys = [_key_of_id(text) for text in texts if _RECORD_ID.fullmatch(text)]
+            else:
+                continue
+            # Two keys may lead to one row.
+            return [*{(block.first, place): plain for block, place, plain in self._at(keys)}.values()]
+        for branch in where.get("$and", ()):
+            found = self._by_keys(branch)
+            if found is not None:
+                return found
+        return None
+
+    def _at(self, keys: Sequence[int]) -> Iterator[tuple[Block, int, PlainRecord]]:
+        for _, block, place in self._blocks.find(keys):
+            yield block, place, self.plain_at(block, place)
+
+    def _led_to(self, keys: Sequence[int]) -> Iterator[tuple[int, PlainRecord]]:
+        known: dict[tuple[int, int], PlainRecord] = {}
+        for number, block, place in self._blocks.find(keys):
+            at = block.first, place
+            plain = known.get(at)
+            if plain is None:
+                plain = known[at] = self.plain_at(block, place)
+            yield number, plain
+
+    def _bounds(self, where: Mapping[str, Any], *, newest_first: bool = False) -> Iterator[tuple[Block, Bounds]]:
+        """Yield the blocks that may have matches, with the living rows that match for sure, and that may."""
+        for block in reversed(self._blocks) if newest_first else self._blocks:
+            conditions = Conditions(block, self._parts)
+            sure, maybe = conditions.matching(where)
+            dead = self._blocks.dead(block)
+            if dead and maybe:
+                mask = bytearray(b"\1") * block.count
+                for place in dead:
+                    mask[place] = 0
+                living = int.from_bytes(mask, "little")
+                sure, maybe = sure & living, maybe & living
+            if maybe:
+                yield block, Bounds(sure, maybe)
+
+    def _matching(self, query: Query) -> Iterator[PlainRecord]:
+        """Yield records among which are those that match."""
+        for block, bounds in self._bounds(query.where):
+            for place in rows_in(bounds.maybe, block.count):
+                yield self.plain_at(block, place)
+
+    def _page(self, query: Query, limit: int) -> list[PlainRecord]:
+        """Look at the first records in order, and at more of them where some do not match after all."""
+        page = Page(query.sort, self._parts, self.plain_at)
+        after = None if query.after is None else Place.parse(query.after, len(query.sort))
+        newest_first = bool(query.sort) and query.sort[0] == ("started_at", -1)
+        blocks = [*self._bounds(query.where, newest_first=newest_first)]
         found: list[PlainRecord] = []
-        last = b""
-        if query.after is not None:
-            plan.begin_at(Place.parse(query.after, len(query.sort)).key.started_at, query.sort[0][1])
-        for entry in self._entries(plan, newest_first=query.sort[0][1] < 0):
-            start = entry[: layout.START_BYTES]
-            if query.limit is not None and len(found) >= query.limit and start != last:
+        most = limit
+        while len(found) < limit:
+            candidates = self._first(page, blocks, after, most, newest_first=newest_first)
+            plains = [self.plain_at(candidate.block, candidate.place) for candidate in candidates]
+            found += [plain for plain in plains if query.selects(plain)]
+            if len(candidates) < most:
                 break
-            plain = self.plain(entry[layout.START_BYTES :])
-            if query.selects(plain):
-                found.append(plain)
-                last = start
-        return query.ordered(found)
+            after = Place.of(plains[-1], query.sort)
+            most = min(most * 4, _MOST_AT_ONCE)
+        return found[:limit]
 
-    def _find_any(self, query: Query, plan: Plan) -> list[PlainRecord]:
-        found: list[PlainRecord] = []
-        for entry in self._entries(plan):
-            plain = self.plain(entry[layout.START_BYTES :])
-            if query.selects(plain):
-                found.append(plain)
-                if query.limit is not None and len(found) > query.limit + _KEPT:
-                    found = query.ordered(found)
-        return query.ordered(found)
-
-    def _rows_of_ids(self, plan: Plan) -> Iterable[bytes] | None:
-        """Return the rows in the plan's ranges of ids; ``None`` where it has none, or they hold too many."""
-        if plan.ids is None:
-            return None
-        rows: dict[bytes, None] = {}
-        for first, last in plan.ids:
-            for row in self._rows_between(_at_least(first), _at_most(last)):
-                rows[row] = None
-                if len(rows) > _MOST_IDS:
-                    return None
-        return rows
-
-    def _rows_between(self, first: bytes, last: bytes) -> Iterator[bytes]:
-        with self._txn.cursor(self._databases.ids) as cursor:
-            if cursor.set_range(first):
-                for key, row in cursor:
-                    if key[:_ID_BYTES] > last:
-                        return
-                    yield row
-
-    def _count_entries(self, plan: Plan) -> int:
-        lists = plan.lists if len(plan.lists) == 1 else plan.lists[1:]
-        if len(lists) == 1 and not plan.has_bounds:
-            return sum(map(self._length, lists[0]))
-        both = [{entry for key in keys for entry in self._entries_of(key, plan)} for keys in lists]
-        return len(set.intersection(*both))
-
-    def _length(self, key: bytes) -> int:
-        with self._txn.cursor(self._databases.postings) as cursor:
-            return cursor.count() if cursor.set_key(key) else 0
-
-    def _entries(self, plan: Plan, *, newest_first: bool = False) -> Iterator[bytes]:
-        """Yield the entries of the shortest lists of a plan, in the order of time."""
-        keys = min(plan.lists, key=lambda keys: sum(map(self._length, keys)))
-        lists = [self._entries_of(key, plan, newest_first=newest_first) for key in keys]
-        return lists[0] if len(lists) == 1 else merge(*lists, reverse=newest_first)
-
-    def _entries_of(self, key: bytes, plan: Plan, *, newest_first: bool = False) -> Iterator[bytes]:
-        if plan.first > plan.last:
-            return
-        first = layout.posting(plan.first, bytes(layout.ROW_BYTES))
-        last = layout.posting(plan.last, b"\xff" * layout.ROW_BYTES)
-        with self._txn.cursor(self._databases.postings) as cursor:
-            if newest_first:
-                if cursor.set_range_dup(key, last) or (cursor.set_key(key) and cursor.last_dup()):
-                    yield from _within(cursor.iterprev_dup(), first, last)
-            elif cursor.set_range_dup(key, first):
-                yield from _within(cursor.iternext_dup(), first, last)
+    def _first(
+        self,
+        page: Page,
+        blocks: Sequence[tuple[Block, Bounds]],
+        after: Place | None,
+        most: int,
+        *,
+        newest_first: bool,
+    ) -> list[Candidate]:
+        found: list[Candidate] = []
+        for block, bounds in blocks:
+            if newest_first and len(found) == most and found[-1].orders[0][1][1] > block.latest:
+                continue
+            found += page.first_of(block, bounds.maybe, after, most)
+            found = page.in_order(found, most)
+        return found
 
 
-def _within(entries: Iterator[bytes], first: bytes, last: bytes) -> Iterator[bytes]:
-    """Yield entries from one end of a range to the other; they may begin one step outside it."""
-    started = False
-    for entry in entries:
-        if first <= entry <= last:
-            started = True
-            yield entry
-        elif started or entry < first:
-            return
+def _key_of_id(record_id: str) -> int:
+    return id_key(bytes.fromhex(record_id[:32]), bytes.fromhex(record_id[33:]))
 
 
-def _at_least(text: str) -> bytes:
-    """Return the first id that may not lie before a text."""
-    return bytes.fromhex(_digits(text).ljust(2 * _ID_BYTES, "0"))
-
-
-def _at_most(text: str) -> bytes:
-    """Return the last id that may not lie after a text."""
-    return bytes.fromhex(_digits(text).ljust(2 * _ID_BYTES, "f"))
-
-
-def _digits(text: str) -> str:
-    """Return the digits of the longest beginning of a text that begins an id."""
-    match = _ID_PREFIX.match(text)
-    return match[0].replace("-", "") if match else ""
+def _texts(condition: Any) -> set[str] | None:
+    """Return the texts one of which a condition asks for; ``None`` where it asks for something else."""
+    if isinstance(condition, str):
+        return {condition}
+    if isinstance(condition, dict):
+        wanted = [condition["$eq"]] if "$eq" in condition else condition.get("$in")
+        if isinstance(wanted, list | tuple) and all(isinstance(text, str) for text in wanted):
+            return set(wanted)
+    return None

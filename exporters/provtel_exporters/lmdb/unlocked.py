@@ -52,7 +52,7 @@ class FilesAtRest(Files):
         Raises:
             SnapshotLostError: A writer came, and wrote more than once.
         """
-        with self.env.begin() as txn:
+        with self.env.begin(buffers=True) as txn:
             try:
                 return work(Transaction(txn, self.databases, self.known))
             finally:

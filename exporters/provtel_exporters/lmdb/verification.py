@@ -16,20 +16,20 @@ from provtel_model.errors import StoreError
 from provtel_exporters.lmdb import layout, observations
 from provtel_exporters.lmdb.environment import Environment
 from provtel_exporters.lmdb.files import DATA_FILE, Transaction, require
-from provtel_exporters.lmdb.layout import ROW_BYTES, START_BYTES
+from provtel_exporters.lmdb.index.block import Block, Entry, block_of, differences, merged
+from provtel_exporters.lmdb.index.blocks import Blocks
+from provtel_exporters.lmdb.index.keys import keys_of
 from provtel_exporters.lmdb.parts import KnownParts, Parts
-from provtel_exporters.lmdb.rows import decode
+from provtel_exporters.lmdb.rows import decode, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import lmdb
-    from provtel_model.record import PlainRecord
 
 T = TypeVar("T")
 
 _MOST_TOLD: Final = 100
-_AT_ONCE: Final = 10_000  # rows, after which the parts that were seen are forgotten: they are bounded by it
 _TRIES: Final = 3
 _COUNTER: Final = re.compile(r" DB: walked \d+ (branch|leaf) pages ")
 """What py-lmdb says of counts that nothing relies on; LMDB 0.9.36 miscounts where sorted values are deleted."""
@@ -133,14 +133,11 @@ class _Look:
         self._databases = transaction.databases
         self._transaction = transaction
         self._found = Verified()
-        self._expected = 0
         self._parts = self._forgetful()
 
     def at_all(self) -> Verified:
-        """Look at records and their indexes, at data points and log records."""
-        self._look_at_rows()
-        self._look_at_ids()
-        self._look_at_postings()
+        """Look at records and their index, at data points and log records."""
+        self._look_at_blocks()
         self._look_at_observations()
         return self._found
 
@@ -151,44 +148,42 @@ class _Look:
         with self._txn.cursor(database) as cursor:
             yield from cursor.iternext()
 
-    def _look_at_rows(self) -> None:
-        """Each row decodes, and every index that should lead to it does."""
-        with self._txn.cursor(self._databases.postings) as postings:
-            for row, content in self._items(self._databases.rows):
-                plain = self._decoded(row, content)
-                if plain is None:
-                    continue
-                self._found.records += 1
-                if self._txn.get(layout.id_key(plain), db=self._databases.ids) != row:
-                    self._found.tell(f"{_named(row)} is not found by its id {plain['trace_id']}-{plain['span_id']}")
-                entry = layout.posting(plain["started_at"], row)
-                for name in layout.posting_keys(plain):
-                    self._expected += 1
-                    if not postings.set_key_dup(name, entry):
-                        self._found.tell(f"{_named(row)} is missing from the list {name.hex()}")
+    def _look_at_blocks(self) -> None:
+        """Each block leads to rows that decode, and says of them what they say; no row is in none."""
+        blocks = Blocks(self._txn, self._databases)
+        for block in self._tried(lambda: [*blocks], "the index") or ():
+            dead = blocks.dead(block)
+            self._parts = self._forgetful()
+            living = [block.row(place) for place in range(block.count) if place not in dead]
+            entries = [entry for entry in map(self._entry, living) if entry is not None]
+            self._found.records += len(entries)
+            if living and len(entries) == len(living):
+                self._tried(partial(self._compare, block, dead, entries), _named(living))
+        held = self._txn.stat(self._databases.rows)["entries"]
+        if held != self._found.records and not self._found.damage:
+            self._found.tell(f"there are {held} rows, and the index leads to {self._found.records}")
 
-    def _look_at_ids(self) -> None:
-        """Each id leads to a row of this id."""
-        for key, row in self._items(self._databases.ids):
-            self._found.entries += 1
-            if self._txn.get(row, db=self._databases.rows) is None:
-                self._found.tell(f"the id {key.hex()} leads to {_named(row)}, which is missing")
-        self._look_for_more(self._databases.ids, "ids", self._txn.stat(self._databases.rows)["entries"])
+    def _entry(self, row: int) -> Entry | None:
+        """Return what the index should say of a row; ``None`` where the row cannot be read."""
+        content = self._txn.get(layout.row_key(row), db=self._databases.rows)
+        if content is None:
+            self._found.tell(f"the index leads to row {row}, which is missing")
+            return None
 
-    def _look_at_postings(self) -> None:
-        """Each entry of a list leads to a row, and there are no more than the rows belong to."""
-        for name, entry in self._items(self._databases.postings):
-            self._found.entries += 1
-            row = entry[START_BYTES:]
-            if self._txn.get(row, db=self._databases.rows) is None:
-                self._found.tell(f"the list {name.hex()} leads to {_named(row)}, which is missing")
-        self._look_for_more(self._databases.postings, "entries of lists", self._expected)
+        def entry() -> Entry:
+            plain = decode(content, self._parts)
+            return Entry(row, plain, parts_of(content), [*keys_of(plain)])
 
-    def _look_for_more(self, database: lmdb._Database, what: str, expected: int) -> None:
-        """Note where an index says more than the rows do; each row was found in it before, or that was told."""
-        count = self._txn.stat(database)["entries"]
-        if count > expected and not self._found.damage:
-            self._found.tell(f"there are {count} {what}, and the rows account for {expected}")
+        return self._tried(entry, f"row {row}")
+
+    def _compare(self, block: Block, dead: frozenset[int], entries: Sequence[Entry]) -> None:
+        """Note what a block does not say as the rows do."""
+        living = merged([block], [dead])
+        if living is None:
+            return
+        self._found.entries += len(memoryview(living.places).cast("B").cast("H")) + len(living.columns)
+        for name in differences(living, block_of(entries)):
+            self._found.tell(f"the index of {_named([entry.row for entry in entries])} is wrong: {name}")
 
     def _look_at_observations(self) -> None:
         """Look at data points and log records."""
@@ -210,11 +205,6 @@ class _Look:
             if self._txn.get(key, db=kept) is None:
                 self._found.tell(f"the list {name.hex()} leads to the {what} {key.hex()}, which is missing")
 
-    def _decoded(self, row: bytes, content: bytes) -> PlainRecord | None:
-        if self._found.records % _AT_ONCE == 0:
-            self._parts = self._forgetful()
-        return self._tried(lambda: decode(content, self._parts), _named(row))
-
     def _tried(self, work: Callable[[], T], what: str) -> T | None:
         """Return what a piece of work returns; where it fails, note what cannot be read."""
         try:
@@ -224,5 +214,5 @@ class _Look:
             return None
 
 
-def _named(row: bytes) -> str:
-    return f"row {int.from_bytes(row[:ROW_BYTES], 'big')}"
+def _named(rows: Sequence[int]) -> str:
+    return f"rows {rows[0]} to {rows[-1]}"

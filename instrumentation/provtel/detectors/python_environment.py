@@ -30,9 +30,9 @@ def detect() -> dict[str, AnyValue]:
     return {names.PROVTEL_PYTHON_ENVIRONMENT_HASH: SHA256_PREFIX + _digest(distributions())}
 
 
-def mark() -> str:
-    """Return what marks a store that has the list."""
-    return f"environment-{_digest(distributions())}"
+def mark(endpoint: str | None) -> str:
+    """Return what marks that the list went to an endpoint, or into the store."""
+    return f"environment-{_digest((*distributions(), endpoint or ''))}"
 
 
 def listing() -> bytes:

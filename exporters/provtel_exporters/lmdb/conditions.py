@@ -1,0 +1,358 @@
+"""What the columns of a block say of a filter: which rows match for sure, and which may.
+
+A set of rows is a number of one byte a row, 1 or 0, so that sets are intersected and joined as numbers are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from provtel_model.fields import MISSING, elements, is_nan, is_number
+from provtel_model.filters import COMBINATORS, Condition, comparable, conditions_on
+
+from provtel_exporters.lmdb.index.block import MAPS, PARTS, TRACE, Block
+from provtel_exporters.lmdb.index.columns import Column, column_of
+from provtel_exporters.lmdb.index.kernels import LAST, compare, map_codes, seconds, spread
+from provtel_exporters.lmdb.packing import ORIGIN
+from provtel_exporters.lmdb.rows import ACTIVITY, RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from provtel_exporters.lmdb.parts import Parts
+
+PARTS_OF: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    field: (name, fields) for name, fields in zip(PARTS, (ORIGIN, ACTIVITY, RUN), strict=False) for field in fields
+}
+"""The fields in interned parts: the column of the part's number, and the fields of the part."""
+_SHAPE: Final = PARTS[3]
+_NOT_LISTED: Final = frozenset({"events", "links", "parent_id", "tags"})
+_IN_ORDER: Final = frozenset({"$eq", "$gt", "$gte", "$lt", "$lte"})
+_SPAN_DIGITS: Final = 16
+_INTEGERS: Final = range(-(2**63), 2**63)
+
+
+class Bounds(NamedTuple):
+    """Two sets of rows: those that match for sure, and those that may, which include them."""
+
+    sure: int
+    maybe: int
+
+    @property
+    def doubtful(self) -> int:
+        """The rows whose records are to be asked."""
+        return self.sure ^ self.maybe
+
+
+class Conditions:
+    """Filters over one block.
+
+    Args:
+        block: The block.
+        parts: The interned parts of the store.
+    """
+
+    def __init__(self, block: Block, parts: Parts) -> None:
+        self._block = block
+        self._parts = parts
+        self.all = int.from_bytes(b"\1" * block.count, "little")
+
+    def matching(self, where: Mapping[str, Any]) -> Bounds:
+        """Return which rows match a filter that `provtel_model.filters.Query` has accepted."""
+        found = Bounds(self.all, self.all)
+        for name, condition in where.items():
+            if not found.maybe:
+                return found
+            one = self._combined(name, condition) if name in COMBINATORS else self._field(name, condition)
+            found = Bounds(found.sure & one.sure, found.maybe & one.maybe)
+        return found
+
+    def _combined(self, name: str, branches: Any) -> Bounds:
+        found = Bounds(self.all, self.all) if name == "$and" else Bounds(0, 0)
+        for one in map(self.matching, branches):
+            if name == "$and":
+                found = Bounds(found.sure & one.sure, found.maybe & one.maybe)
+            else:
+                found = Bounds(found.sure | one.sure, found.maybe | one.maybe)
+        return found
+
+    def _field(self, name: str, condition: Any) -> Bounds:
+        found = Bounds(self.all, self.all)
+        for one in conditions_on(name, condition):
+            bounds = self._condition(name, one)
+            found = Bounds(found.sure & bounds.sure, found.maybe & bounds.maybe)
+        return found
+
+    def _condition(self, name: str, condition: Condition) -> Bounds:
+        if condition.operator == "$not":
+            inner = self._field(name, condition.operand)
+            return Bounds(self.all & ~inner.maybe, self.all & ~inner.sure)
+        if condition.operator in {"$in", "$nin"} and name in {"id", "span_id"}:
+            found = self._combined("$or", [{name: item} for item in condition.operand])
+            return found if condition.operator == "$in" else Bounds(self.all & ~found.maybe, self.all & ~found.sure)
+        top, *rest = name.split(".")
+        return _FIELDS.get(top, Conditions._any_field)(self, top, tuple(rest), condition)
+
+    def _started_at(self, top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
+        if rest:
+            return self._constant(condition.holds([MISSING]))
+        mask = numbers_that_meet(self._block.starts, "Q", top, condition)
+        return self._exactly(mask)
+
+    def _duration(self, top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
+        column = durations(self._block)
+        return self._column(column, top, rest, condition) if column else self._constant(condition.holds([MISSING]))
+
+    def _trace_id(self, _top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
+        return self._coded(
+            self._block.columns[TRACE], lambda trace: condition.holds([*elements(trace.hex(), rest)]), missing=False
+        )
+
+    def _span_id(self, _top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
+        if rest or condition.operator not in _IN_ORDER:
+            return self._doubt() if not rest else self._constant(condition.holds([MISSING]))
+        return self._exactly(self._spans_that_meet("", condition))
+
+    def _id(self, _top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
+        if rest:
+            return self._constant(condition.holds([MISSING]))
+        if condition.operator not in _IN_ORDER:
+            return self._doubt()
+        column = self._block.columns[TRACE]
+        whole: set[int] = set()
+        cut: dict[int, str] = {}
+        for number, trace in enumerate(column.values[1:], 1):
+            prefix = trace.hex() + "-"
+            first, last = (condition.holds([prefix + digit * _SPAN_DIGITS]) for digit in "0f")
+            if first != last or (condition.operator == "$eq" and str(condition.operand).startswith(prefix)):
+                cut[number] = prefix
+            elif first:
+                whole.add(number)
+        found = self._exactly(self._mask_of(column, whole.__contains__)).sure
+        for number, prefix in cut.items():
+            rows = self._exactly(self._mask_of(column, number.__eq__)).sure
+            found |= rows & self._exactly(self._spans_that_meet(prefix, condition)).sure
+        return Bounds(found, found)
+
+    def _run(self, _top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
+        number, place = self._block.columns[PARTS[2]], RUN.index("workflow_id")
+        named = self._coded(number, lambda part: bool(self._parts[part][place]), missing=False).sure
+        of_run = self._coded(
+            number, lambda part: condition.holds([*elements(self._parts[part][place], rest)]), missing=False
+        ).sure
+        of_trace = self._trace_id("trace_id", rest, condition).sure
+        found = (named & of_run) | (of_trace & ~named)
+        return Bounds(found, found)
+
+    def _in_parts(self, top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
+        name, fields = PARTS_OF[top]
+        place = fields.index(top)
+
+        def holds(number: int) -> bool:
+            value = self._parts[number][place]
+            return condition.holds([MISSING] if value is None else [*elements(value, rest)])
+
+        return self._coded(self._block.columns[name], holds, missing=False)
+
+    def _any_field(self, top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
+        if top in MAPS and rest:
+            return self._in_map(top, rest, condition)
+        if top in MAPS or top in _NOT_LISTED:
+            return self._presence(top, condition)
+        column = self._block.columns.get(top)
+        return self._column(column, top, rest, condition) if column else self._constant(condition.holds([MISSING]))
+
+    def _in_map(self, top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
+        """Look into the column of a key; what a shorter key has may lie deeper, and must be asked."""
+        prefixes = [".".join(rest[:length]) for length in range(1, len(rest))]
+        doubtful = 0
+        for prefix in prefixes:
+            column = self._block.columns.get(f"{top}\0{prefix}")
+            if column is not None:
+                doubtful |= self._has(column)
+        column = self._block.columns.get(f"{top}\0{'.'.join(rest)}")
+        found = (
+            self._constant(condition.holds([MISSING])) if column is None else self._column(column, top, (), condition)
+        )
+        return Bounds(found.sure & ~doubtful, found.maybe | doubtful)
+
+    def _presence(self, top: str, condition: Condition) -> Bounds:
+        """Decide by whether a field is there at all; where it is, the record must be asked."""
+        there = self._coded(
+            self._block.columns[_SHAPE], lambda number: _is_in(self._parts[number], top), missing=False
+        ).sure
+        if condition.operator == "$exists":
+            return self._exactly_rows(there if condition.operand else self.all & ~there)
+        absent = self.all & ~there
+        return Bounds(absent, self.all) if condition.holds([MISSING]) else Bounds(0, there)
+
+    def _column(self, column: Column, top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
+        missing = condition.holds([MISSING])
+        if not column.is_numeric:
+            return self._coded(column, lambda value: condition.holds([*elements(value, rest)]), missing=missing)
+        if rest:
+            return self._constant(missing)
+        mask = numbers_that_meet(column.data, column.code, top, condition)
+        return self._exactly(self._spread(column, mask, missing=missing))
+
+    def _coded(self, column: Column, holds: Callable[[Any], bool], *, missing: bool) -> Bounds:
+        known = [holds(value) for value in column.values[1:]]
+        sure = self._exactly(self._mask_of(column, lambda code: bool(code) and known[code - 1], missing=missing)).sure
+        if column.is_constant:
+            return Bounds(sure, sure)
+        doubtful = self._exactly(self._mask_of(column, lambda code: not code)).sure
+        return Bounds(sure, sure | doubtful)
+
+    def _mask_of(self, column: Column, holds: Callable[[int], bool], *, missing: bool = False) -> bytes:
+        """Return the mask of the rows whose code meets a condition."""
+        if column.is_constant:
+            mask = bytes([holds(1)]) * len(column.rows)
+        else:
+            mask = map_codes(column.data, column.code, bytes(map(holds, range(len(column.values)))))
+        return self._spread(column, mask, missing=missing)
+
+    def _spread(self, column: Column, mask: bytes, *, missing: bool) -> bytes:
+        return mask if column.present is None else spread(column.count, column.present, mask, missing)
+
+    def _has(self, column: Column) -> int:
+        mask = b"\1" * len(column.rows)
+        return self._exactly(self._spread(column, mask, missing=False)).sure
+
+    def _spans_that_meet(self, prefix: str, condition: Condition) -> bytes:
+        """Return the mask of the rows whose span id, behind a prefix, compares as an operator says."""
+        low, high = _interval(lambda span: condition.holds([f"{prefix}{span:016x}"]), prefix, condition)
+        above = compare(self._block.spans, "Q", "$gte", low)
+        below = compare(self._block.spans, "Q", "$lte", high)
+        both = int.from_bytes(above, "little") & int.from_bytes(below, "little")
+        return both.to_bytes(self._block.count, "little") if low <= high else bytes(self._block.count)
+
+    def _constant(self, holds: bool) -> Bounds:  # noqa: FBT001  # what a predicate said
+        return Bounds(self.all, self.all) if holds else Bounds(0, 0)
+
+    def _doubt(self) -> Bounds:
+        return Bounds(0, self.all)
+
+    def _exactly(self, mask: bytes) -> Bounds:
+        return self._exactly_rows(int.from_bytes(mask, "little"))
+
+    def _exactly_rows(self, rows: int) -> Bounds:
+        return Bounds(rows, rows)
+
+
+_FIELDS: Final[dict[str, Callable[[Conditions, str, tuple[str, ...], Condition], Bounds]]] = {
+    "started_at": Conditions._started_at,  # noqa: SLF001  # its own class
+    "duration": Conditions._duration,  # noqa: SLF001
+    "trace_id": Conditions._trace_id,  # noqa: SLF001
+    "span_id": Conditions._span_id,  # noqa: SLF001
+    "id": Conditions._id,  # noqa: SLF001
+    "run": Conditions._run,  # noqa: SLF001
+    **dict.fromkeys(PARTS_OF, Conditions._in_parts),  # noqa: SLF001
+}
+
+
+def durations(block: Block) -> Column | None:
+    """Return the column of durations, in seconds; ``None`` where nothing has ended."""
+    column = block.columns.get("ended_at")
+    if column is None:
+        return None
+    if column.code == "q":
+        return Column(block.count, "d", seconds(block.starts, column.data, column.present), column.present)
+    starts = memoryview(block.starts).cast("B").cast("Q")
+    rows, ends = column.rows, column.items()
+    return column_of(block.count, rows, [(end - starts[row]) / 1e9 for row, end in zip(rows, ends, strict=True)])
+
+
+def numbers_that_meet(values: Any, code: str, top: str, condition: Condition) -> bytes:
+    """Return a mask of the numbers that meet a condition, which compares them or is the same for all."""
+    word, operand = condition.operator, condition.operand
+    count = len(memoryview(values).cast("B").cast(code))  # type: ignore[call-overload]  # codes are text
+    if word in {"$in", "$nin"}:
+        found = 0
+        for item in operand:
+            found |= int.from_bytes(_compared(values, code, "$eq", comparable(top, item), count), "little")
+        mask = found.to_bytes(count, "little")
+        return mask if word == "$in" else _negated(mask)
+    if word == "$ne":
+        return _negated(_compared(values, code, "$eq", comparable(top, operand), count))
+    if word in _IN_ORDER:
+        return _compared(values, code, word, comparable(top, operand), count)
+    return bytes([condition.holds([0])]) * count
+
+
+def _negated(mask: bytes) -> bytes:
+    return mask.translate(b"\1\0" + bytes(254))
+
+
+def _compared(values: Any, code: str, word: str, operand: Any, count: int) -> bytes:
+    if is_nan(operand):
+        items = memoryview(values).cast("B").cast(code)  # type: ignore[call-overload]  # codes are text
+        return bytes([word in {"$eq", "$gte", "$lte"} and value != value for value in items])  # noqa: PLR0124
+    if not is_number(operand):
+        return bytes(count)
+    word, limit = _as_double(word, operand) if code == "d" else _as_integer(word, operand)
+    if not word:
+        return bytes(count)
+    if code != "d" and limit not in (range(2**64) if code == "Q" else _INTEGERS):
+        return bytes([(limit > 0) == (word in {"$lt", "$lte"}) and word != "$eq"]) * count
+    return compare(values, code, word, limit)
+
+
+def _as_integer(word: str, operand: float) -> tuple[str, int]:
+    """Return an operator and an integer that compare with every integer as a number does."""
+    if isinstance(operand, int):
+        return word, operand
+    if math.isinf(operand):
+        return ("" if word == "$eq" else word), 2**64 if operand > 0 else -(2**64)
+    if word == "$eq":
+        return (word, int(operand)) if operand.is_integer() else ("", 0)
+    return word, math.floor(operand) if word in {"$lte", "$gt"} else math.ceil(operand)
+
+
+def _as_double(word: str, operand: float) -> tuple[str, float]:
+    """Return an operator and a double that compare with every double as a number does."""
+    try:
+        limit = float(operand)
+    except OverflowError:
+        limit = math.inf if operand > 0 else -math.inf
+    if limit == operand:
+        return word, limit
+    if word == "$eq":
+        return "", 0.0
+    is_above = limit > operand
+    if word in {"$lt", "$lte"}:
+        return ("$lt" if is_above else "$lte"), limit
+    return ("$gte" if is_above else "$gt"), limit
+
+
+def _interval(holds: Callable[[int], bool], prefix: str, condition: Condition) -> tuple[int, int]:
+    """Return the first and the last span id that an operator holds for; the first is the greater where none is."""
+    if condition.operator == "$eq":
+        text = condition.operand
+        span = text[len(prefix) :] if isinstance(text, str) and text.startswith(prefix) else ""
+        try:
+            number = int(span, 16) if len(span) == _SPAN_DIGITS else 0
+        except ValueError:
+            return 1, 0
+        return (number, number) if holds(number) else (1, 0)
+    at_ends = holds(0), holds(LAST)
+    if at_ends[0] == at_ends[1]:
+        return (0, LAST) if at_ends[0] else (1, 0)
+    low, high = 0, LAST  # `holds` changes once between them
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) == at_ends[0] else (low, middle)
+    return (0, low) if at_ends[0] else (high, LAST)
+
+
+def _is_in(shape: Any, top: str) -> bool:
+    return any((key if type(key) is str else key[0]) == top for key in shape)
+
+
+def rows_in(mask: int, count: int) -> Iterator[int]:
+    """Yield the places of a set of rows, in order."""
+    found = mask.to_bytes(count, "little")
+    place = found.find(1)
+    while place >= 0:
+        yield place
+        place = found.find(1, place + 1)

@@ -1,0 +1,227 @@
+/* What is done to the keys of a block: the twin of the functions of the same names in in_python.py. */
+
+#include "numbers.h"
+
+#include <stdlib.h>
+
+typedef struct {
+    uint64_t digest;
+    uint16_t row;
+} Key;
+
+static int compare_keys(const void *left, const void *right)
+{
+    const Key *a = left, *b = right;
+    if (a->digest != b->digest) {
+        return a->digest < b->digest ? -1 : 1;
+    }
+    return (int)a->row - (int)b->row;
+}
+
+/* The digests and the rows of keys, as two objects of bytes. */
+static PyObject *apart(const Key *keys, Py_ssize_t count)
+{
+    PyObject *digests = PyBytes_FromStringAndSize(NULL, 8 * count);
+    PyObject *rows = PyBytes_FromStringAndSize(NULL, 2 * count);
+    if (digests == NULL || rows == NULL) {
+        Py_XDECREF(digests);
+        Py_XDECREF(rows);
+        return NULL;
+    }
+    for (Py_ssize_t place = 0; place < count; place++) {
+        put_u64(PyBytes_AS_STRING(digests), place, keys[place].digest);
+        memcpy(PyBytes_AS_STRING(rows) + 2 * place, &keys[place].row, 2);
+    }
+    return Py_BuildValue("(NN)", digests, rows);
+}
+
+static PyObject *sort_keys(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    Py_buffer digests, rows;
+    if (!PyArg_ParseTuple(arguments, "y*y*", &digests, &rows)) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    Py_ssize_t count = count_in(&digests, 8);
+    Key *keys = NULL;
+    if (count >= 0 && (rows.len == 2 * count || wrong("there are not as many rows as digests") == 0)) {
+        keys = PyMem_Malloc(sizeof(Key) * (size_t)(count + 1));
+        if (keys == NULL) {
+            PyErr_NoMemory();
+        } else {
+            for (Py_ssize_t place = 0; place < count; place++) {
+                keys[place] = (Key){u64_at(digests.buf, place), u16_at(rows.buf, place)};
+            }
+            qsort(keys, (size_t)count, sizeof(Key), compare_keys);
+            result = apart(keys, count);
+        }
+    }
+    PyMem_Free(keys);
+    PyBuffer_Release(&digests);
+    PyBuffer_Release(&rows);
+    return result;
+}
+
+typedef struct {
+    Py_buffer digests, rows, renumbered;
+    Py_ssize_t next, count;
+    Key key; /* the one at `next`, renumbered */
+} Part;
+
+/* Go to the next key whose row is kept; false at the end, or with an error. */
+static bool advance(Part *part)
+{
+    for (; part->next < part->count; part->next++) {
+        uint16_t row = u16_at(part->rows.buf, part->next);
+        int32_t number;
+        if (4 * ((Py_ssize_t)row + 1) > part->renumbered.len) {
+            wrong("a key leads to a row that is not there");
+            return false;
+        }
+        memcpy(&number, (const char *)part->renumbered.buf + 4 * row, 4);
+        if (number >= 0 && number <= UINT16_MAX) {
+            part->key = (Key){u64_at(part->digests.buf, part->next), (uint16_t)number};
+            return true;
+        }
+    }
+    return false;
+}
+
+static PyObject *merged(Part *parts, Py_ssize_t many, Py_ssize_t most)
+{
+    Key *keys = PyMem_Malloc(sizeof(Key) * (size_t)(most + 1));
+    if (keys == NULL) {
+        return PyErr_NoMemory();
+    }
+    Py_ssize_t count = 0;
+    bool is_sorted = true;
+    for (Py_ssize_t part = 0; part < many; part++) {
+        parts[part].next = 0;
+        if (!advance(&parts[part])) {
+            parts[part].next = parts[part].count;
+        }
+    }
+    for (;;) {
+        Part *first = NULL;
+        for (Py_ssize_t part = 0; part < many; part++) {
+            Part *one = &parts[part];
+            if (one->next < one->count && (first == NULL || compare_keys(&one->key, &first->key) < 0)) {
+                first = one;
+            }
+        }
+        if (first == NULL) {
+            break;
+        }
+        is_sorted = is_sorted && (count == 0 || compare_keys(&keys[count - 1], &first->key) <= 0);
+        keys[count++] = first->key;
+        first->next++;
+        if (!advance(first)) {
+            first->next = first->count;
+        }
+    }
+    if (!is_sorted) {
+        qsort(keys, (size_t)count, sizeof(Key), compare_keys);
+    }
+    PyObject *result = PyErr_Occurred() ? NULL : apart(keys, count);
+    PyMem_Free(keys);
+    return result;
+}
+
+static PyObject *merge_keys(PyObject *module, PyObject *given)
+{
+    (void)module;
+    PyObject *sequence = PySequence_Fast(given, "the parts are no sequence");
+    if (sequence == NULL) {
+        return NULL;
+    }
+    Py_ssize_t many = PySequence_Fast_GET_SIZE(sequence), opened = 0, most = 0;
+    Part *parts = PyMem_Calloc((size_t)many + 1, sizeof(Part));
+    PyObject *result = NULL;
+    bool is_well = parts != NULL || PyErr_NoMemory() != NULL;
+    while (is_well && opened < many) {
+        Part *part = &parts[opened];
+        PyObject *item = PySequence_Fast_GET_ITEM(sequence, opened);
+        if (!PyTuple_Check(item) || !PyArg_ParseTuple(item, "y*y*y*", &part->digests, &part->rows, &part->renumbered)) {
+            is_well = PyErr_Occurred() == NULL && wrong("a part is no tuple") == 0;
+            break;
+        }
+        opened++;
+        part->count = count_in(&part->digests, 8);
+        is_well = part->count >= 0 && (part->rows.len == 2 * part->count || wrong("there are not as many rows as digests") == 0);
+        most += part->count;
+    }
+    if (is_well) {
+        result = merged(parts, many, most);
+    }
+    while (opened > 0) {
+        opened--;
+        PyBuffer_Release(&parts[opened].digests);
+        PyBuffer_Release(&parts[opened].rows);
+        PyBuffer_Release(&parts[opened].renumbered);
+    }
+    PyMem_Free(parts);
+    Py_DECREF(sequence);
+    return result;
+}
+
+static Py_ssize_t first_not_below(const void *digests, Py_ssize_t count, uint64_t digest)
+{
+    Py_ssize_t low = 0, high = count;
+    while (low < high) {
+        Py_ssize_t middle = low + (high - low) / 2;
+        if (u64_at(digests, middle) < digest) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static PyObject *search(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    Py_buffer digests, wanted;
+    if (!PyArg_ParseTuple(arguments, "y*y*", &digests, &wanted)) {
+        return NULL;
+    }
+    Py_ssize_t count = count_in(&digests, 8), many = count_in(&wanted, 8);
+    PyObject *found = count < 0 || many < 0 ? NULL : PyList_New(0);
+    for (Py_ssize_t number = 0; found != NULL && number < many; number++) {
+        uint64_t digest = u64_at(wanted.buf, number);
+        Py_ssize_t place = first_not_below(digests.buf, count, digest);
+        for (; place < count && u64_at(digests.buf, place) == digest; place++) {
+            PyObject *pair = Py_BuildValue("(nn)", number, place);
+            if (pair == NULL || PyList_Append(found, pair) < 0) {
+                Py_XDECREF(pair);
+                Py_CLEAR(found);
+                break;
+            }
+            Py_DECREF(pair);
+        }
+    }
+    PyBuffer_Release(&digests);
+    PyBuffer_Release(&wanted);
+    return found;
+}
+
+static PyMethodDef METHODS[] = {
+    {"sort_keys", sort_keys, METH_VARARGS, "Return keys in order."},
+    {"merge_keys", merge_keys, METH_O, "Return the keys of several blocks as those of one."},
+    {"search", search, METH_VARARGS, "Return where wanted digests are."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef MODULE = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "provtel_exporters.lmdb.index._key_kernels",
+    .m_methods = METHODS,
+};
+
+PyMODINIT_FUNC PyInit__key_kernels(void);
+
+PyMODINIT_FUNC PyInit__key_kernels(void)
+{
+    return PyModule_Create(&MODULE);
+}

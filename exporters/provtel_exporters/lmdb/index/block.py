@@ -1,0 +1,280 @@
+"""A block: the index of some rows that follow each other, in one value of LMDB.
+
+It begins with the length of its head (4 bytes) and the head, MessagePack, which says what else is in it and where. The
+rows of a block are named by their places in it, which are fewer than 65,536; so a key takes ten bytes.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import ormsgpack
+from provtel_model.record import PlainRecord
+
+from provtel_exporters.lmdb.index.columns import Column, column_of, joined, without
+from provtel_exporters.lmdb.index.kernels import kept, merge_keys, sort_keys
+
+MOST_ROWS: Final = 2**16
+TRACE: Final = ".trace"
+ACTIVITY_PART: Final = ".activity"
+RUN_PART: Final = ".run"
+PARTS: Final = (".origin", ACTIVITY_PART, RUN_PART, ".shape")
+"""The columns of the interned parts, by number."""
+LISTED: Final = frozenset({TRACE, *PARTS})
+"""The columns that have codes even where their values are numbers."""
+MAPS: Final = frozenset({"used", "generated", "telemetry", "attributes", "error", "dropped"})
+"""The maps of which every key is a column; its name is that of the map, a zero and the key."""
+ELSEWHERE: Final = frozenset(
+    {
+        *("trace_id", "span_id", "parent_id", "started_at", "events", "links", "tags"),
+        *("resource", "scope", "host", "pid", "rank"),
+        *("plan", "agent", "kind", "span_kind"),
+        *("workflow_id", "workflow_name", "campaign_id"),
+    }
+)
+"""The fields that are no columns of their own: they are keys, lists, or in the interned parts."""
+
+_LENGTH: Final = 4
+_ALIGNED: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a block knows of a row.
+
+    Args:
+        row: Its number.
+        plain: The record.
+        parts: The numbers of its interned parts.
+        keys: The keys that lead to it.
+    """
+
+    row: int
+    plain: PlainRecord
+    parts: tuple[int, int, int, int]
+    keys: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The index of some rows.
+
+    Args:
+        first: The number of its first row.
+        count: How many rows it has.
+        offsets: How far each row's number (I) lies behind that of the first; empty where they are without gaps.
+        earliest: When the first of the records started.
+        latest: When the last did.
+        starts: When each record started (Q).
+        spans: The span id of each (Q).
+        columns: What each has in its fields.
+        digests: Keys (Q), sorted.
+        places: The place of the row (H) that each leads to.
+    """
+
+    first: int
+    count: int
+    offsets: Any
+    earliest: int
+    latest: int
+    starts: Any
+    spans: Any
+    columns: Mapping[str, Column]
+    digests: Any
+    places: Any
+
+    def row(self, place: int) -> int:
+        """Return the number of the row at a place."""
+        if not len(self.offsets):
+            return self.first + place
+        return self.first + int(memoryview(self.offsets).cast("B").cast("I")[place])
+
+    def start(self, place: int) -> int:
+        """Return when the record at a place started."""
+        return int(memoryview(self.starts).cast("B").cast("Q")[place])
+
+    def pack(self) -> bytes:
+        """Return the bytes of the block, of which `parse` makes it again."""
+        body = _Body()
+        columns = [
+            [
+                name,
+                column.code,
+                *body.put(column.data),
+                *body.put(column.packed),
+                *body.put(column.present or b""),
+                column.present is not None,
+            ]
+            for name, column in self.columns.items()
+        ]
+        sections = [body.put(found) for found in (self.offsets, self.starts, self.spans, self.digests, self.places)]
+        head = ormsgpack.packb([self.first, self.count, self.earliest, self.latest, sections, columns])
+        begin = len(head).to_bytes(_LENGTH, "little") + head
+        return begin + bytes(-len(begin) % _ALIGNED) + b"".join(body.pieces)
+
+
+def parse(packed: Any) -> Block:
+    """Return the block of some bytes, which it refers to."""
+    view = memoryview(packed)
+    size = int.from_bytes(view[:_LENGTH], "little")
+    first, count, earliest, latest, sections, columns = ormsgpack.unpackb(view[_LENGTH : _LENGTH + size])
+    body = view[_LENGTH + size + (-(_LENGTH + size) % _ALIGNED) :]
+    offsets, starts, spans, digests, places = (body[begin:end] for begin, end in sections)
+    found = {
+        name: Column(count, code, body[data:end], body[some:last] if is_partial else None, body[packed_at:packed_end])
+        for name, code, data, end, packed_at, packed_end, some, last, is_partial in columns
+    }
+    return Block(first, count, offsets, earliest, latest, starts, spans, found, digests, places)
+
+
+def block_of(entries: Sequence[Entry]) -> Block:
+    """Return the block of rows that follow each other."""
+    first, count = entries[0].row, len(entries)
+    digests, places = array("Q"), array("H")
+    for place, entry in enumerate(entries):
+        digests.extend(entry.keys)
+        places.extend([place] * len(entry.keys))
+    starts = array("Q", [entry.plain["started_at"] for entry in entries])
+    is_whole = entries[-1].row - first == count - 1
+    return Block(
+        first,
+        count,
+        b"" if is_whole else array("I", [entry.row - first for entry in entries]).tobytes(),
+        min(starts),
+        max(starts),
+        starts.tobytes(),
+        array("Q", [int(entry.plain["span_id"], 16) for entry in entries]).tobytes(),
+        dict(_columns_of(entries)),
+        *sort_keys(digests, places),
+    )
+
+
+def _columns_of(entries: Sequence[Entry]) -> Iterator[tuple[str, Column]]:
+    count = len(entries)
+    whole = range(count)
+    yield TRACE, column_of(count, whole, [bytes.fromhex(entry.plain["trace_id"]) for entry in entries], listed=True)
+    for number, name in enumerate(PARTS):
+        yield name, column_of(count, whole, [entry.parts[number] for entry in entries], listed=True)
+    places: dict[str, list[int]] = {}
+    items: dict[str, list[Any]] = {}
+    for place, entry in enumerate(entries):
+        for name, value in _fields(entry.plain):
+            if name not in items:
+                places[name], items[name] = [], []
+            places[name].append(place)
+            items[name].append(value)
+    for name, values in items.items():
+        yield name, column_of(count, places[name], values)
+
+
+def _fields(plain: PlainRecord) -> Iterator[tuple[str, Any]]:
+    for name, value in plain.items():
+        if name in MAPS and isinstance(value, dict):
+            for key, item in value.items():
+                yield f"{name}\0{key}", item
+        elif name not in ELSEWHERE:
+            yield name, value
+
+
+def merged(blocks: Sequence[Block], dead: Sequence[frozenset[int]]) -> Block | None:
+    """Return one block for several that follow each other; ``None`` where nothing of them is left.
+
+    Args:
+        blocks: The blocks.
+        dead: The places in each whose rows are gone.
+    """
+    cleaned = [found for block, gone in zip(blocks, dead, strict=True) if (found := _without(block, gone))]
+    if len(cleaned) <= 1:
+        return cleaned[0] if cleaned else None
+    first, count = cleaned[0].first, sum(block.count for block in cleaned)
+    offsets = array("I", [block.row(place) - first for block in cleaned for place in range(block.count)])
+    names = dict.fromkeys(name for block in cleaned for name in block.columns)
+    start, renumbered = 0, []
+    for block in cleaned:
+        renumbered.append((block.digests, block.places, array("i", range(start, start + block.count))))
+        start += block.count
+    return Block(
+        first,
+        count,
+        b"" if offsets[-1] == count - 1 else offsets.tobytes(),
+        min(block.earliest for block in cleaned),
+        max(block.latest for block in cleaned),
+        b"".join(block.starts for block in cleaned),
+        b"".join(block.spans for block in cleaned),
+        {
+            name: joined([(block.count, block.columns.get(name)) for block in cleaned], listed=name in LISTED)
+            for name in names
+        },
+        *merge_keys(renumbered),
+    )
+
+
+def _without(block: Block, dead: frozenset[int]) -> Block | None:
+    """Return a block without the rows that are gone; ``None`` where all are."""
+    if not dead:
+        return block
+    left = [place for place in range(block.count) if place not in dead]
+    if not left:
+        return None
+    mask = bytearray(block.count)
+    renumbered = array("i", [-1]) * block.count
+    for new, place in enumerate(left):
+        mask[place], renumbered[place] = 1, new
+    offsets = array("I", [block.row(place) - block.row(left[0]) for place in left])
+    kept_columns = {
+        name: without(column, renumbered, len(left), listed=name in LISTED) for name, column in block.columns.items()
+    }
+    return Block(
+        block.row(left[0]),
+        len(left),
+        b"" if offsets[-1] == len(left) - 1 else offsets.tobytes(),
+        block.earliest,
+        block.latest,
+        kept(block.starts, 8, bytes(mask)),
+        kept(block.spans, 8, bytes(mask)),
+        {name: column for name, column in kept_columns.items() if column is not None},
+        *merge_keys([(block.digests, block.places, renumbered)]),
+    )
+
+
+def differences(block: Block, other: Block) -> list[str]:
+    """Return what two blocks of the same number of rows say differently, by name."""
+    places = range(block.count)
+    found = [
+        name
+        for name in ("starts", "spans", "digests", "places")
+        if bytes(getattr(block, name)) != bytes(getattr(other, name))
+    ]
+    if any(block.row(place) != other.row(place) for place in places):
+        found.append("rows")
+    return found + [
+        f"column {name}"
+        for name in sorted({*block.columns, *other.columns})
+        if _as_new(name, block.columns.get(name)) != _as_new(name, other.columns.get(name))
+    ]
+
+
+def _as_new(name: str, column: Column | None) -> Column | None:
+    """Return a column as it would be if it were made in one piece."""
+    if column is None:
+        return None
+    return column_of(column.count, column.rows, column.items(), listed=name in LISTED)
+
+
+class _Body:
+    """What lies behind the head, each piece where a number may begin."""
+
+    def __init__(self) -> None:
+        self.pieces: list[Any] = []
+        self._size = 0
+
+    def put(self, piece: Any) -> tuple[int, int]:
+        """Add a piece; return where it begins and ends."""
+        begin, length = self._size, len(memoryview(piece).cast("B")) if len(piece) else 0
+        padding = -length % _ALIGNED
+        self.pieces += [piece, bytes(padding)]
+        self._size += length + padding
+        return begin, begin + length

@@ -1,0 +1,83 @@
+"""The keys that lead to a record: 64 bits for its id, its parent, each link, and each datum that it used or generated.
+
+A key is no evidence: whoever follows it compares the record itself.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+from provtel_model.dataflow import data_keys
+from provtel_model.record import PlainRecord, record_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USED: Final = "u"
+GENERATED: Final = "g"
+PARENT: Final = "p"
+LINK: Final = "l"
+
+_LAST: Final = 2**64 - 1
+_DIGITS: Final = 16  # of a hash that are its key
+_RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
+
+
+def mix(number: int) -> int:
+    """Return a number of 64 bits as another, each bit of which depends on all of them (SplitMix64)."""
+    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _LAST
+    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _LAST
+    return number ^ (number >> 31)
+
+
+def id_key(trace_id: bytes, span_id: bytes) -> int:
+    """Return the key of a record's id."""
+    high, low = int.from_bytes(trace_id[:8], "big"), int.from_bytes(trace_id[8:], "big")
+    return mix(mix(mix(high) ^ low) ^ int.from_bytes(span_id, "big"))
+
+
+def reference_key(letter: str, text: str) -> int:
+    """Return the key by which a record is found that refers to another, as its `PARENT` or by a `LINK`."""
+    match = _RECORD_ID.fullmatch(text)
+    if match is None:
+        return _digest(letter + text)
+    return mix(id_key(bytes.fromhex(match[1]), bytes.fromhex(match[2])) ^ ord(letter))
+
+
+def data_key(letter: str, key: str) -> int:
+    """Return the key by which a record is found that `USED` or `GENERATED` a datum.
+
+    Args:
+        letter: Which of the two.
+        key: A key of `provtel_model.dataflow`. Most end with a hash; the end of it is as good as a hash of it.
+    """
+    prefix, _, last = key.rpartition(":")
+    try:
+        return _digest(letter + prefix) ^ int.from_bytes(bytes.fromhex(last[-_DIGITS:]), "big")
+    except ValueError:
+        return _digest(letter + key)
+
+
+def keys_of(plain: PlainRecord) -> set[int]:
+    """Return all keys of a record."""
+    return set(_keys_of(plain))
+
+
+def _keys_of(plain: PlainRecord) -> Iterator[int]:
+    yield id_key(bytes.fromhex(plain["trace_id"]), bytes.fromhex(plain["span_id"]))
+    if "parent_id" in plain:
+        yield reference_key(PARENT, plain["parent_id"])
+    for link in plain.get("links", ()):
+        yield reference_key(LINK, record_id(link["trace_id"], link["span_id"]))
+    for letter, values in ((USED, plain.get("used")), (GENERATED, plain.get("generated"))):
+        if values:
+            for key, _ in data_keys(plain, values):
+                yield data_key(letter, key)
+
+
+@lru_cache(maxsize=4096)
+def _digest(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "big")
