@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import pytest
 from provtel_exporters.file import open_reader as open_file_reader
 from provtel_exporters.file import open_writer as open_file_writer
 from provtel_exporters.lmdb import LmdbWriter, open_reader
@@ -134,3 +135,11 @@ MONGODB = Backend(
 )
 
 BACKENDS = {backend.name: backend for backend in (FILE, LMDB, MONGODB)}
+
+
+def served(request: pytest.FixtureRequest, name: str) -> Backend:
+    """Return a backend whose server, where it needs one, runs."""
+    backend = BACKENDS[name]
+    if backend.service is not None:
+        SERVERS[backend.service] = request.getfixturevalue(backend.service)
+    return backend

@@ -6,16 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.exporters.backends import BACKENDS, SERVERS, Backend, Place
+from tests.exporters.backends import BACKENDS, Backend, Place, served
 
 
 @pytest.fixture(params=sorted(BACKENDS), scope="session")
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Run a test on each backend."""
-    backend = BACKENDS[request.param]
-    if backend.service is not None:
-        SERVERS[backend.service] = request.getfixturevalue(backend.service)
-    return backend
+    return served(request, request.param)
 
 
 @pytest.fixture

@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import ExitStack
+from typing import TypeAlias
 
 import pytest
-from provtel_exporters.lmdb import LmdbWriter, open_reader
-from provtel_model.components import DrainReport
 from provtel_model.record import PlainRecord
-from provtel_model.store_folder import LMDB_FOLDER
 from provtel_query import Store
 
-from tests.query.memory import MemoryReader
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from provtel_model.components import Reader
+from tests.exporters.backends import BACKENDS, Backend, served
+from tests.query.stores import held, in_memory
 
 StoreOf: TypeAlias = Callable[[Sequence[PlainRecord]], Store]
 
 
-@pytest.fixture(params=["memory", "lmdb"])
-def store_of(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreOf]:
+@pytest.fixture(params=["memory", *sorted(BACKENDS)])
+def store_of(request: pytest.FixtureRequest) -> Iterator[StoreOf]:
     """Return how to open a store that holds some records."""
-    stores: list[Store] = []
+    backend = None if request.param == "memory" else served(request, request.param)
+    with ExitStack() as stack:
 
-    def open_store(records: Sequence[PlainRecord]) -> Store:
-        reader = MemoryReader(records) if request.param == "memory" else _lmdb(tmp_path / str(len(stores)), records)
-        stores.append(Store(str(tmp_path), reader, DrainReport(0, 0, {})))
-        return stores[-1]
+        def open_store(records: Sequence[PlainRecord]) -> Store:
+            return stack.enter_context(in_memory(records) if backend is None else held(backend, records))
 
-    yield open_store
-    for store in stores:
-        store.close()
+        yield open_store
 
 
-def _lmdb(folder: Path, records: Sequence[PlainRecord]) -> Reader:
-    writer = LmdbWriter(folder / LMDB_FOLDER)
-    writer.write(records)
-    writer.close()
-    return open_reader(str(folder))
+@pytest.fixture(params=sorted(BACKENDS), scope="session")
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Run a property on each backend; `tests.exporters.backends.thinned` tries fewer examples on a slow one."""
+    return served(request, request.param)
