@@ -6,16 +6,17 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from provtel_model.record import Record
     from provtel_query import Store
     from rich.console import Console
+
+T = TypeVar("T")
 
 _WIDE: Final = 100_000
 _FILLING: Final = re.compile(r" +$", re.MULTILINE)
@@ -53,7 +54,7 @@ def one_more(limit: int) -> int | None:
     return limit + 1 if limit else None
 
 
-def within(found: list[Record], limit: int) -> list[Record]:
+def within(found: list[T], limit: int) -> list[T]:
     """Return what is within a limit, 0 for none; say so where there is more."""
     if limit and len(found) > limit:
         note(f"these are the first {limit}; --limit N shows more, --limit 0 all")

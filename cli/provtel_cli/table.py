@@ -54,6 +54,16 @@ def records_table(records: Sequence[Record], columns: Sequence[str], cells: dict
     return table
 
 
+def plain_table(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> Table:
+    """Return a table of texts."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(_one_line(Text(column)))
+    for row in rows:
+        table.add_row(*(_one_line(Text(cell)) for cell in row))
+    return table
+
+
 def folding_table(*columns: str) -> Table:
     """Return an empty table whose cells are folded and never cut."""
     table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)

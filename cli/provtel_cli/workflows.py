@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from provtel_cli import options
-from provtel_cli.output import console, explain_nothing, one_more, print_json, within
+from provtel_cli.answers import answers
+from provtel_cli.output import explain_nothing, one_more, within
 
 if TYPE_CHECKING:
     from provtel_model.record import Record
     from provtel_query import Store
     from rich.text import Text
 
+    from provtel_cli.answers import Form
     from provtel_cli.table import Cell
 
 _COLUMNS = ("id", "name", "status", "started", "duration", "tasks", "failed", "used", "generated")
@@ -23,23 +25,18 @@ _COLUMNS = ("id", "name", "status", "started", "duration", "tasks", "failed", "u
 @options.where_option
 @options.sort_option
 @options.limit_option(50)
-@options.json_option
+@answers
 @options.store_option
-def workflows(*, conditions: tuple[str, ...], sort: str, limit: int, as_json: bool, store: str | None) -> None:
+def workflows(*, conditions: tuple[str, ...], sort: str, limit: int, form: Form, store: str | None) -> None:
     """List workflows, newest first."""
-    from provtel_query.friendly import record_as_json
-
-    from provtel_cli.table import records_table
     from provtel_cli.where import filter_of
 
     where = filter_of(conditions)
     with options.opened(store) as opened:
         found = within(opened.workflows(where, sort=sort, limit=one_more(limit)), limit)
-        if found and as_json:
-            print_json(map(record_as_json, found))
-        elif found:
+        if found:
             cells: dict[str, Cell] = {"tasks": _Count(opened), "failed": _Count(opened, "error")}
-            console().print(records_table(found, _COLUMNS, cells))
+            form.give(found, _COLUMNS, cells)
         else:
             explain_nothing(opened, "workflows match" if where else "workflows")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from provtel_query.connect import connect
 from provtel_query.evidence import Evidence
+from provtel_query.frames import frame
 from provtel_query.lineage import Direction, Entity, Generation, Lineage, Usage
 from provtel_query.store import Store
 
-__all__ = ["Direction", "Entity", "Evidence", "Generation", "Lineage", "Store", "Usage", "connect"]
+__all__ = ["Direction", "Entity", "Evidence", "Generation", "Lineage", "Store", "Usage", "connect", "frame"]

@@ -16,12 +16,15 @@ from provtel_model.values import decode
 from provtel_query.annotations import KIND as ANNOTATION
 from provtel_query.annotations import Annotation, annotation, annotations_of, annotations_that
 from provtel_query.difference import compare
+from provtel_query.entities import NEEDED, entities_of
 from provtel_query.evidence import chosen
 from provtel_query.flow import Flow
+from provtel_query.frames import converted, frame
 from provtel_query.identity import find_record, find_run, last_run
 from provtel_query.joined import JoinedReader
 from provtel_query.lineage import Direction, Extent, Lineage, trace
 from provtel_query.narrowing import between
+from provtel_query.sql import answer
 from provtel_query.target import Finder
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
     from provtel_query.difference import Difference
     from provtel_query.evidence import Wanted
+    from provtel_query.frames import Library
     from provtel_query.lineage import Start
     from provtel_query.rocrate import Crate
 
@@ -187,6 +191,75 @@ class Store:
     def agents(self) -> list[dict[str, Any]]:
         """Return who acted, each with ``agent.id``, the number of ``activities`` and of ``failed`` tasks."""
         return self._counted("agent.id", {"activities": {"kind": {"$ne": ANNOTATION}}, "failed": _FAILED})
+
+    def entities(
+        self,
+        where: Mapping[str, Any] | None = None,
+        *,
+        run: str | None = None,
+        all_runs: bool = False,
+        role: str | None = None,
+        limit: int | None = 50,
+    ) -> list[dict[str, Any]]:
+        """Return the data that activities used and generated: of the last run, at most 50, unless told otherwise.
+
+        Each content is there once, the first that was seen first, as a map of its ``hash``, ``value``, ``roles``,
+        ``used_by`` and ``generated_by`` (ids of records), ``first_at``, and ``type``, ``uri`` and ``nbytes`` of what
+        was too large to be kept whole.
+
+        Args:
+            where: A filter of the activities.
+            run: A run: its id, the name of its workflow, or the id or a prefix of the id of a record in it.
+            all_runs: Take every run.
+            role: Only what was used or generated in this role.
+            limit: At most so many; ``None`` for all.
+
+        Raises:
+            FilterError: A field or operator is unknown, or an operand of the wrong type.
+            UserError: There is no such run.
+        """
+        scope = {"kind": {"$ne": ANNOTATION}} | ({} if all_runs else self._run(run))
+        found = self._reader.find(Query(where=_both(scope, where), fields=NEEDED))
+        return entities_of(found, role)[:limit]
+
+    def frame(
+        self,
+        where: Mapping[str, Any] | None = None,
+        *,
+        library: Library = "pandas",
+        columns: Sequence[str] | None = None,
+        run: str | None = None,
+        all_runs: bool = False,
+        sort: Sequence[str] | str = (),
+        limit: int | None = None,
+    ) -> Any:
+        """Return tasks as a frame, all of them unless told otherwise; the rest is as for `tasks`.
+
+        Any other answer becomes a frame by `provtel_query.frame`, where the columns and their types are described.
+
+        Args:
+            where: A filter.
+            library: ``pandas``, ``polars`` or ``arrow``.
+            columns: The fields that are columns; by default all that there are.
+            run: A run.
+            all_runs: Take every run.
+            sort: Fields in order of weight, each with ``-`` before it to descend.
+            limit: At most so many.
+
+        Raises:
+            FilterError: A field or operator is unknown, or an operand of the wrong type.
+            UserError: There is no such run, or the library is not installed.
+        """
+        return frame(self.tasks(where, run=run, all_runs=all_runs, sort=sort, limit=limit), library, columns)
+
+    def sql(self, question: str, *, library: Library = "pandas") -> Any:
+        """Return the answer to a ``select`` over the records, by DuckDB; see `provtel_query.sql`.
+
+        Raises:
+            FilterError: It is no single ``select``, or names what is not there.
+            UserError: The library, or duckdb, is not installed.
+        """
+        return converted(answer(self, question), library)
 
     def get(self, identity: str) -> Record | None:
         """Return the record of an id, or of a prefix, of at least four digits, of its trace id or span id.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from provtel_cli.table import records_table
-from provtel_cli.tasks import DEFAULT_COLUMNS
+from provtel_cli.tasks import COLUMNS
 from provtel_model.record import Record
 from rich.console import Console
 
@@ -26,7 +26,7 @@ def test_narrow_terminal_cuts_data_only(width: int) -> None:
     record = Record(activity(1, "train_the_network", used=values, generated=values))
     page = io.StringIO()
 
-    Console(file=page, width=width).print(records_table([record], DEFAULT_COLUMNS.split(",")))
+    Console(file=page, width=width).print(records_table([record], COLUMNS))
 
     row = next(line for line in page.getvalue().splitlines() if "train" in line)
     assert len(row) <= width

@@ -1,0 +1,77 @@
+"""``provtel entities``, ``provtel agents`` and ``provtel campaigns``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from provtel_cli import options
+from provtel_cli.answers import answers
+from provtel_cli.output import explain_nothing, one_more, within
+
+if TYPE_CHECKING:
+    from provtel_cli.answers import Form
+
+_ENTITY_COLUMNS: Final = ("hash", "value", "roles", "generated_by", "used_by")
+
+
+@click.command()
+@options.run_option
+@click.option("--all", "all_runs", is_flag=True, help="The data of every run, not of the last alone.")
+@options.where_option
+@click.option("--role", metavar="NAME", help="Only what was used or generated in this role.")
+@options.limit_option(50)
+@answers
+@options.store_option
+def entities(
+    *,
+    run: str | None,
+    all_runs: bool,
+    conditions: tuple[str, ...],
+    role: str | None,
+    limit: int,
+    form: Form,
+    store: str | None,
+) -> None:
+    """List the data that activities used and generated, each content once, in the order in which they came up.
+
+    Conditions are of the activities.
+    """
+    from provtel_cli.where import filter_of
+
+    if run and all_runs:
+        raise click.UsageError("--run and --all exclude each other")
+    where = filter_of(conditions)
+    with options.opened(store) as opened:
+        found = within(opened.entities(where, run=run, all_runs=all_runs, role=role, limit=one_more(limit)), limit)
+        if found:
+            form.give(found, _ENTITY_COLUMNS)
+        else:
+            explain_nothing(opened, "data match" if where or role else "data")
+
+
+@click.command()
+@answers
+@options.store_option
+def agents(*, form: Form, store: str | None) -> None:
+    """List who acted, with their activities and failed tasks."""
+    with options.opened(store) as opened:
+        found = opened.agents()
+        if found:
+            form.give(found, [*found[0]])
+        else:
+            explain_nothing(opened, "agents")
+
+
+@click.command()
+@answers
+@options.store_option
+def campaigns(*, form: Form, store: str | None) -> None:
+    """List campaigns, with their workflows and failed tasks."""
+    with options.opened(store) as opened:
+        found = opened.campaigns()
+        if found:
+            form.give(found, [*found[0]])
+        else:
+            explain_nothing(opened, "campaigns")
