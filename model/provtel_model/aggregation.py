@@ -144,7 +144,9 @@ def figure_of(figure: Figure, values: list[AnyValue]) -> AnyValue:
     if not numbers:
         return None
     percentile = figure.percentile
-    return _sum(numbers) / len(numbers) if percentile is None else _percentile(sorted(numbers), percentile)
+    return (
+        _sum(numbers) / len(numbers) if percentile is None else _percentile(sorted(numbers, key=order_of), percentile)
+    )
 
 
 def distinct(plains: Iterable[PlainRecord], name: str, query: Query) -> list[AnyValue]:

@@ -341,8 +341,8 @@ class Reader(Protocol):
     def ancestors(self, record_id: str) -> Sequence[Record]:
         """Return the parent of a record, the parent's parent and so on, up to one that the store lacks."""
 
-    def linked(self, record_id: str) -> Sequence[Record]:
-        """Return the records that have a link to `record_id`, oldest first."""
+    def linked(self, record_ids: Collection[str]) -> Mapping[str, Sequence[Record]]:
+        """Return the records that have a link to each record, oldest first; every id is there."""
 
     def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who generated each datum, by keys of `provtel_model.dataflow`, oldest first; every key is there."""

@@ -105,6 +105,9 @@ def content_key(value: AnyValue) -> str | None:
     """Return the key of a datum by content, or ``None`` where equality would mean nothing."""
     if isinstance(value, dict) and value.get(TYPE_KEY) == "reference":
         return _reference_key(value)
+    scalar = scalar_digest(value)
+    if scalar is not None:
+        return f"{CONTENT}:{SHA256_PREFIX}{scalar[0].hex()}" if scalar[1] else None
     canonical = canonical_bytes(value)
     if _is_telling(value, canonical) and is_known_whole(value):
         return f"{CONTENT}:{hash_bytes(canonical)}"

@@ -81,6 +81,8 @@ def _elements_of_list(items: list[AnyValue], path: tuple[str, ...]) -> Iterator[
 
 def order_at(plain: PlainRecord, path: tuple[str, ...]) -> tuple[int, Any]:
     """Return the place of a record in a sort by the first value at a path."""
+    if len(path) == 1 and path[0] not in COMPUTED_FIELDS:
+        return order_of(as_any_value(plain).get(path[0]))
     return order_of(next(values_at(with_computed(plain), path), None))
 
 

@@ -121,9 +121,9 @@ class Memory:
         """Return the parent of a record, the parent's parent and so on."""
         return ancestors(record_id, self.get)
 
-    def linked(self, record_id: str) -> Sequence[Record]:
-        """Return the records that have a link to `record_id`, oldest first."""
-        return [Record(plain) for plain in self._with("links", record_id)]
+    def linked(self, record_ids: Collection[str]) -> Mapping[str, Sequence[Record]]:
+        """Return the records that have a link to each record, oldest first."""
+        return {record_id: [Record(plain) for plain in self._with("links", record_id)] for record_id in record_ids}
 
     def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who generated each datum, oldest first."""

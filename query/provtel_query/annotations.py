@@ -118,7 +118,7 @@ def annotations_of(reader: Reader, start: Start) -> list[Annotation]:
     found: dict[str, Record] = {}
     if start.generator is not None:
         role = start.entity.role if start.entity is not None else None
-        for record in reader.linked(start.generator.id):
+        for record in reader.linked([start.generator.id])[start.generator.id]:
             if record.kind == KIND and Annotation(record).role == role:
                 found[record.id] = record
     keys = _keys(start.entity.value) if start.entity is not None else []

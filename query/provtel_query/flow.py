@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from provtel_model.anyvalue import AnyValue
     from provtel_model.components import Occurrence, Reader
 
+    _Keyed = tuple[Datum, list[tuple[Evidence, str]]]
+
 _LINKED: Final = (Evidence.DECLARED, Evidence.SAME_OBJECT)
 _OF_MEMBERS: Final = (Evidence.SAME_FILE, Evidence.SAME_CONTENT)
 _INFERRED: Final = (*_OF_MEMBERS, Evidence.SAME_NAME_AND_VALUE)
@@ -110,7 +112,7 @@ class Flow:
         new = [generator for generator in generators if generator.id not in self._followed]
         keys = {key for generator in new for key in _keys_of_uses(generator)} - self._followed
         self._lookups.load_used(keys)
-        linked = [user for generator in new for user in self._lookups.linked(generator.id)]
+        linked = self._lookups.linked([generator.id for generator in new])
         possible = [(user, role) for user in linked for role in user.plain.get("used", {})]
         possible += [(use.record, use.role) for key in sorted(keys) for use in self._lookups.used(key)]
         self._find_origins(possible)
@@ -181,11 +183,20 @@ class Flow:
         return left
 
     def _find_by_members(self, uses: Iterable[tuple[Record, Datum]]) -> None:
-        members = [(user, whole, [*data({whole.role: whole.value})][1:]) for user, whole in uses]
-        keys = (self._key(kind, user, member) for user, _, some in members for member in some for kind in _OF_MEMBERS)
-        self._prepare_candidates(key for key in keys if key)
+        members = [(user, whole, self._keyed_members(user, whole)) for user, whole in uses]
+        self._prepare_candidates(key for _, _, some in members for _, keys in some for _, key in keys)
         for user, whole, some in members:
             self._keep(user, whole.role, tuple(self._member_origins(user, some)))
+
+    def _keyed_members(self, user: Record, whole: Datum) -> list[_Keyed]:
+        """Return the members of a datum, each with the keys that find it, by how they are known."""
+        if not isinstance(whole.value, list | dict):
+            return []
+        members = [*data({whole.role: whole.value})][1:]
+        return [
+            (member, [(kind, key) for kind in _OF_MEMBERS if (key := self._key(kind, user, member))])
+            for member in members
+        ]
 
     def _keep(self, user: Record, role: str, origins: tuple[Origin, ...]) -> None:
         self._origins[user.id, role] = origins
@@ -200,7 +211,7 @@ class Flow:
 
     def _key_of(self, evidence: Evidence, value: AnyValue) -> str | None:
         if evidence is Evidence.SAME_FILE:
-            return file_key(value)
+            return file_key(value) if type(value) is dict else None
         if type(value) is not str:
             return content_key(value)
         if value not in self._texts:  # a value is seen at least twice: where it was used, and where it was generated
@@ -234,13 +245,13 @@ class Flow:
             return None
         return Origin(source, source_role, relation, 1, role, whole=True)
 
-    def _member_origins(self, user: Record, members: Iterable[Datum]) -> Iterator[Origin]:
+    def _member_origins(self, user: Record, members: Iterable[_Keyed]) -> Iterator[Origin]:
         linked: list[tuple[str | int, ...]] = []
         seen: set[tuple[str, str]] = set()
-        for member in members:
+        for member, keys in members:
             if any(member.path[: len(path)] == path for path in linked[-1:]):
                 continue
-            origin = self._infer(user, member)
+            origin = self._first_by(keys, user, member)
             if origin:
                 linked.append(member.path)
                 if (origin.record.id, origin.role) not in seen:
@@ -248,9 +259,19 @@ class Flow:
                     yield origin
 
     def _infer(self, user: Record, datum: Datum, allowed: Callable[[Record], bool] | None = None) -> Origin | None:
-        for evidence in _OF_MEMBERS if datum.path else _INFERRED:
-            key = self._key(evidence, user, datum) if evidence in self._evidence else None
-            origin = self._by_key(evidence, key, user, datum, allowed) if key else None
+        kinds = _OF_MEMBERS if datum.path else _INFERRED
+        keys = [(kind, key) for kind in kinds if (key := self._key(kind, user, datum))]
+        return self._first_by(keys, user, datum, allowed)
+
+    def _first_by(
+        self,
+        keys: Iterable[tuple[Evidence, str]],
+        user: Record,
+        datum: Datum,
+        allowed: Callable[[Record], bool] | None = None,
+    ) -> Origin | None:
+        for evidence, key in keys:
+            origin = self._by_key(evidence, key, user, datum, allowed) if evidence in self._evidence else None
             if origin:
                 return origin
         return None
@@ -263,6 +284,12 @@ class Flow:
         datum: Datum,
         allowed: Callable[[Record], bool] | None = None,
     ) -> Origin | None:
+        if allowed is None and len(occurrences := self._lookups.generated(key)) == 1:
+            (only,) = occurrences  # as it mostly is; what has not ended is judged below
+            if "ended_at" in only.record.plain:
+                is_before = only.record.plain["ended_at"] <= user.plain["started_at"] and only.record.id != user.id
+                one = Candidate(only.record, (only.role,))
+                return self._origin(one, 1, evidence, key, datum) if is_before else None
         candidates = self.candidates(key)
         found = self._latest(user, candidates.where(allowed) if allowed else candidates, inside=bool(allowed))
         return self._origin(*found, evidence, key, datum) if found else None

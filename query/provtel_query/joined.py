@@ -62,9 +62,10 @@ class JoinedReader:
         """Return the parent of a record, the parent's parent and so on, up to one that no store has."""
         return ancestors(record_id, self.get)
 
-    def linked(self, record_id: str) -> Sequence[Record]:
-        """Return the records that have a link to another, oldest first."""
-        return _merged(record for reader in self._readers for record in reader.linked(record_id))
+    def linked(self, record_ids: Collection[str]) -> Mapping[str, Sequence[Record]]:
+        """Return the records that have a link to each record, oldest first."""
+        found = [reader.linked(record_ids) for reader in self._readers]
+        return {record_id: _merged(record for one in found for record in one[record_id]) for record_id in record_ids}
 
     def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who generated each datum, oldest first."""

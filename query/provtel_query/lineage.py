@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from provtel_model.dataflow import content_key, file_key, name_key
 from provtel_model.record import Record
 
+from provtel_query.garbage import without_collector
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
@@ -195,9 +197,10 @@ def trace(
         others: What the answer is to say of activities left out.
     """
     tracer = (_Upstream if direction is Direction.UPSTREAM else _Downstream)(flow, extent or Extent())
-    for start in starts:
-        tracer.start(start)
-    tracer.run()
+    with without_collector():
+        for start in starts:
+            tracer.start(start)
+        tracer.run()
     return tracer.result(direction, others)
 
 

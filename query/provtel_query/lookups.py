@@ -49,9 +49,10 @@ class Lookups:
             self.load_used([key])
         return self._used[key]
 
-    def linked(self, identity: str) -> Sequence[Record]:
-        """Return the activities that have a link to a record, oldest first."""
-        return [record for record in self._reader.linked(identity) if record.kind != ANNOTATION]
+    def linked(self, identities: Collection[str]) -> list[Record]:
+        """Return the activities that have a link to one of some records, for each of these oldest first."""
+        found = self._reader.linked(identities)
+        return [record for identity in identities for record in found[identity] if record.kind != ANNOTATION]
 
     def ancestors(self, record: Record) -> Iterator[str]:
         """Yield the ids of the records around one, from the innermost."""

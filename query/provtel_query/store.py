@@ -20,6 +20,7 @@ from provtel_query.entities import NEEDED, entities_of
 from provtel_query.evidence import chosen
 from provtel_query.flow import Flow
 from provtel_query.frames import converted, frame
+from provtel_query.garbage import without_collector
 from provtel_query.identity import find_record, find_run, last_run
 from provtel_query.joined import JoinedReader
 from provtel_query.lineage import Direction, Extent, Lineage, trace
@@ -336,8 +337,9 @@ class Store:
         """
         oldest_first = (("started_at", 1),)
         ran = {"kind": {"$ne": ANNOTATION}}
-        runs = (self._reader.find(Query(_both(self._run(run), ran), sort=oldest_first)) for run in (left, right))
-        return compare(*runs)
+        with without_collector():
+            runs = (self._reader.find(Query(_both(self._run(run), ran), sort=oldest_first)) for run in (left, right))
+            return compare(*runs)
 
     def annotate(self, target: object, said: Mapping[str, object], *, by: str | None = None) -> Annotation:
         """Say something of an activity or a datum; return when it is kept.

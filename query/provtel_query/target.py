@@ -35,6 +35,7 @@ _Values: TypeAlias = "Callable[[PlainRecord], Mapping[str, AnyValue] | None]"
 _ASSIGNMENT: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _HASH: Final = re.compile(rf"(?:{SHA256_PREFIX})?([0-9a-f]{{64}})")
 _FILE_SCHEME: Final = "file:"
+_PATH: Final = re.compile(r"/|\.\w{1,8}$")
 
 
 class Found(NamedTuple):
@@ -77,8 +78,12 @@ class Finder:
             return Found([Start(generator=target)])
         if isinstance(target, str):
             return self.find_text(target)
-        found = self._by_file(str(target)) if isinstance(target, Path) else None
-        return self._chosen(found if found and any(found) else self._by_value(encode(target)), repr(target))
+        if isinstance(target, Path):
+            found = self._by_file(str(target))
+            found = found if any(found) else self._by_place(str(target))
+            if any(found):
+                return self._chosen(found, repr(target))
+        return self._chosen(self._by_value(encode(target)), repr(target))
 
     def find_text(self, text: str) -> Found:
         """Return where the lineage of what a person typed starts.
@@ -97,8 +102,14 @@ class Finder:
         record = find_record(self._reader, text)
         if record:
             return Found([Start(generator=record)])
-        found = self._by_file(text)
-        return self._chosen(found if any(found) else self._by_value(_parsed(text)), text)
+        ways: list[Callable[[], _Data]] = [
+            lambda: self._by_file(text),
+            lambda: self._by_value(_parsed(text)),
+            lambda: self._by_place(text),
+        ]
+        if _PATH.search(text):  # it takes a look at every record, which is spared where it is no path at first sight
+            ways.insert(1, ways.pop())
+        return self._chosen(next(filter(any, (way() for way in ways)), _Data([], [])), text)
 
     def _by_key(self, key: str) -> _Data:
         return _Data(list(self._flow.generators(key)), list(self._flow.users(key)))
@@ -116,6 +127,10 @@ class Finder:
             found = self._by_key(key) if key else _Data([], [])
             if any(found):
                 return found
+        return _Data([], [])
+
+    def _by_place(self, text: str) -> _Data:
+        path = Path(text.removeprefix(_FILE_SCHEME + "//"))
         places = {text, str(path), str(path.absolute()), path.absolute().as_uri()}
         return self._scan(self._here(), lambda datum: _place(datum.value) in places)
 

@@ -157,7 +157,11 @@ def test_links_lead_back(backend: Backend, plains: list[PlainRecord]) -> None:
         place.writer().write(plains)
         reader = place.reader()
         links = [link for plain in plains for link in plain.get("links", ())]
-        for known in {*IDS, *(f"{link['trace_id']}-{link['span_id']}" for link in links)}:
-            found = [record.plain for record in reader.linked(known)]
+        wanted = {*IDS, *(f"{link['trace_id']}-{link['span_id']}" for link in links)}
+        found, expected = reader.linked(wanted), memory.linked(wanted)
 
-            assert content(found) == content([record.plain for record in memory.linked(known)])
+        assert found.keys() == wanted
+        for known in wanted:
+            assert content([record.plain for record in found[known]]) == content(
+                [record.plain for record in expected[known]]
+            )

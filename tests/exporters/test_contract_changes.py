@@ -147,7 +147,7 @@ def _answers(reader: Any, plains: list[PlainRecord]) -> list[object]:
         *(reader.count(Query({"status": status})) for status in STATES),
         *(reader.count(Query({"run": run})) for run in (*TRACES, *RUNS)),
         *(content([record.plain for record in reader.children(known)]) for known in IDS),
-        *(content([record.plain for record in reader.linked(known)]) for known in IDS),
+        *(content([record.plain for record in found]) for found in reader.linked(IDS).values()),
         *(content([record.plain for record in [reader.get(known)] if record]) for known in IDS),
         {
             key: [(key_of(occurrence.record.plain), occurrence.role) for occurrence in found]

@@ -301,7 +301,8 @@ def test_an_older_format_is_migrated(tmp_path: Path, first: Callable[[str], Lmdb
     found = reader.find(Query(sort=(("id", 1),)))
     assert content([record.plain for record in found]) == content(_OLD_RECORDS)
     assert [reader.count(Query({"status": status})) for status in ("running", "finished", "error")] == [0, 4, 8]
-    assert [record.plain for record in reader.linked("ab" * 16 + "-" + "cd" * 8)] == _OLD_RECORDS[1:2]
+    source = "ab" * 16 + "-" + "cd" * 8
+    assert [record.plain for record in reader.linked([source])[source]] == _OLD_RECORDS[1:2]
     assert len(reader.changes("").records) == len(_OLD_RECORDS)
     assert len(reader.points(Window())) == len(reader.logs(Window())) == (old > 1)  # format 1 had none
     reader.close()

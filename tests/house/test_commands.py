@@ -18,6 +18,7 @@ TARGETS = [
     "test-newest",
     "bench",
     "bench-collector",
+    "bench-query",
     "services",
     "fmt",
     "lint",

@@ -44,9 +44,11 @@ class MemoryReader:
         """Return the records whose parent is another."""
         return [Record(plain) for plain in self._records if plain.get("parent_id") == record_id]
 
-    def linked(self, record_id: str) -> Sequence[Record]:
-        """Return the records that link to another."""
-        trace, span = record_id.split("-")
+    def linked(self, record_ids: Collection[str]) -> Mapping[str, Sequence[Record]]:
+        """Return the records that link to others."""
+        return {record_id: self._linked(*record_id.split("-")) for record_id in record_ids}
+
+    def _linked(self, trace: str, span: str) -> Sequence[Record]:
         return [
             Record(plain)
             for plain in self._records

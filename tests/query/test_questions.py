@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from provtel_model import attributes as names_of
+from provtel_model.components import DrainReport
 from provtel_model.errors import FilterError, UserError
+from provtel_query import Store
 from provtel_query.questions import (
     agent_trace,
     crossings,
@@ -18,6 +22,7 @@ from provtel_query.questions import (
     recomputed,
     responsible,
     runs_before,
+    runs_with_package,
     schedule,
     unfinished,
     unstable,
@@ -30,8 +35,11 @@ if TYPE_CHECKING:
 
     from provtel_model.record import PlainRecord, Record
 
+    from tests.exporters.backends import Backend
     from tests.query.conftest import StoreOf
 
+HASH = names_of.PROVTEL_PYTHON_ENVIRONMENT_HASH
+LIST = names_of.PROVTEL_PYTHON_DISTRIBUTIONS
 PLAN: dict[str, Any] = {"hash": "sha256:" + "a" * 64, "function": "fit"}
 RUN: dict[str, Any] = {"workflow_id": "run", "workflow_name": "run"}
 
@@ -244,6 +252,57 @@ def test_runs_of_an_old_environment(store_of: StoreOf) -> None:
     assert runs_before(store, "process.runtime.version", "3.11") == ["w1"]
     assert runs_before(store, "process.runtime.version", "3.12") == ["w1", "w2"]
     assert runs_before(store, "service.version", "1") == []
+
+
+def test_runs_with_a_package(backend: Backend) -> None:
+    """A run is told by the list of its environment, which another process recorded; names are compared as PyPI does."""
+    lists: dict[str, Any] = {"sha256:1": ["NumPy==1.9.1", "scikit_learn==1.8"], "sha256:2": ["numpy==1.26.4"]}
+    hashes = ["sha256:1", "sha256:1", "sha256:2", "sha256:3"]
+    with backend.new() as place:
+        writer = place.writer()
+        writer.write(
+            [
+                activity(number, workflow_id=f"w{number}", resource={HASH: known})
+                for number, known in enumerate(hashes, 1)
+            ]
+        )
+        writer.write_logs(
+            [
+                {"time": EPOCH, "name": names_of.EVENT_PYTHON_ENVIRONMENT, "attributes": {HASH: known, LIST: listed}}
+                for known, listed in lists.items()
+            ]
+        )
+        writer.close()
+        with Store(place.location, place.reader(), DrainReport(0, 0, {})) as store:
+            assert runs_with_package(store, "numpy") == ["w1", "w2", "w3"]
+            assert runs_with_package(store, "numpy", before="1.26.4") == ["w1", "w2"]
+            assert runs_with_package(store, "Scikit.Learn") == ["w1", "w2"]
+            assert runs_with_package(store, "scipy") == []
+
+
+def test_tasks_of_a_name_with_a_parameter_on_a_weekday(store_of: StoreOf) -> None:
+    """Range and parameter are a filter; a weekday is asked for in SQL, or of the start of a record."""
+    day = 24 * 3600 * SECOND
+    store = store_of(
+        [
+            activity(number, "align", used={"model": 12 + number % 2}, started_at=EPOCH + number * day)
+            for number in range(1, 15)
+        ]
+    )
+    begin = datetime.fromtimestamp(EPOCH // SECOND, UTC)
+    where = {"name": "align", "used.model": 12, "started_at": {"$gte": begin, "$lt": begin + timedelta(days=9)}}
+    wanted = [number for number in range(1, 9) if number % 2 == 0]
+
+    found = store.tasks(where, all_runs=True, sort="started_at")
+    assert [record.span_id for record in found] == [f"{number:016x}" for number in wanted]
+    monday = [number for number in wanted if (begin + timedelta(days=number)).weekday() == 0]
+    in_sql = store.sql(
+        "select span_id from tasks where name = 'align' and used.model = 12 and dayname(started_at) = 'Monday' "
+        "and started_at < timestamptz '2023-11-23 22:13:20+00'",
+        library="arrow",
+    )
+    assert in_sql["span_id"].to_pylist() == [f"{number:016x}" for number in monday]
+    assert [record.span_id for record in found if record.started_at.weekday() == 0] == in_sql["span_id"].to_pylist()
 
 
 def test_data_that_crossed_a_border(store_of: StoreOf) -> None:

@@ -107,9 +107,9 @@ class FileReader:
         """Return the parent of a record, the parent's parent and so on."""
         return self._ask(lambda memory: memory.ancestors(record_id))
 
-    def linked(self, record_id: str) -> Sequence[Record]:
+    def linked(self, record_ids: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """Return the records that have a link to `record_id`, oldest first."""
-        return self._ask(lambda memory: memory.linked(record_id))
+        return self._ask(lambda memory: memory.linked(record_ids))
 
     def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who generated each datum, oldest first."""

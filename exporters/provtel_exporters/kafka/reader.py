@@ -245,9 +245,9 @@ class KafkaReader:
         """Refuse: `changes` alone is offered."""
         self._refuse(record_id)
 
-    def linked(self, record_id: str) -> NoReturn:
+    def linked(self, record_ids: Collection[str]) -> NoReturn:
         """Refuse: `changes` alone is offered."""
-        self._refuse(record_id)
+        self._refuse(record_ids)
 
     def generated(self, data_keys: Collection[str]) -> NoReturn:
         """Refuse: `changes` alone is offered."""

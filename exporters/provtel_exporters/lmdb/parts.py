@@ -28,16 +28,19 @@ class KnownParts:
     Args:
         contents: Parts by number.
         numbers: Numbers by packed part.
+        made: What was made of the records in rows, by what it is and the number of the row: a row never changes.
     """
 
     contents: dict[int, Any] = field(default_factory=dict)
     numbers: dict[bytes, int] = field(default_factory=dict)
+    made: dict[tuple[str, int], Any] = field(default_factory=dict)
 
     def forget_some(self) -> None:
         """Keep memory bounded where every record brings parts of its own."""
-        for known in (self.contents, self.numbers):
-            if len(known) > _MOST_KNOWN:
-                known.clear()
+        known: tuple[dict[Any, Any], ...] = (self.contents, self.numbers, self.made)
+        for one in known:
+            if len(one) > _MOST_KNOWN:
+                one.clear()
 
 
 class Parts:

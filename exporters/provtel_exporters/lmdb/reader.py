@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from provtel_model.aggregation import aggregate, distinct
 from provtel_model.components import Changes, Occurrence
 from provtel_model.dataflow import data_keys
 from provtel_model.errors import FilterError, StoreError
 from provtel_model.filters import Query
-from provtel_model.record import Record, ancestors, key_of
+from provtel_model.record import Record, ancestors
 from provtel_model.record import record_id as record_id_of
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
 
 from provtel_exporters.lmdb.environment import Environment
 from provtel_exporters.lmdb.files import DATA_FILE
-from provtel_exporters.lmdb.index.keys import GENERATED, LINK, PARENT, USED, data_key
+from provtel_exporters.lmdb.index.keys import GENERATED, LINK, PARENT, USED, data_key, reference_key
 from provtel_exporters.lmdb.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class LmdbReader:
 
     def children(self, record_id: str) -> Sequence[Record]:
         """Return the records whose parent is `record_id`, oldest first."""
-        return self._referring(PARENT, record_id, lambda plain: plain.get("parent_id") == record_id)
+        (found,) = self._read(lambda snapshot: snapshot.led_to([reference_key(PARENT, record_id)], "record", Record))
+        return [record for record in sorted(found, key=_age) if record.parent_id == record_id]
 
     def aggregate(self, wanted: Aggregation) -> list[dict[str, AnyValue]]:
         """Return figures over groups of records."""
@@ -80,9 +81,15 @@ class LmdbReader:
         """Return the parent of a record, the parent's parent and so on."""
         return ancestors(record_id, self.get)
 
-    def linked(self, record_id: str) -> Sequence[Record]:
-        """Return the records that have a link to `record_id`, oldest first."""
-        return self._referring(LINK, record_id, lambda plain: record_id in _linked(plain))
+    def linked(self, record_ids: Collection[str]) -> Mapping[str, Sequence[Record]]:
+        """Return the records that have a link to each record, oldest first."""
+        wanted = [*record_ids]
+        keys = [reference_key(LINK, record_id) for record_id in wanted]
+        found = self._read(lambda snapshot: snapshot.led_to(keys, "record", Record))
+        return {
+            record_id: [record for record in sorted(records, key=_age) if record_id in _linked(record.plain)]
+            for record_id, records in zip(wanted, found, strict=True)
+        }
 
     def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who generated each datum, by keys of `provtel_model.dataflow`, oldest first."""
@@ -116,28 +123,38 @@ class LmdbReader:
         if environment is not None:
             environment.release()
 
-    def _referring(self, letter: str, record_id: str, refers: Callable[[PlainRecord], bool]) -> Sequence[Record]:
-        found = self._read(lambda snapshot: snapshot.referring(letter, record_id))
-        return [Record(plain) for plain in sorted(filter(refers, found), key=_age)]
-
     def _occurrences(
         self, letter: str, keys: Collection[str], values: Callable[[PlainRecord], dict[str, AnyValue]]
     ) -> Mapping[str, Sequence[Occurrence]]:
         wanted = [*keys]
-        found = self._read(lambda snapshot: snapshot.led_to([data_key(letter, key) for key in wanted]))
-        return {
-            key: [
-                Occurrence(Record(plain), role)
-                for plain in sorted(plains, key=_age)
-                for role in sorted(role for known, role in data_keys(plain, values(plain)) if known == key)
-            ]
-            for key, plains in zip(wanted, found, strict=True)
-        }
+        numbers = [data_key(letter, key) for key in wanted]
+        found = self._read(lambda snapshot: snapshot.led_to(numbers, letter, lambda plain: _seen(plain, values(plain))))
+        occurrences: dict[str, list[Occurrence]] = {}
+        for key, known in zip(wanted, found, strict=True):
+            if len(known) > 1:
+                known.sort(key=lambda one: one.age)
+            occurrences[key] = [occurrence for one in known for occurrence in one.by_key.get(key, ())]
+        return occurrences
 
     def _read(self, work: Callable[[Snapshot], T]) -> T:
         if self._environment is None:
             raise StoreError(f"the store {self._folder} was closed")
         return self._environment.read(lambda transaction: work(Snapshot(transaction)))
+
+
+class _Seen(NamedTuple):
+    """When a record began, and where its data occurred, by their keys."""
+
+    age: tuple[int, str]
+    by_key: dict[str, list[Occurrence]]
+
+
+def _seen(plain: PlainRecord, values: dict[str, AnyValue]) -> _Seen:
+    record = Record(plain)
+    by_key: dict[str, list[Occurrence]] = {}
+    for key, role in sorted(data_keys(plain, values)):
+        by_key.setdefault(key, []).append(Occurrence(record, role))
+    return _Seen(_age(record), by_key)
 
 
 def _linked(plain: PlainRecord) -> set[str]:
@@ -185,6 +202,5 @@ def _what_is_there(store: Path) -> str:
     return f"it holds {found}, and no {LMDB_FOLDER}/{DATA_FILE}; name another store by PROVTEL_STORE"
 
 
-def _age(plain: PlainRecord) -> tuple[int, str]:
-    key = key_of(plain)
-    return key.started_at, key.id
+def _age(record: Record) -> tuple[int, str]:
+    return record.plain["started_at"], record.id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from provtel_model.errors import StoreError
 from provtel_model.paging import Place
@@ -18,7 +18,7 @@ from provtel_exporters.lmdb.parts import Parts
 from provtel_exporters.lmdb.rows import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from provtel_model.filters import Query
     from provtel_model.record import PlainRecord
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from provtel_exporters.lmdb.files import Transaction
     from provtel_exporters.lmdb.index.block import Block
+
+T = TypeVar("T")
 
 _MOST_AT_ONCE: Final = 10_000
 _LAST_ROW: Final = 2 ** (8 * layout.ROW_BYTES) - 1
@@ -48,7 +50,7 @@ class Snapshot:
         if known is not None:
             found = query.ordered([plain for plain in known if query.selects(plain)])
         elif query.limit is None:
-            found = query.ordered([plain for plain in self._matching(query) if query.selects(plain)])
+            found = query.ordered([*self._matching(query)])
         else:
             found = self._page(query, query.limit)
         return [*map(query.projected, found)]
@@ -69,23 +71,30 @@ class Snapshot:
         """Return the earliest record of each id that the store has."""
         found: dict[str, PlainRecord] = {}
         wanted = [record_id for record_id in dict.fromkeys(record_ids) if _RECORD_ID.fullmatch(record_id)]
-        for number, plain in self._led_to([_key_of_id(record_id) for record_id in wanted]):
-            record_id = wanted[number]
+        for number, block, place in self._blocks.find([_key_of_id(record_id) for record_id in wanted]):
+            record_id, plain = wanted[number], self._remembered(block, place)
             if f"{plain['trace_id']}-{plain['span_id']}" == record_id and (
                 record_id not in found or plain["started_at"] < found[record_id]["started_at"]
             ):
                 found[record_id] = plain
         return found
 
-    def referring(self, letter: str, record_id: str) -> list[PlainRecord]:
-        """Return the records that a key of a reference may lead to."""
-        return [plain for _, plain in self._led_to([reference_key(letter, record_id)])]
+    def led_to(self, keys: Sequence[int], name: str, made_of: Callable[[PlainRecord], T]) -> list[list[T]]:
+        """Return, for each key, what is made of the records that it may lead to.
 
-    def led_to(self, keys: Sequence[int]) -> list[list[PlainRecord]]:
-        """Return, for each key, the records that it may lead to."""
-        found: list[list[PlainRecord]] = [[] for _ in keys]
-        for number, plain in self._led_to(keys):
-            found[number].append(plain)
+        Args:
+            keys: The keys.
+            name: What is made: it is remembered under this name and the number of the row.
+            made_of: Makes it.
+        """
+        found: list[list[T]] = [[] for _ in keys]
+        made = self._transaction.known.made
+        for number, block, place in self._blocks.find(keys):
+            at = name, block.row(place)
+            one = made.get(at)
+            if one is None:
+                one = made[at] = made_of(self._remembered(block, place))
+            found[number].append(one)
         return found
 
     def points(self, window: Window) -> list[PlainPoint]:
@@ -146,14 +155,13 @@ class Snapshot:
         for _, block, place in self._blocks.find(keys):
             yield block, place, self.plain_at(block, place)
 
-    def _led_to(self, keys: Sequence[int]) -> Iterator[tuple[int, PlainRecord]]:
-        known: dict[tuple[int, int], PlainRecord] = {}
-        for number, block, place in self._blocks.find(keys):
-            at = block.first, place
-            plain = known.get(at)
-            if plain is None:
-                plain = known[at] = self.plain_at(block, place)
-            yield number, plain
+    def _remembered(self, block: Block, place: int) -> PlainRecord:
+        made = self._transaction.known.made
+        at = "", block.row(place)
+        plain: PlainRecord | None = made.get(at)
+        if plain is None:
+            plain = made[at] = self.plain_at(block, place)
+        return plain
 
     def _bounds(self, where: Mapping[str, Any], *, newest_first: bool = False) -> Iterator[tuple[Block, Bounds]]:
         """Yield the blocks that may have matches, with the living rows that match for sure, and that may."""
@@ -171,10 +179,16 @@ class Snapshot:
                 yield block, Bounds(sure, maybe)
 
     def _matching(self, query: Query) -> Iterator[PlainRecord]:
-        """Yield records among which are those that match."""
+        """Yield the records that a query selects, in no order; those are asked of which columns are not sure."""
         for block, bounds in self._bounds(query.where):
-            for place in rows_in(bounds.maybe, block.count):
-                yield self.plain_at(block, place)
+            for place in rows_in(bounds.maybe if query.after else bounds.sure, block.count):
+                plain = self.plain_at(block, place)
+                if query.after is None or query.selects(plain):
+                    yield plain
+            for place in rows_in(bounds.doubtful if query.after is None else 0, block.count):
+                plain = self.plain_at(block, place)
+                if query.selects(plain):
+                    yield plain
 
     def _page(self, query: Query, limit: int) -> list[PlainRecord]:
         """Look at the first records in order, and at more of them where some do not match after all."""

@@ -110,9 +110,13 @@ class MongodbReader:
         """Return the parent of a record, the parent's parent and so on."""
         return ancestors(record_id, self.get)
 
-    def linked(self, record_id: str) -> Sequence[Record]:
-        """Return the records that have a link to `record_id`, oldest first."""
-        return self._listed({layout.LINKED: record_id})
+    def linked(self, record_ids: Collection[str]) -> Mapping[str, Sequence[Record]]:
+        """Return the records that have a link to each record, oldest first."""
+        found: dict[str, list[Record]] = {record_id: [] for record_id in record_ids}
+        for record in self._listed({layout.LINKED: {"$in": sorted(found)}}):
+            for record_id in found.keys() & {*layout.linked_ids(record.plain)}:
+                found[record_id].append(record)
+        return found
 
     def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who generated each datum, by keys of `provtel_model.dataflow`, oldest first."""

@@ -11,7 +11,7 @@ from opentelemetry import _logs, trace
 from provtel import notices, settings
 from provtel.carrier import BAGGAGE, TRACEPARENT
 from provtel.joining import make_current
-from provtel.otel import program
+from provtel.otel import meter_provider, program
 from provtel.otel.distro import CONFIGURATOR_VARIABLE, Distro
 from provtel.otel.logger import JournalLoggerProvider
 from provtel.otel.provider import TracerProvider
@@ -47,8 +47,10 @@ class Configurator:
             make_current(os.environ)
         provider = TracerProvider(id_generator=_id_generator(), is_journaled=_NONE not in names)
         trace.set_tracer_provider(provider)
-        if _NONE not in _names(os.environ, _LOG_EXPORTERS):
-            _logs.set_logger_provider(JournalLoggerProvider())
+        _install_logs()
+        wanted = [name for name in _names(os.environ, meter_provider.VARIABLE, "") if name != _NONE]
+        if wanted:
+            meter_provider.install(wanted, os.environ)
         if settings.current().program:
             program.begin()
         for name in names:
@@ -56,9 +58,23 @@ class Configurator:
                 _add_exporter(provider, name)
 
 
-def _names(environment: Mapping[str, str], variable: str) -> list[str]:
-    """Return the names of the exporters that a variable wants; without it that is ours."""
-    return [name.strip() for name in environment.get(variable, _OURS).split(",") if name.strip()] or [_OURS]
+def _install_logs() -> None:
+    names = _names(os.environ, _LOG_EXPORTERS)
+    if _NONE not in names:
+        _logs.set_logger_provider(JournalLoggerProvider())
+    for name in names:
+        if name not in {_OURS, _NONE}:
+            notices.say(
+                f"log exporter {name}",
+                f"the exporter {name!r} of {_LOG_EXPORTERS} is left out: log records go to the journal, and from there "
+                "to the store or the endpoint",
+            )
+
+
+def _names(environment: Mapping[str, str], variable: str, default: str = _OURS) -> list[str]:
+    """Return the names of the exporters that a variable wants; without it that is ours, or what is said here."""
+    names = [name.strip() for name in environment.get(variable, "").split(",") if name.strip()]
+    return names or ([default] if default else [])
 
 
 def _add_exporter(provider: TracerProvider, name: str) -> None:

@@ -6,7 +6,7 @@ from provtel_query.questions.costs import Schedule, hot_spots, imbalance, rankin
 from provtel_query.questions.failures import Failure, failures, unfinished
 from provtel_query.questions.origins import Crossing, Responsibility, crossings, descended_from, responsible
 from provtel_query.questions.repeats import Repeats, recomputed, unstable
-from provtel_query.questions.surroundings import agent_trace, model_usage, runs_before
+from provtel_query.questions.surroundings import agent_trace, model_usage, runs_before, runs_with_package
 
 __all__ = [
     "Crossing",
@@ -25,6 +25,7 @@ __all__ = [
     "recomputed",
     "responsible",
     "runs_before",
+    "runs_with_package",
     "schedule",
     "unfinished",
     "unstable",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from provtel_model.hashing import content_hash
+from provtel_model.dataflow import is_known_whole, name_key
+from provtel_model.hashing import canonical_bytes, content_hash
 
 from provtel_query.flow import Flow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from provtel_model.record import Record
 
@@ -40,7 +41,7 @@ def failures(store: Store, where: Mapping[str, Any] | None = None, *, limit: int
     failed = store.tasks({"$and": [{"status": "error"}, where or {}]}, all_runs=True, limit=limit)
     flow = Flow(store.reader)
     flow.prepare_origins(failed)
-    attempts = _Attempts(store)
+    attempts = _Attempts(store, failed)
     return [Failure(record, _producers(flow, record), attempts.at(record)) for record in failed]
 
 
@@ -62,20 +63,43 @@ def _producers(flow: Flow, record: Record) -> list[Record]:
 
 
 class _Attempts:
-    """The tasks of a run by name and inputs; those of one name are read once, however many of them failed."""
+    """The tasks like others: of one run, name and inputs.
 
-    def __init__(self, store: Store) -> None:
+    They are looked up by the largest of their inputs, which few tasks are expected to share. Where none can be looked
+    up, the tasks of the name are read, once, however many of them failed.
+    """
+
+    def __init__(self, store: Store, records: Sequence[Record]) -> None:
         self._store = store
+        self._keys = {record.id: key for record in records if (key := _key(record)) is not None}
+        self._found = store.reader.used({*self._keys.values()})
         self._known: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
 
     def at(self, record: Record) -> list[Record]:
         """Return the tasks like one, itself included, the oldest first."""
-        place = (record.run, record.name, record.kind)
+        key, inputs = self._keys.get(record.id), _inputs(record)
+        if key is None:
+            return self._by_inputs(_place(record))[inputs]
+        others = (occurrence.record for occurrence in self._found[key])
+        return [other for other in others if _place(other) == _place(record) and _inputs(other) == inputs]
+
+    def _by_inputs(self, place: tuple[str, str, str]) -> dict[str, list[Record]]:
         if place not in self._known:
             by_inputs = self._known[place] = defaultdict(list)
             for other in self._store.records(dict(zip(("run", "name", "kind"), place, strict=True)), sort="started_at"):
                 by_inputs[_inputs(other)].append(other)
-        return self._known[place][_inputs(record)]
+        return self._known[place]
+
+
+def _place(record: Record) -> tuple[str, str, str]:
+    return record.run, record.name, record.kind
+
+
+def _key(record: Record) -> str | None:
+    """Return the key of the largest input that has one."""
+    whole = [(role, value) for role, value in record.plain.get("used", {}).items() if is_known_whole(value)]
+    role, value = max(whole, key=lambda one: len(canonical_bytes(one[1])), default=("", None))
+    return name_key(record.run, role, value) if whole else None
 
 
 def _inputs(record: Record) -> str:

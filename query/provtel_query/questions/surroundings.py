@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from provtel_model.attributes import GEN_AI_REQUEST_MODEL, GEN_AI_USAGE_INPUT_TOKENS, GEN_AI_USAGE_OUTPUT_TOKENS
+from provtel_model.attributes import (
+    EVENT_PYTHON_ENVIRONMENT,
+    GEN_AI_REQUEST_MODEL,
+    GEN_AI_USAGE_INPUT_TOKENS,
+    GEN_AI_USAGE_OUTPUT_TOKENS,
+    PROVTEL_PYTHON_DISTRIBUTIONS,
+    PROVTEL_PYTHON_ENVIRONMENT_HASH,
+)
+from provtel_model.telemetry import Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,6 +23,7 @@ if TYPE_CHECKING:
     from provtel_query.store import Store
 
 _NUMBERS: Final = re.compile(r"\d+")
+_MARKS: Final = re.compile(r"[-_.]+")
 
 
 def agent_trace(store: Store, agent: str, *, limit: int | None = None) -> list[Record]:
@@ -69,6 +78,33 @@ def runs_before(store: Store, attribute: str, version: str) -> list[str]:
     field = f"resource.{attribute}"
     old = [known for known in store.distinct(field) if isinstance(known, str) and _numbers(known) < _numbers(version)]
     return [str(run) for run in store.distinct("run", {field: {"$in": old}})] if old else []
+
+
+def runs_with_package(store: Store, package: str, before: str | None = None) -> list[str]:
+    """Return the runs in whose Python environment a package was installed, of any version or of one before a version.
+
+    The list of an environment is kept once, in the store into which it was first recorded; of a run whose list is in
+    another store nothing is known.
+
+    Args:
+        store: The store.
+        package: The name of a distribution, as PyPI has it; case and ``-_.`` do not matter.
+        before: The first version that is not meant.
+    """
+    wanted = _normal(package)
+    hashes: set[str] = set()
+    for line in store.logs(Window(name=EVENT_PYTHON_ENVIRONMENT)):
+        attributes: Mapping[str, Any] = line.get("attributes", {})
+        for distribution in attributes.get(PROVTEL_PYTHON_DISTRIBUTIONS, ()):
+            name, _, version = str(distribution).partition("==")
+            if _normal(name) == wanted and (before is None or _numbers(version) < _numbers(before)):
+                hashes.add(attributes[PROVTEL_PYTHON_ENVIRONMENT_HASH])
+    field = f"resource.{PROVTEL_PYTHON_ENVIRONMENT_HASH}"
+    return [str(run) for run in store.distinct("run", {field: {"$in": sorted(hashes)}})] if hashes else []
+
+
+def _normal(name: str) -> str:
+    return _MARKS.sub("-", name).lower()
 
 
 def _numbers(version: str) -> list[int]:

@@ -123,11 +123,34 @@ def parse(packed: Any) -> Block:
     first, count, earliest, latest, sections, columns = ormsgpack.unpackb(view[_LENGTH : _LENGTH + size])
     body = view[_LENGTH + size + (-(_LENGTH + size) % _ALIGNED) :]
     offsets, starts, spans, digests, places = (body[begin:end] for begin, end in sections)
-    found = {
-        name: Column(count, code, body[data:end], body[some:last] if is_partial else None, body[packed_at:packed_end])
-        for name, code, data, end, packed_at, packed_end, some, last, is_partial in columns
-    }
-    return Block(first, count, offsets, earliest, latest, starts, spans, found, digests, places)
+    return Block(
+        first, count, offsets, earliest, latest, starts, spans, _Columns(count, columns, body), digests, places
+    )
+
+
+class _Columns(Mapping[str, Column]):
+    """The columns of a block that was parsed, each made when it is asked for: most questions ask for few."""
+
+    def __init__(self, count: int, specified: list[list[Any]], body: memoryview[Any]) -> None:
+        self._count = count
+        self._specified = {column[0]: column for column in specified}
+        self._body = body
+        self._made: dict[str, Column] = {}
+
+    def __getitem__(self, name: str) -> Column:
+        found = self._made.get(name)
+        if found is None:
+            _, code, data, end, packed, packed_end, some, last, is_partial = self._specified[name]
+            body = self._body
+            present = body[some:last] if is_partial else None
+            found = self._made[name] = Column(self._count, code, body[data:end], present, body[packed:packed_end])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._specified)
+
+    def __len__(self) -> int:
+        return len(self._specified)
 
 
 def block_of(entries: Sequence[Entry]) -> Block:

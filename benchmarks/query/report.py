@@ -1,0 +1,63 @@
+"""The figures as a table, for a terminal and for a page."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+_COLUMNS: Final = ("", "nodes, rows or MB", "ms", "at most", "", "ms in the larger store", "ratio", "at most", "")
+_PAGE: Final = """# What answers cost
+
+Questions to an LMDB store of {small:,} tasks, and to one of {large:,}: mosaics after the Montage recipe of WfCommons,
+of several sizes, and sweeps. Each question was asked once before it was measured. Written by `make bench-query`; an
+absolute number means nothing on another machine. How it is measured: [benchmarks](../../benchmarks/README.md).
+
+{machine}. Medians of {rounds}. Memory while the document was written: {peak:.0f} MB.
+
+{table}
+"""
+
+
+def rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return a row for each question."""
+    return [
+        (
+            one["title"],
+            f"{one['size']:,}",
+            f"{one['seconds'] * 1000:,.1f}",
+            f"{one['limit'] * 1000:,.0f}",
+            _held(one["seconds"] <= one["limit"]),
+            f"{one['larger'] * 1000:,.1f}" if one["larger"] else "",
+            f"{one['larger'] / one['seconds']:.2f}" if one["larger"] else "",
+            f"{result['growth']:g}" if one["larger"] else "",
+            _held(one["larger"] <= result["growth"] * one["seconds"]) if one["larger"] else "",
+        )
+        for one in result["questions"].values()
+    ]
+
+
+def _held(holds: bool) -> str:  # noqa: FBT001  # what was measured
+    return "held" if holds else "MISSED"
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the table for a person, beside what a program reads."""
+    table = Table(title=f"{result['machine']}, {result['small']:,} and {result['large']:,} tasks", title_justify="left")
+    for name in _COLUMNS:
+        table.add_column(name, justify="right" if name else "left")
+    for row in rows(result):
+        table.add_row(*row)
+    Console(file=sys.stderr).print(table)
+
+
+def page(result: dict[str, Any]) -> str:
+    """Return the page of a run."""
+    lines = [
+        "| " + " | ".join(_COLUMNS) + " |",
+        "|---|" + "---:|" * (len(_COLUMNS) - 1),
+        *("| " + " | ".join(row) + " |" for row in rows(result)),
+    ]
+    return _PAGE.format(**result, table="\n".join(lines))
