@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from provtel_exporters.lmdb.index.block import Block, Entry, block_of, differences, merged, parse
 from provtel_exporters.lmdb.index.blocks import together
 from provtel_exporters.lmdb.index.columns import UNKNOWN, column_of
-from provtel_exporters.lmdb.index.keys import keys_of
+from provtel_exporters.lmdb.index.keys import GENERATED, PARENT, USED, data_key, keys_of, reference_key
+from provtel_model.anyvalue import AnyValue
+from provtel_model.dataflow import data_keys
 from provtel_model.record import PlainRecord
 
 from tests.exporters.records import PLAIN_RECORDS, numbered
+from tests.model.strategies import ANY_VALUES, TEXT
 
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text(), st.binary()
@@ -93,3 +96,20 @@ def test_blocks_stay_few(sizes: list[int]) -> None:
     assert sum(counts) == sum(sizes)
     assert len(counts) <= 4 * (sum(sizes).bit_length() // 2 + 1) + sum(sizes) // 2**15
     assert copied <= sum(sizes) * (sum(sizes).bit_length() // 2 + 2)
+
+
+@given(PLAIN_RECORDS, st.dictionaries(TEXT, ANY_VALUES, min_size=1, max_size=3))
+@settings(max_examples=60)
+def test_keys_are_those_that_readers_look_up(plain: PlainRecord, values: dict[str, AnyValue]) -> None:
+    """A record is led to by its id, by the keys of its parent and of every datum, scalar or not, and by no others."""
+    plain = {**plain, "used": values, "links": []}
+    looked_up = {
+        data_key(letter, key)
+        for letter, found in ((USED, values), (GENERATED, plain.get("generated", {})))
+        for key, _ in data_keys(plain, found)
+    }
+    if "parent_id" in plain:
+        looked_up.add(reference_key(PARENT, plain["parent_id"]))
+
+    assert looked_up < keys_of(plain)
+    assert len(keys_of(plain)) == len(looked_up) + 1

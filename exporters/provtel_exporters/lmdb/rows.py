@@ -23,8 +23,6 @@ from provtel_exporters.lmdb.index.keys import keys_of
 from provtel_exporters.lmdb.packing import ORIGIN, pack, part, put_part, put_values, shape_and_values, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from provtel_exporters.lmdb.parts import Parts
 
 ACTIVITY: Final = ("plan", "agent", "kind", "span_kind")
@@ -81,7 +79,10 @@ def encode(plain: PlainRecord) -> EncodedRecord:
     """
     if plain["status"] not in _STATES:
         raise ValueError(f"status {plain['status']!r} is none of {', '.join(sorted(_STATES))}")
-    shape, values = shape_and_values(_items(plain), _ELSEWHERE)
+    whole = cast("dict[str, Any]", plain)
+    if "parent_id" in whole:
+        whole = {**whole, "parent_id": _parent(plain["trace_id"], plain["parent_id"])}
+    shape, values = shape_and_values(whole.items(), _ELSEWHERE)
     flags, packed = pack(values)
     parts = (part(plain, ORIGIN), part(plain, ACTIVITY), part(plain, RUN), ormsgpack.packb(shape))
     return EncodedRecord(plain, layout.id_key(plain), parts, flags, packed, [*keys_of(plain)])
@@ -108,11 +109,6 @@ def decode(row: Any, parts: Parts) -> PlainRecord:
     if type(plain.get("parent_id")) is bytes:
         plain["parent_id"] = f"{plain['trace_id']}-{plain['parent_id'].hex()}"
     return cast("PlainRecord", plain)
-
-
-def _items(plain: PlainRecord) -> Iterator[tuple[str, Any]]:
-    for key, value in cast("dict[str, Any]", plain).items():
-        yield key, _parent(plain["trace_id"], value) if key == "parent_id" else value
 
 
 def _parent(trace_id: str, parent_id: str) -> str | bytes:

@@ -10,11 +10,14 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from provtel_model.dataflow import data_keys
-from provtel_model.record import PlainRecord, record_id
+from provtel_model.dataflow import CONTENT, data_keys, name_key, scalar_digest
+from provtel_model.hashing import SHA256_PREFIX
+from provtel_model.record import PlainRecord, record_id, run_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from provtel_model.anyvalue import AnyValue
 
 USED: Final = "u"
 GENERATED: Final = "g"
@@ -23,6 +26,7 @@ LINK: Final = "l"
 
 _LAST: Final = 2**64 - 1
 _DIGITS: Final = 16  # of a hash that are its key
+_CONTENT: Final = f"{CONTENT}:{SHA256_PREFIX}".removesuffix(":")
 _RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
 
 
@@ -35,10 +39,10 @@ def mix(number: int) -> int:
 
 def id_key(trace_id: bytes, span_id: bytes) -> int:
     """Return the key of a record's id."""
-    high, low = int.from_bytes(trace_id[:8], "big"), int.from_bytes(trace_id[8:], "big")
-    return mix(mix(mix(high) ^ low) ^ int.from_bytes(span_id, "big"))
+    return mix(_trace(trace_id) ^ int.from_bytes(span_id, "big"))
 
 
+@lru_cache(maxsize=4096)
 def reference_key(letter: str, text: str) -> int:
     """Return the key by which a record is found that refers to another, as its `PARENT` or by a `LINK`."""
     match = _RECORD_ID.fullmatch(text)
@@ -63,19 +67,43 @@ def data_key(letter: str, key: str) -> int:
 
 def keys_of(plain: PlainRecord) -> set[int]:
     """Return all keys of a record."""
-    return set(_keys_of(plain))
-
-
-def _keys_of(plain: PlainRecord) -> Iterator[int]:
-    yield id_key(bytes.fromhex(plain["trace_id"]), bytes.fromhex(plain["span_id"]))
+    keys = {id_key(bytes.fromhex(plain["trace_id"]), bytes.fromhex(plain["span_id"]))}
     if "parent_id" in plain:
-        yield reference_key(PARENT, plain["parent_id"])
+        keys.add(reference_key(PARENT, plain["parent_id"]))
     for link in plain.get("links", ()):
-        yield reference_key(LINK, record_id(link["trace_id"], link["span_id"]))
+        keys.add(reference_key(LINK, record_id(link["trace_id"], link["span_id"])))
     for letter, values in ((USED, plain.get("used")), (GENERATED, plain.get("generated"))):
         if values:
-            for key, _ in data_keys(plain, values):
+            keys.update(_keys_of_data(letter, plain, values))
+    return keys
+
+
+def _keys_of_data(letter: str, plain: PlainRecord, values: Mapping[str, AnyValue]) -> Iterator[int]:
+    """Yield what `data_key` makes of the keys of data; of scalars, which most data are, without their texts."""
+    run = run_of(plain)
+    for role, value in values.items():
+        scalar = scalar_digest(value)
+        if scalar is None:
+            for key, _ in data_keys(plain, {role: value}):
                 yield data_key(letter, key)
+        else:
+            digest, is_telling = scalar
+            end = int.from_bytes(digest[-_DIGITS // 2 :], "big")
+            yield _name(letter, run, role) ^ end
+            if is_telling:
+                yield _digest(letter + _CONTENT) ^ end
+
+
+@lru_cache(maxsize=4096)
+def _name(letter: str, run: str, role: str) -> int:
+    """Return what the keys of a role's values within a run have in common."""
+    return _digest(letter + name_key(run, role, None).rpartition(":")[0])
+
+
+@lru_cache(maxsize=4096)
+def _trace(trace_id: bytes) -> int:
+    """Return what the keys of a trace's records have in common."""
+    return mix(mix(int.from_bytes(trace_id[:8], "big")) ^ int.from_bytes(trace_id[8:], "big"))
 
 
 @lru_cache(maxsize=4096)
