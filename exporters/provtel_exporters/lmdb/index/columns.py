@@ -24,6 +24,8 @@ _RESERVED: Final = 4  # the lowest integers, whose ranks mean something else
 _WIDTHS: Final = (("b", 7), ("h", 15), ("i", 31), ("q", 63))
 _CODES: Final = (("B", 2**8), ("H", 2**16), ("I", 2**32))
 _NUMBERS: Final = frozenset("bhiqd")
+_TELL_THEMSELVES: Final = frozenset({str, bytes, bool, int})
+"""The types of which equal values are packed equally, so that they need not be packed to be told from each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ def column_of(count: int, rows: Sequence[int], items: Sequence[Any], *, listed: 
 
 
 def _coded(count: int, present: bytes | None, items: Sequence[Any], kinds: set[type]) -> Column:
-    identify: Callable[[Any], Any] = _as_it_is if kinds == {str} else _packed
+    is_of_one_kind = len(kinds) == 1 and kinds <= _TELL_THEMSELVES
+    identify: Callable[[Any], Any] = _as_it_is if is_of_one_kind else _packed
     codes: dict[Any, int] = {}
     different: list[Any] = []
     found: list[int] = []
