@@ -6,7 +6,14 @@ from provtel_query.questions.costs import Schedule, hot_spots, imbalance, rankin
 from provtel_query.questions.failures import Failure, failures, unfinished
 from provtel_query.questions.origins import Crossing, Responsibility, crossings, descended_from, responsible
 from provtel_query.questions.repeats import Repeats, recomputed, unstable
-from provtel_query.questions.surroundings import agent_trace, model_usage, runs_before, runs_with_package
+from provtel_query.questions.surroundings import (
+    agent_trace,
+    model_usage,
+    prompt_versions,
+    runs_before,
+    runs_with_package,
+)
+from provtel_query.questions.times import epoch_table, on_weekday
 
 __all__ = [
     "Crossing",
@@ -17,10 +24,13 @@ __all__ = [
     "agent_trace",
     "crossings",
     "descended_from",
+    "epoch_table",
     "failures",
     "hot_spots",
     "imbalance",
     "model_usage",
+    "on_weekday",
+    "prompt_versions",
     "ranking",
     "recomputed",
     "responsible",
