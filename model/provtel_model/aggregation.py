@@ -124,6 +124,18 @@ def aggregate(plains: Iterable[PlainRecord], wanted: Aggregation) -> list[dict[s
     return ordered_groups(rows, wanted)
 
 
+def counted_groups(counted: Iterable[tuple[Sequence[AnyValue], int]], wanted: Aggregation) -> list[dict[str, AnyValue]]:
+    """Return what `aggregate` does where every figure counts records, from how many each group of values has."""
+    groups = [*counted]
+    if not groups and not wanted.by:
+        groups = [((), 0)]
+    rows = [
+        {**dict(zip(wanted.by, values, strict=True)), **dict.fromkeys(wanted.figures, count)}
+        for values, count in groups
+    ]
+    return ordered_groups(rows, wanted)
+
+
 def ordered_groups(rows: list[dict[str, AnyValue]], wanted: Aggregation) -> list[dict[str, AnyValue]]:
     """Return groups in the order that was asked for, cut to the limit."""
     for name, direction in reversed([*wanted.sort, *((name, 1) for name in wanted.by)]):

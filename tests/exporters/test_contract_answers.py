@@ -40,7 +40,8 @@ _FIGURES = (
 @st.composite
 def _aggregations(draw: st.DrawFn) -> Aggregation:
     by = draw(st.lists(st.sampled_from(_FIELDS), max_size=2, unique=True))
-    figures = draw(st.dictionaries(st.sampled_from(["a", "b", "c"]), _FIGURES, min_size=1, max_size=3))
+    several = st.dictionaries(st.sampled_from(["a", "b", "c"]), _FIGURES, min_size=1, max_size=3)
+    figures = draw(st.just({"n": Figure("count")}) | several)
     sort = st.lists(st.tuples(st.sampled_from([*by, *figures]), st.sampled_from([1, -1])), max_size=2)
     return Aggregation(draw(FILTERS), by, figures, draw(sort), draw(st.none() | st.integers(1, 3)))
 

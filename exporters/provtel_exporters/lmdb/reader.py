@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from provtel_model.aggregation import aggregate, distinct
+from provtel_model.aggregation import aggregate, counted_groups, distinct
 from provtel_model.components import Changes, Occurrence
 from provtel_model.dataflow import data_keys
 from provtel_model.errors import FilterError, StoreError
@@ -70,7 +70,11 @@ class LmdbReader:
         return [record for record in sorted(found, key=_age) if record.parent_id == record_id]
 
     def aggregate(self, wanted: Aggregation) -> list[dict[str, AnyValue]]:
-        """Return figures over groups of records."""
+        """Return figures over groups of records; where they only count them, by columns where these can tell."""
+        if all(figure == ("count", None) for figure in wanted.figures.values()):
+            counted = self._read(lambda snapshot: snapshot.counts(wanted.query, wanted.by))
+            if counted is not None:
+                return counted_groups(counted.items(), wanted)
         return aggregate(self._read(lambda snapshot: snapshot.find(Query(wanted.where, sort=()))), wanted)
 
     def distinct(self, name: str, query: Query) -> list[AnyValue]:

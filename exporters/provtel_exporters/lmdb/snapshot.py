@@ -11,6 +11,7 @@ from provtel_model.paging import Place
 
 from provtel_exporters.lmdb import layout, observations
 from provtel_exporters.lmdb.conditions import Bounds, Conditions, rows_in
+from provtel_exporters.lmdb.groups import counts_of
 from provtel_exporters.lmdb.index.blocks import Blocks
 from provtel_exporters.lmdb.index.keys import PARENT, id_key, reference_key
 from provtel_exporters.lmdb.pages import Candidate, Page
@@ -105,6 +106,15 @@ class Snapshot:
         """Return the log records of a window."""
         return observations.logs(self._transaction, self._parts).within(window)
 
+    def counts(self, query: Query, by: Sequence[str]) -> Mapping[tuple[str | None, ...], int] | None:
+        """Return how many records of those that match have each combination of values at some fields.
+
+        ``None`` where the records themselves must be asked.
+        """
+        if self._by_keys(query.where) is not None:
+            return None
+        return counts_of(self._exactly(query), by, self._parts)
+
     def changes(self, first: int, limit: int) -> tuple[list[PlainRecord], int]:
         """Return what is in the rows from one on, and the row behind it."""
         with self._txn.cursor(self._databases.rows) as cursor:
@@ -177,6 +187,14 @@ class Snapshot:
                 sure, maybe = sure & living, maybe & living
             if maybe:
                 yield block, Bounds(sure, maybe)
+
+    def _exactly(self, query: Query) -> Iterator[tuple[Block, int]]:
+        """Yield the blocks that have matches, each with the rows of them."""
+        for block, bounds in self._bounds(query.where):
+            mask = bytearray(block.count)
+            for place in rows_in(bounds.doubtful, block.count):
+                mask[place] = query.matches(self.plain_at(block, place))
+            yield block, bounds.sure | int.from_bytes(mask, "little")
 
     def _matching(self, query: Query) -> Iterator[PlainRecord]:
         """Yield the records that a query selects, in no order; those are asked of which columns are not sure."""
