@@ -8,6 +8,7 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 from provtel_model.record import Record, State
+from provtel_model.telemetry import Window
 from provtel_query import connect
 
 from tests.end_to_end.processes import PROVTEL, Place, collecting
@@ -63,7 +64,7 @@ def test_spans_of_libraries(tmp_path: Path) -> None:
 
 
 def test_spans_shipped_to_a_collector(tmp_path: Path) -> None:
-    """With an endpoint the same spans come to a collector."""
+    """With an endpoint the same spans come to a collector, and what libraries measure where that is asked for."""
     place = Place(tmp_path)
     (tmp_path / "app.py").write_text(PROGRAM)
     with collecting(place) as collector:
@@ -71,10 +72,15 @@ def test_spans_shipped_to_a_collector(tmp_path: Path) -> None:
             *(INSTRUMENT, sys.executable, "app.py"),
             OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
             OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=UNUSED,
+            OTEL_METRICS_EXPORTER="otlp",
         )
         collector.stop()
 
     assert {"main", "GET", "create"} <= records(place).keys()
+    with connect(place.store) as store:
+        (duration,) = store.points(Window(name="http.client.duration"))
+    assert duration["distribution"]["count"] == 1
+    assert duration["scope"]["name"] == "opentelemetry.instrumentation.requests"
     assert place.journals() == []
 
 
@@ -140,3 +146,52 @@ def test_variables_of_opentelemetry(tmp_path: Path) -> None:
     assert '"service.name": "mine"' in console
     assert none == ""
     assert later == ["ours"]
+
+
+MEASURING = """
+from opentelemetry import metrics
+from opentelemetry.metrics import Observation
+
+meter = metrics.get_meter("mine", "1.0")
+meter.create_counter("read", "By").add(3, {"disk": "a", "password": "hidden"})
+meter.create_up_down_counter("open").add(-1)
+meter.create_histogram("took", "s", "How long it took").record(0.5)
+meter.create_observable_gauge("level", [lambda _: [Observation(1.5)]])
+"""
+
+
+def test_metrics_of_libraries(tmp_path: Path) -> None:
+    """What a library measures is in the store only where the variable asks for it; other exporters get it too."""
+    place = Place(tmp_path)
+    (tmp_path / "app.py").write_text(MEASURING)
+    run = (INSTRUMENT, sys.executable, "app.py")
+    quiet: dict[str, Any] = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
+    place.run(*run, **quiet)
+    place.run(*run, OTEL_METRICS_EXPORTER="none", **quiet)
+    console = place.run(*run, OTEL_METRICS_EXPORTER="otlp,console", OTEL_SERVICE_NAME="mine", **quiet)
+    with connect(place.store) as store:
+        points = {point["name"]: point for point in store.points(Window())}
+
+    assert {name: point.get("value") for name, point in points.items()} == {
+        "read": 3,
+        "open": -1,
+        "level": 1.5,
+        "took": None,
+    }
+    assert {name: point["kind"] for name, point in points.items()} == {
+        "read": "sum",
+        "open": "sum",
+        "level": "gauge",
+        "took": "histogram",
+    }
+    assert points["read"]["attributes"] == {"disk": "a", "password": "[REDACTED]"}
+    assert (points["read"]["unit"], points["read"]["monotonic"]) == ("By", True)
+    assert points["read"]["temporality"] == "cumulative"
+    assert points["read"]["started_at"] <= points["read"]["time"]
+    assert points["took"]["description"] == "How long it took"
+    distribution: dict[str, Any] = points["took"]["distribution"]
+    assert [distribution[key] for key in ("count", "sum", "min", "max")] == [1, 0.5, 0.5, 0.5]
+    assert len(distribution["counts"]) == len(distribution["bounds"]) + 1
+    assert points["took"]["scope"] == {"name": "mine", "version": "1.0"}
+    assert points["took"]["resource"]["service.name"] == "mine"
+    assert '"name": "took"' in console

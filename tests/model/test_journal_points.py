@@ -23,6 +23,7 @@ from tests.model.journals import START_TIME, JournalFile
 
 GAUGE = {"name": "process.memory.usage", "kind": "gauge", "unit": "By"}
 SUM = {"name": "process.cpu.time", "kind": "sum", "unit": "s", "temporality": "cumulative", "monotonic": True}
+HISTOGRAM = {"name": "http.client.duration", "kind": "histogram", "unit": "ms", "temporality": "cumulative"}
 METRICS = [[GAUGE, [[{}, 5]]], [SUM, [[{"cpu.mode": "user"}, 0.5], [{"cpu.mode": "system"}, 1.5]]]]
 
 
@@ -115,7 +116,14 @@ def test_activities_arrive_where_metrics_are_refused(journal: JournalFile) -> No
         [1, None, []],
         [1, 0, [[GAUGE]]],
         [1, 0, [[{"kind": "gauge"}, []]]],
-        [1, 0, [[{"name": "a", "kind": "histogram"}, []]]],
+        [1, 0, [[{"name": "a", "kind": "summary"}, []]]],
+        [1, 0, [[HISTOGRAM, [[{}, 5]]]]],
+        [1, 0, [[HISTOGRAM, [[{}, {"sum": 1.0}]]]]],
+        [1, 0, [[HISTOGRAM, [[{}, {"count": -1}]]]]],
+        [1, 0, [[HISTOGRAM, [[{}, {"count": 1, "counts": ["1"]}]]]]],
+        [1, 0, [[HISTOGRAM, [[{}, {"count": 1, "sum": "1"}]]]]],
+        [1, 0, [[HISTOGRAM, [[{}, {"count": 1, "bounds": {}}]]]]],
+        [1, 0, [[HISTOGRAM, [[{}, {"count": 1, "median": 1.0}]]]]],
         [1, 0, [[GAUGE, [[{}, "5"]]]]],
         [1, 0, [[GAUGE, [[None, 5]]]]],
         [1, 0, 7],
@@ -137,7 +145,23 @@ _NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False)
 _ATTRIBUTES = st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=5) | st.integers(0, 9), max_size=3)
 
 
-@given(st.lists(st.tuples(st.sampled_from([GAUGE, SUM]), st.lists(st.tuples(_ATTRIBUTES, _NUMBERS), max_size=3))))
+_COUNTS = st.integers(0, 2**64 - 1)
+_FLOATS = st.floats(allow_nan=False)
+_DISTRIBUTIONS = st.fixed_dictionaries(
+    {"count": _COUNTS},
+    optional={
+        **dict.fromkeys(("sum", "min", "max"), _FLOATS),
+        "bounds": st.lists(_FLOATS, min_size=1, max_size=3),
+        "counts": st.lists(_COUNTS, min_size=1, max_size=3),
+    },
+)
+
+
+def _metrics(common: list[dict[str, Any]], values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.tuples(st.sampled_from(common), st.lists(st.tuples(_ATTRIBUTES, values), max_size=3))
+
+
+@given(st.lists(_metrics([GAUGE, SUM], _NUMBERS) | _metrics([HISTOGRAM], _DISTRIBUTIONS)))
 def test_points_survive_the_way(metrics: list[Any]) -> None:
     """Points of a frame are after the way by OTLP what they were."""
     points = points_of([START_TIME, START_TIME - 5, metrics], {})

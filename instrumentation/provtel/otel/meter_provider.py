@@ -1,6 +1,7 @@
 """Metrics of libraries: the SDK's provider of meters, where ``OTEL_METRICS_EXPORTER`` asks for one.
 
-It is the stock way out: the journal has no histograms. Nothing of the SDK is loaded where nobody asks.
+What ``otlp`` names is the journal, from which it reaches the store or the endpoint as tasks do; other exporters are
+those of packages. Nothing of the SDK is loaded where nobody asks.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 VARIABLE: Final = "OTEL_METRICS_EXPORTER"
 _GROUP: Final = "opentelemetry_metrics_exporter"
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
 _OTLP: Final = "otlp"
 _GRPC: Final = "otlp_proto_grpc"
 _HTTP: Final = "otlp_proto_http"
@@ -37,27 +38,23 @@ def install(names: Sequence[str], environment: Mapping[str, str]) -> None:
 
 def _exporter(name: str, environment: Mapping[str, str]) -> Any:
     place = _of_protocol(environment) if name == _OTLP else name
-    found = next(iter(entry_points(group=_GROUP, name=place)), None)
-    if found is None:
-        package = {_HTTP: "opentelemetry-exporter-otlp-proto-http", _GRPC: "opentelemetry-exporter-otlp-proto-grpc"}
-        hint = f"pip install {package.get(place, 'opentelemetry-sdk, which has console')}"
-        notices.say(f"metrics {name}", f"the exporter {name!r} of {VARIABLE} is left out: it is not installed; {hint}")
-        return None
     try:
-        return found.load()(**_arguments(place, environment))
+        if name == _OTLP and place == _HTTP and (settings.current().endpoint or not environment.get(_ENDPOINT)):
+            from provtel.otel.metric_exporter import JournalMetricExporter
+
+            return JournalMetricExporter()
+        found = next(iter(entry_points(group=_GROUP, name=place)), None)
+        if found is not None:
+            return found.load()()
     except Exception as error:  # noqa: BLE001  # another's code
         notices.say(f"metrics {name}", f"the exporter {name!r} of {VARIABLE} cannot be made: {error}")
         return None
+    package = {_HTTP: "opentelemetry-exporter-otlp-proto-http", _GRPC: "opentelemetry-exporter-otlp-proto-grpc"}
+    hint = f"pip install {package.get(place, 'opentelemetry-sdk, which has console')}"
+    notices.say(f"metrics {name}", f"the exporter {name!r} of {VARIABLE} is left out: it is not installed; {hint}")
+    return None
 
 
 def _of_protocol(environment: Mapping[str, str]) -> str:
     said = next((environment[name] for name in _PROTOCOLS if environment.get(name)), "")
     return _GRPC if said.strip() == "grpc" else _HTTP
-
-
-def _arguments(place: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return where the exporter sends, where only our own variable says it."""
-    endpoint = settings.current().endpoint
-    if place != _HTTP or not endpoint or any(environment.get(name) for name in _ENDPOINTS):
-        return {}
-    return {"endpoint": endpoint.rstrip("/") + "/v1/metrics"}

@@ -27,8 +27,8 @@ Span ids are unsigned 64-bit integers, times nanoseconds since the epoch, CPU se
 a list in the order of the definition's roles, or a map, or nil. Facts are maps whose keys are those of
 `provtel_model.record.PlainRecord`; where two frames of an activity have the same key, maps and lists add up and the
 later of two other values holds. Of two starts with one span id the later one holds alone: a start is written again when
-more is known of its activity. Values are in `AnyValue` form. A point is its attributes and its value; what points have
-in common are fields of `provtel_model.telemetry.PlainPoint`.
+more is known of its activity. Values are in `AnyValue` form. A point is its attributes and its value, of a histogram
+its distribution; what points have in common are fields of `provtel_model.telemetry.PlainPoint`.
 """
 
 from __future__ import annotations

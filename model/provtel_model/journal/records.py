@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 _STATES: Final = {Status.FINISHED: State.FINISHED, Status.ERROR: State.ERROR, Status.CANCELLED: State.CANCELLED}
 _CPU_USER: Final = names.TASK_CPU_USER.removeprefix(names.TASK_PREFIX)
 _CPU_SYSTEM: Final = names.TASK_CPU_SYSTEM.removeprefix(names.TASK_PREFIX)
-_POINTS: Final = frozenset({"gauge", "sum"})
+_HISTOGRAM: Final = "histogram"
+_POINTS: Final = frozenset({"gauge", "sum", _HISTOGRAM})
 _NUMBERS: Final = frozenset({int, float})
+_EXTREMES: Final = ("sum", "min", "max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +134,30 @@ def points_of(items: list[Any], origin: dict[str, Any]) -> list[PlainPoint]:
     for common, some in metrics:
         if not (type(common) is dict and type(common.get("name")) is str and common.get("kind") in _POINTS):
             raise TypeError
-        known = {**origin, **common, "time": time, **({"started_at": began} if common["kind"] == "sum" else {})}
+        known = {**origin, **common, "time": time, **({} if common["kind"] == "gauge" else {"started_at": began})}
+        is_good, field = (_is_histogram, "distribution") if common["kind"] == _HISTOGRAM else (_is_number, "value")
         for attributes, value in some:
-            if type(attributes) is not dict or type(value) not in _NUMBERS:
+            if type(attributes) is not dict or not is_good(value):
                 raise TypeError
-            points.append({**known, "value": value, **({"attributes": attributes} if attributes else {})})
+            points.append({**known, field: value, **({"attributes": attributes} if attributes else {})})
     return cast("list[PlainPoint]", points)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in _NUMBERS
+
+
+def _is_histogram(value: Any) -> bool:
+    """Say whether it is what OTLP can say of a histogram."""
+    if type(value) is not dict or not {"count"} <= value.keys() <= {"count", "bounds", "counts", *_EXTREMES}:
+        return False
+    bounds, counts = value.get("bounds", []), value.get("counts", [])
+    if type(bounds) is not list or type(counts) is not list:
+        return False
+    are_counts = all(type(count) is int and 0 <= count < 2**64 for count in (value["count"], *counts))
+    return are_counts and all(
+        type(number) is float for number in (*bounds, *(value[key] for key in _EXTREMES if key in value))
+    )
 
 
 def origin_within(definition: DefinitionFacts, origin: dict[str, Any]) -> dict[str, Any]:
