@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+from opentelemetry import environment_variables as of_api
+from opentelemetry.instrumentation import environment_variables as of_instrumentation
+from opentelemetry.sdk import environment_variables as of_sdk
 
 from tests.instrumentation.otlp_server import serving
 from tests.instrumentation.programs import Stage
+
+PAGE = Path(__file__).parents[2] / "docs/reference/tracer-provider.md"
 
 PROGRAM = """
 import logging, sys
@@ -64,3 +72,54 @@ def test_metrics_on_the_console(stage: Stage) -> None:
     stage.environment["OTEL_METRICS_EXPORTER"] = "console"
 
     assert '"name": "requests"' in stage.run(PROGRAM, quiet=False).stdout
+
+
+def test_a_reader_of_metrics(stage: Stage) -> None:
+    """What a package registers may be a reader, as Prometheus's is, which is asked for the metrics."""
+    stage.environment |= {"OTEL_METRICS_EXPORTER": "asked", "PYTHONPATH": str(stage.folder)}
+    (stage.folder / "asked.py").write_text(
+        "from opentelemetry.sdk.metrics.export import InMemoryMetricReader as Reader"
+    )
+    about = stage.folder / "asked-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: asked\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[opentelemetry_metrics_exporter]\nasked = asked:Reader\n")
+
+    assert stage.run(PROGRAM).stdout == "True\n"
+
+
+def test_what_is_not_heeded_is_said(stage: Stage) -> None:
+    """A variable of the SDK that has no meaning here is said by its name, once; one that is heeded is not."""
+    unheeded = ["OTEL_CONFIG_FILE", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT"]
+    stage.environment |= dict.fromkeys(unheeded, "7")
+    stage.environment |= {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel,provtel_git,aws", "OTEL_SERVICE_NAME": "mine"}
+    said = stage.run(PROGRAM, quiet=False).stderr
+
+    assert sorted(re.findall("variable (OTEL_[A-Z_]+) is not heeded", said)) == sorted(unheeded)
+    assert said.count("the detector ") == said.count("the detector 'aws'") == 1
+    assert "OTEL_SERVICE_NAME" not in said
+
+
+def test_batches_of_an_exporter_are_heeded(stage: Stage) -> None:
+    """The size of the SDK's batches has its meaning where an exporter beside the journal gets the spans."""
+    stage.environment |= {"OTEL_TRACES_EXPORTER": "otlp,console", "OTEL_BSP_SCHEDULE_DELAY": "100"}
+
+    assert "OTEL_BSP" not in stage.run(PROGRAM, quiet=False).stderr
+
+
+def test_every_variable_is_documented() -> None:
+    """What each variable of OpenTelemetry's API, SDK and instrumentations does is on the page."""
+    known = {
+        name for module in (of_api, of_sdk, of_instrumentation) for name in vars(module) if name.startswith("OTEL_")
+    }
+    page = PAGE.read_text()
+    documented = set(re.findall("`(OTEL_[A-Z_]+)`", page))
+    families = set(re.findall("`_([A-Z_]+)`", page)) | {"ENDPOINT", "PROTOCOL", "INSECURE"}
+    signals = "(TRACES_|METRICS_|LOGS_|)"
+    left = {
+        name
+        for name in known - documented
+        if (found := re.fullmatch(f"OTEL_EXPORTER_OTLP_{signals}(.+)", name)) is None or found[2] not in families
+    }
+
+    assert left == set()

@@ -15,6 +15,7 @@ from provtel.otel import meter_provider, program
 from provtel.otel.distro import CONFIGURATOR_VARIABLE, Distro
 from provtel.otel.logger import JournalLoggerProvider
 from provtel.otel.provider import TracerProvider
+from provtel.otel.unheeded import say_unheeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,7 @@ class Configurator:
         if os.environ.get(_DISABLED, "").strip().lower() == "true":
             return
         names = _names(os.environ, _EXPORTERS)
+        say_unheeded(os.environ, exports_spans=not {_OURS, _NONE}.issuperset(names))
         if (TRACEPARENT in os.environ or BAGGAGE in os.environ) and settings.current().join:
             make_current(os.environ)
         provider = TracerProvider(id_generator=_id_generator(), is_journaled=_NONE not in names)

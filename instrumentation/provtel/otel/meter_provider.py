@@ -31,9 +31,11 @@ def install(names: Sequence[str], environment: Mapping[str, str]) -> None:
     if not exporters:
         return
     from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 
-    metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(exporter) for exporter in exporters]))
+    # Who is asked for its metrics, as Prometheus asks, is registered as a reader in the place of an exporter.
+    readers = [made if isinstance(made, MetricReader) else PeriodicExportingMetricReader(made) for made in exporters]
+    metrics.set_meter_provider(MeterProvider(readers))
 
 
 def _exporter(name: str, environment: Mapping[str, str]) -> Any:
