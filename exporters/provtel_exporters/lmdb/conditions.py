@@ -28,7 +28,8 @@ PARTS_OF: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 """The fields in interned parts: the column of the part's number, and the fields of the part."""
 _SHAPE: Final = PARTS[3]
 _NOT_LISTED: Final = frozenset({"events", "links", "parent_id", "tags"})
-_IN_ORDER: Final = frozenset({"$eq", "$gt", "$gte", "$lt", "$lte"})
+_COMPARING: Final = frozenset({"$gt", "$gte", "$lt", "$lte"})
+_IN_ORDER: Final = _COMPARING | {"$eq"}
 _SPAN_DIGITS: Final = 16
 _INTEGERS: Final = range(-(2**63), 2**63)
 
@@ -61,7 +62,7 @@ class Conditions:
     def matching(self, where: Mapping[str, Any]) -> Bounds:
         """Return which rows match a filter that `provtel_model.filters.Query` has accepted."""
         found = Bounds(self.all, self.all)
-        for name, condition in where.items():
+        for name, condition in sorted(where.items(), key=_weight):
             if not found.maybe:
                 return found
             one = self._combined(name, condition) if name in COMBINATORS else self._field(name, condition)
@@ -70,8 +71,10 @@ class Conditions:
 
     def _combined(self, name: str, branches: Any) -> Bounds:
         found = Bounds(self.all, self.all) if name == "$and" else Bounds(0, 0)
-        for one in map(self.matching, branches):
+        for one in map(self.matching, sorted(branches, key=lambda branch: "started_at" not in branch)):
             if name == "$and":
+                if not one.maybe:
+                    return one
                 found = Bounds(found.sure & one.sure, found.maybe & one.maybe)
             else:
                 found = Bounds(found.sure | one.sure, found.maybe | one.maybe)
@@ -97,6 +100,10 @@ class Conditions:
     def _started_at(self, top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
         if rest:
             return self._constant(condition.holds([MISSING]))
+        if condition.operator in _COMPARING:
+            ends = [condition.holds([moment]) for moment in (self._block.earliest, self._block.latest)]
+            if not any(ends) or all(ends):  # so do all moments between them
+                return self._constant(all(ends))
         mask = numbers_that_meet(self._block.starts, "Q", top, condition)
         return self._exactly(mask)
 
@@ -249,6 +256,11 @@ _FIELDS: Final[dict[str, Callable[[Conditions, str, tuple[str, ...], Condition],
     "run": Conditions._run,  # noqa: SLF001
     **dict.fromkeys(PARTS_OF, Conditions._in_parts),  # noqa: SLF001
 }
+
+
+def _weight(item: tuple[str, Any]) -> bool:
+    """Put a condition on the start first: it rules out whole blocks."""
+    return item[0] != "started_at"
 
 
 def durations(block: Block) -> Column | None:

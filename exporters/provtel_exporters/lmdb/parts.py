@@ -29,15 +29,17 @@ class KnownParts:
         contents: Parts by number.
         numbers: Numbers by packed part.
         made: What was made of the records in rows, by what it is and the number of the row: a row never changes.
+        heads: The heads of blocks, by their bytes; see `provtel_exporters.lmdb.index.block`.
     """
 
     contents: dict[int, Any] = field(default_factory=dict)
     numbers: dict[bytes, int] = field(default_factory=dict)
     made: dict[tuple[str, int], Any] = field(default_factory=dict)
+    heads: dict[bytes, Any] = field(default_factory=dict)
 
     def forget_some(self) -> None:
         """Keep memory bounded where every record brings parts of its own."""
-        known: tuple[dict[Any, Any], ...] = (self.contents, self.numbers, self.made)
+        known: tuple[dict[Any, Any], ...] = (self.contents, self.numbers, self.made, self.heads)
         for one in known:
             if len(one) > _MOST_KNOWN:
                 one.clear()

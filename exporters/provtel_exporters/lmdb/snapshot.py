@@ -43,7 +43,7 @@ class Snapshot:
         self._txn = transaction.txn
         self._databases = transaction.databases
         self._parts = Parts(transaction.txn, transaction.databases, transaction.known)
-        self._blocks = Blocks(transaction.txn, transaction.databases)
+        self._blocks = Blocks(transaction.txn, transaction.databases, transaction.known.heads)
 
     def find(self, query: Query) -> list[PlainRecord]:
         """Return the records that a query selects, in its order, with its fields."""
@@ -173,20 +173,23 @@ class Snapshot:
             plain = made[at] = self.plain_at(block, place)
         return plain
 
-    def _bounds(self, where: Mapping[str, Any], *, newest_first: bool = False) -> Iterator[tuple[Block, Bounds]]:
+    def _bounds(self, where: Mapping[str, Any]) -> Iterator[tuple[Block, Bounds]]:
         """Yield the blocks that may have matches, with the living rows that match for sure, and that may."""
-        for block in reversed(self._blocks) if newest_first else self._blocks:
-            conditions = Conditions(block, self._parts)
-            sure, maybe = conditions.matching(where)
-            dead = self._blocks.dead(block)
-            if dead and maybe:
-                mask = bytearray(b"\1") * block.count
-                for place in dead:
-                    mask[place] = 0
-                living = int.from_bytes(mask, "little")
-                sure, maybe = sure & living, maybe & living
-            if maybe:
-                yield block, Bounds(sure, maybe)
+        for block in self._blocks:
+            bounds = self._bounds_of(block, where)
+            if bounds.maybe:
+                yield block, bounds
+
+    def _bounds_of(self, block: Block, where: Mapping[str, Any]) -> Bounds:
+        sure, maybe = Conditions(block, self._parts).matching(where)
+        dead = self._blocks.dead(block)
+        if dead and maybe:
+            mask = bytearray(b"\1") * block.count
+            for place in dead:
+                mask[place] = 0
+            living = int.from_bytes(mask, "little")
+            sure, maybe = sure & living, maybe & living
+        return Bounds(sure, maybe)
 
     def _exactly(self, query: Query) -> Iterator[tuple[Block, int]]:
         """Yield the blocks that have matches, each with the rows of them."""
@@ -213,11 +216,19 @@ class Snapshot:
         page = Page(query.sort, self._parts, self.plain_at)
         after = None if query.after is None else Place.parse(query.after, len(query.sort))
         newest_first = bool(query.sort) and query.sort[0] == ("started_at", -1)
-        blocks = [*self._bounds(query.where, newest_first=newest_first)]
+        blocks = sorted(self._blocks, key=lambda block: -block.latest) if newest_first else [*self._blocks]
+        known: dict[int, Bounds] = {}
         found: list[PlainRecord] = []
         most = limit
         while len(found) < limit:
-            candidates = self._first(page, blocks, after, most, newest_first=newest_first)
+            candidates: list[Candidate] = []
+            for block in blocks:
+                if newest_first and len(candidates) == most and candidates[-1].orders[0][1][1] > block.latest:
+                    break
+                if block.first not in known:
+                    known[block.first] = self._bounds_of(block, query.where)
+                candidates += page.first_of(block, known[block.first].maybe, after, most)
+                candidates = page.in_order(candidates, most)
             plains = [self.plain_at(candidate.block, candidate.place) for candidate in candidates]
             found += [plain for plain in plains if query.selects(plain)]
             if len(candidates) < most:
@@ -225,23 +236,6 @@ class Snapshot:
             after = Place.of(plains[-1], query.sort)
             most = min(most * 4, _MOST_AT_ONCE)
         return found[:limit]
-
-    def _first(
-        self,
-        page: Page,
-        blocks: Sequence[tuple[Block, Bounds]],
-        after: Place | None,
-        most: int,
-        *,
-        newest_first: bool,
-    ) -> list[Candidate]:
-        found: list[Candidate] = []
-        for block, bounds in blocks:
-            if newest_first and len(found) == most and found[-1].orders[0][1][1] > block.latest:
-                continue
-            found += page.first_of(block, bounds.maybe, after, most)
-            found = page.in_order(found, most)
-        return found
 
 
 def _key_of_id(record_id: str) -> int:

@@ -165,9 +165,21 @@ static PyObject *merge_keys(PyObject *module, PyObject *given)
     return result;
 }
 
+/* Digests are spread evenly, so that one lies near the place that its size tells: the search begins there and goes out
+ * in growing steps, which stays within few pages of a large block. */
 static Py_ssize_t first_not_below(const void *digests, Py_ssize_t count, uint64_t digest)
 {
-    Py_ssize_t low = 0, high = count;
+    Py_ssize_t guess = (Py_ssize_t)(((unsigned __int128)digest * (uint64_t)count) >> 64);
+    Py_ssize_t low = guess, high = guess, step = 32;
+    while (low > 0 && u64_at(digests, low) >= digest) {
+        high = low;
+        low = low > step ? low - step : 0;
+        step *= 2;
+    }
+    for (step = 32; high < count && u64_at(digests, high) < digest; step *= 2) {
+        low = high;
+        high = count - high > step ? high + step : count;
+    }
     while (low < high) {
         Py_ssize_t middle = low + (high - low) / 2;
         if (u64_at(digests, middle) < digest) {

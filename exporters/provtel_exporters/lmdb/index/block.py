@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import ormsgpack
 from provtel_model.record import PlainRecord
@@ -36,6 +36,9 @@ ELSEWHERE: Final = frozenset(
     }
 )
 """The fields that are no columns of their own: they are keys, lists, or in the interned parts."""
+
+Head: TypeAlias = tuple[int, int, int, int, list[list[int]], dict[str, list[Any]]]
+"""What the head of a block says: its first row, how many there are, when they began, where the rest of it lies."""
 
 _LENGTH: Final = 4
 _ALIGNED: Final = 8
@@ -116,11 +119,23 @@ class Block:
         return begin + bytes(-len(begin) % _ALIGNED) + b"".join(body.pieces)
 
 
-def parse(packed: Any) -> Block:
-    """Return the block of some bytes, which it refers to."""
+def parse(packed: Any, heads: dict[bytes, Head] | None = None) -> Block:
+    """Return the block of some bytes, which it refers to.
+
+    Args:
+        packed: The bytes.
+        heads: Heads of blocks that were parsed before; this one is put there.
+    """
     view = memoryview(packed)
     size = int.from_bytes(view[:_LENGTH], "little")
-    first, count, earliest, latest, sections, columns = ormsgpack.unpackb(view[_LENGTH : _LENGTH + size])
+    head = bytes(view[_LENGTH : _LENGTH + size])
+    found = None if heads is None else heads.get(head)
+    if found is None:
+        first, count, earliest, latest, sections, specified = ormsgpack.unpackb(head)
+        found = first, count, earliest, latest, sections, {column[0]: column for column in specified}
+        if heads is not None:
+            heads[head] = found
+    first, count, earliest, latest, sections, columns = found
     body = view[_LENGTH + size + (-(_LENGTH + size) % _ALIGNED) :]
     offsets, starts, spans, digests, places = (body[begin:end] for begin, end in sections)
     return Block(
@@ -131,9 +146,9 @@ def parse(packed: Any) -> Block:
 class _Columns(Mapping[str, Column]):
     """The columns of a block that was parsed, each made when it is asked for: most questions ask for few."""
 
-    def __init__(self, count: int, specified: list[list[Any]], body: memoryview[Any]) -> None:
+    def __init__(self, count: int, specified: Mapping[str, list[Any]], body: memoryview[Any]) -> None:
         self._count = count
-        self._specified = {column[0]: column for column in specified}
+        self._specified = specified
         self._body = body
         self._made: dict[str, Column] = {}
 

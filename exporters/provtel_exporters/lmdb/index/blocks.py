@@ -11,7 +11,7 @@ from array import array
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_exporters.lmdb import layout
-from provtel_exporters.lmdb.index.block import MOST_ROWS, Block, Entry, block_of, merged, parse
+from provtel_exporters.lmdb.index.block import MOST_ROWS, Block, Entry, Head, block_of, merged, parse
 from provtel_exporters.lmdb.index.kernels import search
 
 if TYPE_CHECKING:
@@ -31,10 +31,14 @@ class Blocks:
     Args:
         txn: The transaction.
         databases: The store's databases.
+        heads: Heads of blocks that were parsed before.
     """
 
-    def __init__(self, txn: lmdb.Transaction[Any], databases: layout.Databases) -> None:
+    def __init__(
+        self, txn: lmdb.Transaction[Any], databases: layout.Databases, heads: dict[bytes, Head] | None = None
+    ) -> None:
         self._txn = txn
+        self._heads = heads
         self._databases = databases
         self._blocks: list[Block] | None = None
         self._dead: dict[int, frozenset[int]] | None = None
@@ -106,7 +110,7 @@ class Blocks:
     def _all(self) -> list[Block]:
         if self._blocks is None:
             with self._txn.cursor(self._databases.blocks) as cursor:
-                self._blocks = [parse(value) for value in cursor.iternext(keys=False)]
+                self._blocks = [parse(value, self._heads) for value in cursor.iternext(keys=False)]
         return self._blocks
 
     def _merge(self, begin: int, end: int) -> None:
