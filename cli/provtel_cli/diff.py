@@ -46,6 +46,8 @@ def _objects(found: Difference, changes: list[Change]) -> Iterator[dict[str, Any
 
     for key, (before, after) in found.environment.items():
         yield {"what": "environment", "key": key, "before": as_json(before), "after": as_json(after)}
+    for key, (old, new) in found.packages.items():
+        yield {"what": "package", "key": key, "before": list(old), "after": list(new)}
     for change in changes:
         yield {
             "what": change.what,
@@ -65,7 +67,13 @@ def _objects(found: Difference, changes: list[Change]) -> Iterator[dict[str, Any
 
 def _show(found: Difference, changes: list[Change]) -> None:
     out = console()
-    for title, table in (("environment", _environment(found)), ("", _changes(changes)), ("cost", _costs(found.costs))):
+    tables = {
+        "environment": _environment(found),
+        "packages": _packages(found),
+        "": _changes(changes),
+        "cost": _costs(found.costs),
+    }
+    for title, table in tables.items():
         if table.row_count:
             if title:
                 out.print(title)
@@ -95,6 +103,15 @@ def _environment(found: Difference) -> Table:
     table = folding_table("attribute", "before", "after")
     for key, (before, after) in found.environment.items():
         table.add_row(key, ", ".join(map(_value, before)), ", ".join(map(_value, after)))
+    return table
+
+
+def _packages(found: Difference) -> Table:
+    from provtel_cli.table import folding_table
+
+    table = folding_table("package", "before", "after")
+    for name, versions in found.packages.items():
+        table.add_row(name, *map(", ".join, versions))
     return table
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from provtel_model.aggregation import Aggregation, Figure
+from provtel_model.attributes import PROVTEL_PYTHON_ENVIRONMENT_HASH
 from provtel_model.errors import FilterError, UserError
 from provtel_model.filters import NEWEST_FIRST, Query
 from provtel_model.record import Record
@@ -25,6 +27,7 @@ from provtel_query.identity import find_record, find_run, last_run
 from provtel_query.joined import JoinedReader
 from provtel_query.lineage import Direction, Extent, Lineage, trace
 from provtel_query.narrowing import between
+from provtel_query.packages import changed_packages, environments
 from provtel_query.sql import answer
 from provtel_query.target import Finder
 
@@ -339,7 +342,9 @@ class Store:
         ran = {"kind": {"$ne": ANNOTATION}}
         with without_collector():
             runs = (self._reader.find(Query(_both(self._run(run), ran), sort=oldest_first)) for run in (left, right))
-            return compare(*runs)
+            found = compare(*runs)
+        hashes = found.environment.get(PROVTEL_PYTHON_ENVIRONMENT_HASH)
+        return replace(found, packages=changed_packages(environments(self._reader), *hashes)) if hashes else found
 
     def annotate(self, target: object, said: Mapping[str, object], *, by: str | None = None) -> Annotation:
         """Say something of an activity or a datum; return when it is kept.

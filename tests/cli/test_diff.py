@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from provtel_exporters.lmdb import LmdbWriter
+from provtel_model.attributes import (
+    EVENT_PYTHON_ENVIRONMENT,
+    PROVTEL_PYTHON_DISTRIBUTIONS,
+    PROVTEL_PYTHON_ENVIRONMENT_HASH,
+)
+from provtel_model.store_folder import LMDB_FOLDER
 
 from tests.cli.conftest import fill
 from tests.query.activities import id_of
@@ -12,6 +19,8 @@ from tests.query.test_difference import OTHER, sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from provtel_model.anyvalue import AnyValue
 
     from tests.cli.conftest import Ask
 
@@ -56,3 +65,25 @@ def test_the_same_run(ask: Ask, runs: tuple[str, str]) -> None:
     answer = ask("diff", runs[0], "nothing")
     assert answer.code == 1
     assert "no run 'nothing'" in answer.err
+
+
+def test_packages(ask: Ask, folder: Path) -> None:
+    """Versions of packages that are not the same are told to people and to programs."""
+    hashes = ("one", "two")
+    records = [*sweep("aa" * 16), *sweep(OTHER)]
+    for record in records:
+        record["resource"][PROVTEL_PYTHON_ENVIRONMENT_HASH] = hashes[record["trace_id"] == OTHER]
+    fill(folder / ".provtel", records)
+    writer = LmdbWriter(folder / ".provtel" / LMDB_FOLDER)
+    for digest, version in zip(hashes, ("1.9.0", "1.26.4"), strict=True):
+        says: dict[str, AnyValue] = {
+            PROVTEL_PYTHON_ENVIRONMENT_HASH: digest,
+            PROVTEL_PYTHON_DISTRIBUTIONS: [f"numpy=={version}", "six==1"],
+        }
+        writer.write_logs([{"time": 1, "name": EVENT_PYTHON_ENVIRONMENT, "attributes": says}])
+    writer.close()
+    both = (id_of(1), id_of(1, OTHER))
+
+    told = [found for found in ask("diff", *both, "--json").objects if found["what"] == "package"]
+    assert told == [{"what": "package", "key": "numpy", "before": ["1.9.0"], "after": ["1.26.4"]}]
+    assert any({"numpy", "1.9.0", "1.26.4"} <= {*line.split()} for line in ask("diff", *both).out.splitlines())

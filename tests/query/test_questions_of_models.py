@@ -1,4 +1,4 @@
-"""Questions about days, epochs, prompts, prices and packages, each over a small history whose answer is written out."""
+"""Questions about days, epochs, prompts, prices, packages: each over a small history whose answer is written out."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from provtel_model.attributes import (
+    EVENT_PYTHON_ENVIRONMENT,
     GEN_AI_REQUEST_MODEL,
     GEN_AI_USAGE_INPUT_TOKENS,
     GEN_AI_USAGE_OUTPUT_TOKENS,
+    PROVTEL_PYTHON_DISTRIBUTIONS,
+    PROVTEL_PYTHON_ENVIRONMENT_HASH,
 )
+from provtel_model.components import DrainReport
 from provtel_model.errors import UserError
+from provtel_query import Store
 from provtel_query.questions import epoch_table, model_usage, on_weekday, prompt_versions
 
-from tests.query.activities import LARGE, activity, id_of
+from tests.query.activities import EPOCH, LARGE, activity, id_of
 
 if TYPE_CHECKING:
+    from provtel_model.telemetry import PlainLog
+
+    from tests.exporters.backends import Backend
     from tests.query.conftest import StoreOf
 
 TO_MIDNIGHT = 6400  # EPOCH is 22:13:20 of Tuesday, the 14th of November 2023, in UTC
@@ -141,3 +149,33 @@ def test_which_prompt_led_to_accepted_results(store_of: StoreOf) -> None:
         {"used.prompt": "Think, then answer.", "calls": 1, "accepted": 1},
         {"used.prompt": "Answer.", "calls": 2, "accepted": 1},
     ]
+
+
+def test_packages_that_differ_between_runs(backend: Backend) -> None:
+    """Of two runs whose environments are listed, versions that differ are told; of one that is not listed, nothing."""
+    lists = {"old": ["numpy==1.9.0", "pandas==2.0", "Six==1.0"], "new": ["numpy==1.26.4", "six==1.0", "arrow==1.3"]}
+    with backend.new() as place:
+        writer = place.writer()
+        writer.write(
+            [
+                activity(number, workflow_id=digest, resource={PROVTEL_PYTHON_ENVIRONMENT_HASH: digest})
+                for number, digest in enumerate([*lists, "unlisted"], 1)
+            ]
+        )
+        says: list[PlainLog] = [
+            {
+                "time": EPOCH,
+                "name": EVENT_PYTHON_ENVIRONMENT,
+                "attributes": {PROVTEL_PYTHON_ENVIRONMENT_HASH: digest, PROVTEL_PYTHON_DISTRIBUTIONS: [*distributions]},
+            }
+            for digest, distributions in lists.items()
+        ]
+        writer.write_logs(says)
+        writer.close()
+        with Store(place.location, place.reader(), DrainReport(0, 0, {})) as store:
+            assert store.diff("old", "new").packages == {
+                "arrow": ([], ["1.3"]),
+                "numpy": (["1.9.0"], ["1.26.4"]),
+                "pandas": (["2.0"], []),
+            }
+            assert store.diff("old", "unlisted").packages == {}

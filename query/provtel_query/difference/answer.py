@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from provtel_model.anyvalue import AnyValue
@@ -87,6 +87,7 @@ class Difference:
         unchanged: How many of these differ in nothing but time and cost.
         changes: What is different: causes before what they caused, each in the order of the first run.
         environment: What is different in all processes: attributes of the resource, by name.
+        packages: Versions of the packages of Python that are different, where the store lists those of both runs.
         costs: What both cost, by name of activity.
     """
 
@@ -96,6 +97,7 @@ class Difference:
     unchanged: int
     changes: list[Change] = field(default_factory=list)
     environment: Mapping[str, tuple[list[AnyValue], list[AnyValue]]] = field(default_factory=dict)
+    packages: Mapping[str, tuple[Sequence[str], Sequence[str]]] = field(default_factory=dict)
     costs: list[Cost] = field(default_factory=list)
 
     @property

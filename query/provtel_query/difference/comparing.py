@@ -49,7 +49,7 @@ def compare(left: Sequence[Record], right: Sequence[Record]) -> Difference:
         sum(new.id not in changed for _, new in found.pairs),
         changes,
         _environment(left, right),
-        list(_costs(left, right, {new.id: old.name for old, new in found.pairs})),
+        costs=list(_costs(left, right, {new.id: old.name for old, new in found.pairs})),
     )
 
 

@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.aggregation import first_value
 from provtel_model.attributes import (
-    EVENT_PYTHON_ENVIRONMENT,
     GEN_AI_REQUEST_MODEL,
     GEN_AI_USAGE_INPUT_TOKENS,
     GEN_AI_USAGE_OUTPUT_TOKENS,
-    PROVTEL_PYTHON_DISTRIBUTIONS,
     PROVTEL_PYTHON_ENVIRONMENT_HASH,
 )
 from provtel_model.errors import UserError
 from provtel_model.fields import with_computed
 from provtel_model.hashing import canonical_bytes
-from provtel_model.telemetry import Window
 from provtel_model.values import decode
 
 from provtel_query.flow import Flow
 from provtel_query.lineage import Direction, Start, trace
+from provtel_query.packages import environments, package_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from provtel_query.store import Store
 
 _NUMBERS: Final = re.compile(r"\d+")
-_MARKS: Final = re.compile(r"[-_.]+")
 _MODEL: Final = f"attributes.{GEN_AI_REQUEST_MODEL}"
 _INPUT: Final = f"attributes.{GEN_AI_USAGE_INPUT_TOKENS}"
 _OUTPUT: Final = f"attributes.{GEN_AI_USAGE_OUTPUT_TOKENS}"
@@ -142,20 +139,14 @@ def runs_with_package(store: Store, package: str, before: str | None = None) -> 
         package: The name of a distribution, as PyPI has it; case and ``-_.`` do not matter.
         before: The first version that is not meant.
     """
-    wanted = _normal(package)
-    hashes: set[str] = set()
-    for line in store.logs(Window(name=EVENT_PYTHON_ENVIRONMENT)):
-        attributes: Mapping[str, Any] = line.get("attributes", {})
-        for distribution in attributes.get(PROVTEL_PYTHON_DISTRIBUTIONS, ()):
-            name, _, version = str(distribution).partition("==")
-            if _normal(name) == wanted and (before is None or _numbers(version) < _numbers(before)):
-                hashes.add(attributes[PROVTEL_PYTHON_ENVIRONMENT_HASH])
+    wanted = package_name(package)
+    hashes = [
+        digest
+        for digest, versions in environments(store.reader).items()
+        if wanted in versions and (before is None or _numbers(versions[wanted]) < _numbers(before))
+    ]
     field = f"resource.{PROVTEL_PYTHON_ENVIRONMENT_HASH}"
     return [str(run) for run in store.distinct("run", {field: {"$in": sorted(hashes)}})] if hashes else []
-
-
-def _normal(name: str) -> str:
-    return _MARKS.sub("-", name).lower()
 
 
 def _numbers(version: str) -> list[int]:
