@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -429,6 +431,23 @@ def test_task_that_ends_in_another_thread_holds_no_part(machine: Machine) -> Non
 def test_own_pids() -> None:
     """This process is known by the id that it has here, and by those that the kernel tells beside it."""
     assert os.getpid() in own_pids()
+
+
+def test_own_pids_in_a_namespace() -> None:
+    """In a namespace of processes that sees the `/proc` of outside, a process is known by its id there too."""
+    program = (
+        "import os; from provtel.telemetry.gpu.card import own_pids; "
+        "print(os.getpid(), os.readlink('/proc/self'), *sorted(own_pids()))"
+    )
+    command = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]
+    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system gives nobody a namespace of processes")
+    told = subprocess.run([*command, sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    inside, outside, *known = map(int, told.split())
+
+    assert inside == 1
+    assert outside > 1
+    assert known == [inside, outside]
 
 
 def test_amd(monkeypatch: pytest.MonkeyPatch) -> None:
