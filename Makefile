@@ -2,7 +2,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long test-oldest test-newest test-alone bench bench-collector bench-query services fmt lint types docs clean
+.PHONY: help demo test test-long test-oldest test-newest test-alone bench bench-collector bench-query bench-store services fmt lint types docs clean
 
 # The Python to build on: PYTHON=... where given, else python3, else the newest named one; 3.11 is the oldest that will do.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -46,6 +46,9 @@ bench-collector: $(VENV)/.dev ## measure our collector beside the OpenTelemetry 
 
 bench-query: $(VENV)/.dev ## measure what answers cost in a store of 100,000 tasks and of 1,000,000; writes to docs/ too
 	@$(PY) -m benchmarks.query --page docs/reference/query-benchmarks.md </dev/null
+
+bench-store: $(VENV)/.dev ## measure what a large LMDB store costs, beside what it may; writes to docs/ too
+	@$(PY) -m benchmarks.backends.embedded --page docs/reference/store-benchmarks.md </dev/null
 
 services: $(VENV)/.dev ## build or find the real servers that the tests talk to
 	@$(PY) -m tests.services </dev/null

@@ -19,6 +19,7 @@ TARGETS = [
     "bench",
     "bench-collector",
     "bench-query",
+    "bench-store",
     "services",
     "fmt",
     "lint",
