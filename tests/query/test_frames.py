@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -17,9 +17,13 @@ from provtel_query import frame
 from provtel_query.frames import ENCODING, flat
 from provtel_query.friendly import as_json
 
-from tests.exporters.records import PLAIN_RECORDS, numbered
+from tests.exporters.backends import Backend, thinned
+from tests.exporters.records import FILTERS, PLAIN_RECORDS, content, merged, numbered
 from tests.query.conftest import StoreOf
-from tests.query.stores import in_memory
+from tests.query.stores import held, in_memory
+
+if TYPE_CHECKING:
+    from provtel_model.record import PlainRecord
 
 BEGIN = 1_790_000_000_000_000_000
 TRACE = numbered(0)["trace_id"]
@@ -169,3 +173,24 @@ def test_entities(store_of: StoreOf) -> None:
     assert [row["hash"] for row in store.entities(role="data", all_runs=True)] == [big["hash"]]
     assert store.entities({"id": ids[1]}, all_runs=True, limit=1) == [model | {"roles": ["model"], "used_by": []}]
     assert datetime.fromtimestamp(model["first_at"] / 1e9, UTC).year == 2026
+
+
+@given(plains=st.lists(PLAIN_RECORDS, max_size=8), where=FILTERS)
+@settings(max_examples=20)
+@thinned
+def test_answers_are_those_of_a_list(backend: Backend, plains: list[PlainRecord], where: dict[str, Any]) -> None:
+    """For any records and filter a store gives the data, the frame and the rows of SQL that the reference gives."""
+    memory = in_memory(merged(plains))
+    with held(backend, plains) as store:
+        found, wanted = (each.entities(where, all_runs=True, limit=None) for each in (store, memory))
+        assert content(found) == content(wanted)
+        found, wanted = (each.frame(where, library="arrow", all_runs=True) for each in (store, memory))
+        assert _columns(found) == _columns(wanted)
+        question = "select kind, status, count(*), max(duration) from records group by all order by all"
+        found, wanted = (each.sql(question, library="arrow") for each in (store, memory))
+        assert _columns(found) == _columns(wanted)
+
+
+def _columns(table: pa.Table) -> dict[str, tuple[pa.DataType, str]]:
+    """Return the columns by name; numbers that are none are equal in texts."""
+    return {name: (table.schema.field(name).type, repr(table[name].to_pylist())) for name in table.column_names}
