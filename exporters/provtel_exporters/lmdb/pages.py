@@ -59,7 +59,9 @@ class Page:
         self._order = (*sort, ("id", 1), ("started_at", 1))
         self._directions = [direction for name, direction in self._order for _ in range(1 + (name == "id"))]
 
-    def first_of(self, block: Block, rows: int, after: Place | None, most: int) -> list[Candidate]:
+    def first_of(
+        self, block: Block, rows: int, after: Place | None, most: int, known: Sequence[Candidate]
+    ) -> list[Candidate]:
         """Return the first rows of one block, so many at most, and all whose place only their records tell.
 
         Args:
@@ -67,6 +69,7 @@ class Page:
             rows: The rows that count, as a set of `provtel_exporters.lmdb.conditions`.
             after: What must come before them.
             most: How many.
+            known: The first rows of other blocks, in order; where there are enough, rows behind all are left out.
         """
         columns = self._columns(block)
         if columns is None:
@@ -79,7 +82,13 @@ class Page:
         mask = (rows & ~asked).to_bytes(block.count, "little")
         floor = None if after is None else self._floor(columns, after)
         places = top([column.ranks for column in columns], floor, mask, most)
-        found = [Candidate(tuple(column.order(place) for column in columns), block, place) for place in places]
+        worst = known[-1].orders[0] if len(known) >= most else None
+        found: list[Candidate] = []
+        for place in places:
+            first = columns[0].order(place)
+            if worst is not None and (first < worst if self._directions[0] < 0 else first > worst):
+                break
+            found.append(Candidate((first, *(column.order(place) for column in columns[1:])), block, place))
         return found + self._asked(block, asked, after)
 
     def in_order(self, candidates: list[Candidate], most: int) -> list[Candidate]:

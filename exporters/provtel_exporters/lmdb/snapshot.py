@@ -227,7 +227,7 @@ class Snapshot:
                     break
                 if block.first not in known:
                     known[block.first] = self._bounds_of(block, query.where)
-                candidates += page.first_of(block, known[block.first].maybe, after, most)
+                candidates += page.first_of(block, known[block.first].maybe, after, most, candidates)
                 candidates = page.in_order(candidates, most)
             plains = [self.plain_at(candidate.block, candidate.place) for candidate in candidates]
             found += [plain for plain in plains if query.selects(plain)]
