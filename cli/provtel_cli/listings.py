@@ -21,6 +21,7 @@ _ENTITY_COLUMNS: Final = ("hash", "value", "roles", "generated_by", "used_by")
 @click.option("--all", "all_runs", is_flag=True, help="The data of every run, not of the last alone.")
 @options.where_option
 @click.option("--role", metavar="NAME", help="Only what was used or generated in this role.")
+@options.sort_option
 @options.limit_option(50)
 @answers
 @options.store_option
@@ -30,6 +31,7 @@ def entities(
     all_runs: bool,
     conditions: tuple[str, ...],
     role: str | None,
+    sort: str,
     limit: int,
     form: Form,
     store: str | None,
@@ -44,7 +46,8 @@ def entities(
         raise click.UsageError("--run and --all exclude each other")
     where = filter_of(conditions)
     with options.opened(store) as opened:
-        found = within(opened.entities(where, run=run, all_runs=all_runs, role=role, limit=one_more(limit)), limit)
+        found = opened.entities(where, run=run, all_runs=all_runs, role=role, sort=sort, limit=one_more(limit))
+        found = within(found, limit)
         if found:
             form.give(found, _ENTITY_COLUMNS)
         else:
@@ -52,12 +55,20 @@ def entities(
 
 
 @click.command()
+@options.where_option
+@options.sort_option
+@options.limit_option(50)
 @answers
 @options.store_option
-def agents(*, form: Form, store: str | None) -> None:
-    """List who acted, with their activities and failed tasks."""
+def agents(*, conditions: tuple[str, ...], sort: str, limit: int, form: Form, store: str | None) -> None:
+    """List who acted, with their activities and failed tasks.
+
+    Conditions are of the activities.
+    """
+    from provtel_cli.where import filter_of
+
     with options.opened(store) as opened:
-        found = opened.agents()
+        found = within(opened.agents(filter_of(conditions), sort=sort, limit=one_more(limit)), limit)
         if found:
             form.give(found, [*found[0]])
         else:
@@ -65,12 +76,20 @@ def agents(*, form: Form, store: str | None) -> None:
 
 
 @click.command()
+@options.where_option
+@options.sort_option
+@options.limit_option(50)
 @answers
 @options.store_option
-def campaigns(*, form: Form, store: str | None) -> None:
-    """List campaigns, with their workflows and failed tasks."""
+def campaigns(*, conditions: tuple[str, ...], sort: str, limit: int, form: Form, store: str | None) -> None:
+    """List campaigns, with their workflows and failed tasks.
+
+    Conditions are of the activities.
+    """
+    from provtel_cli.where import filter_of
+
     with options.opened(store) as opened:
-        found = opened.campaigns()
+        found = within(opened.campaigns(filter_of(conditions), sort=sort, limit=one_more(limit)), limit)
         if found:
             form.give(found, [*found[0]])
         else:

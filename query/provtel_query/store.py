@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from provtel_model.aggregation import Aggregation, Figure
 from provtel_model.attributes import PROVTEL_PYTHON_ENVIRONMENT_HASH
 from provtel_model.errors import FilterError, UserError
+from provtel_model.fields import order_of
 from provtel_model.filters import NEWEST_FIRST, Query
 from provtel_model.record import Record
 from provtel_model.telemetry import Window
@@ -188,13 +189,34 @@ class Store:
         """
         return [decode(value) for value in self._reader.distinct(field, Query(where or {}))]
 
-    def campaigns(self) -> list[dict[str, Any]]:
-        """Return the campaigns, each with its ``campaign_id``, its number of ``workflows`` and of ``failed`` tasks."""
-        return self._counted("campaign_id", {"workflows": {"kind": "workflow"}, "failed": _FAILED})
+    def campaigns(
+        self, where: Mapping[str, Any] | None = None, *, sort: Sequence[str] | str = (), limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the campaigns, each with its ``campaign_id``, its number of ``workflows`` and of ``failed`` tasks.
 
-    def agents(self) -> list[dict[str, Any]]:
-        """Return who acted, each with ``agent.id``, the number of ``activities`` and of ``failed`` tasks."""
-        return self._counted("agent.id", {"activities": {"kind": {"$ne": ANNOTATION}}, "failed": _FAILED})
+        Args:
+            where: A filter of the activities that count.
+            sort: Keys of the rows, each with ``-`` before it to descend; by default the id.
+            limit: At most so many.
+
+        Raises:
+            FilterError: A field, operator or key is unknown, or an operand of the wrong type.
+        """
+        rows = self._counted("campaign_id", {"workflows": {"kind": "workflow"}, "failed": _FAILED}, where)
+        return sorted_rows(rows, sort)[:limit]
+
+    def agents(
+        self, where: Mapping[str, Any] | None = None, *, sort: Sequence[str] | str = (), limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return who acted, each with ``agent.id``, the number of ``activities`` and of ``failed`` tasks.
+
+        The arguments are those of `campaigns`.
+
+        Raises:
+            FilterError: A field, operator or key is unknown, or an operand of the wrong type.
+        """
+        rows = self._counted("agent.id", {"activities": {"kind": {"$ne": ANNOTATION}}, "failed": _FAILED}, where)
+        return sorted_rows(rows, sort)[:limit]
 
     def entities(
         self,
@@ -203,6 +225,7 @@ class Store:
         run: str | None = None,
         all_runs: bool = False,
         role: str | None = None,
+        sort: Sequence[str] | str = (),
         limit: int | None = 50,
     ) -> list[dict[str, Any]]:
         """Return the data that activities used and generated: of the last run, at most 50, unless told otherwise.
@@ -216,6 +239,7 @@ class Store:
             run: A run: its id, the name of its workflow, or the id or a prefix of the id of a record in it.
             all_runs: Take every run.
             role: Only what was used or generated in this role.
+            sort: Keys of the maps, each with ``-`` before it to descend.
             limit: At most so many; ``None`` for all.
 
         Raises:
@@ -224,7 +248,7 @@ class Store:
         """
         scope = {"kind": {"$ne": ANNOTATION}} | ({} if all_runs else self._run(run))
         found = self._reader.find(Query(where=_both(scope, where), fields=NEEDED))
-        return entities_of(found, role)[:limit]
+        return sorted_rows(entities_of(found, role), sort)[:limit]
 
     def frame(
         self,
@@ -512,10 +536,12 @@ class Store:
             raise UserError(f"there is no run {run!r} in {self.location}; `provtel workflows` lists what there is")
         return {"run": known}
 
-    def _counted(self, field: str, figures: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = [{field: value} for value in self.distinct(field) if value is not None]
+    def _counted(
+        self, field: str, figures: Mapping[str, Mapping[str, Any]], scope: Mapping[str, Any] | None
+    ) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = [{field: value} for value in self.distinct(field, scope) if value is not None]
         for name, where in figures.items():
-            found = self.aggregate({name: "count"}, {field: {"$exists": True}, **where}, by=field)
+            found = self.aggregate({name: "count"}, _both({field: {"$exists": True}, **where}, scope), by=field)
             counts = {row[field]: row[name] for row in found}
             rows = [{**row, name: counts.get(row[field], 0)} for row in rows]
         return rows
@@ -546,6 +572,19 @@ def sort_order(fields: Sequence[str] | str) -> Sequence[tuple[str, int]]:
     """Return the order that fields stand for, in order of weight, each with ``-`` before it to descend."""
     names = fields.split(",") if isinstance(fields, str) else fields
     return [(name.strip().removeprefix("-"), -1 if name.strip().startswith("-") else 1) for name in names]
+
+
+def sorted_rows(rows: list[dict[str, Any]], sort: Sequence[str] | str) -> list[dict[str, Any]]:
+    """Return rows in an order of their keys, each with ``-`` before it to descend.
+
+    Raises:
+        FilterError: No row has such a key.
+    """
+    for name, direction in reversed(sort_order(sort) if sort else ()):
+        if rows and not any(name in row for row in rows):
+            raise FilterError(f"there is nothing to sort by called {name!r}; there are {', '.join(rows[0])}")
+        rows = sorted(rows, key=lambda row, name=name: order_of(row.get(name)), reverse=direction < 0)  # type: ignore[misc]
+    return rows
 
 
 def _both(scope: dict[str, Any], where: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -112,6 +112,14 @@ def test_listings(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert out.split()[:5] == ["hash", "value", "roles", "generated_by", "used_by"]
     out, _ = ask(capsys, "agents", "--csv", "--store", store)
     assert out == "agent.id,activities,failed\nada,3,0\n"
+    out, _ = ask(
+        capsys, "entities", "--all", "--sort", "-value", "--role", "lr", "--limit", "1", "--csv", "--store", store
+    )
+    assert [row["value"] for row in csv.DictReader(out.splitlines())] == ["1.0"]
+    out, _ = ask(capsys, "agents", "--where", "used.lr>0", "--sort", "-activities", "--csv", "--store", store)
+    assert out == "agent.id,activities,failed\nada,2,0\n"
+    _, err = ask(capsys, "agents", "--sort", "nobody", "--store", store, code=2)
+    assert "there is nothing to sort by called 'nobody'; there are agent.id, activities, failed" in err
     out, _ = ask(capsys, "campaigns", "--json", "--store", store)
     assert json.loads(out) == {"campaign_id": "c", "workflows": 0, "failed": 0}
 
