@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
@@ -68,6 +69,7 @@ _OF_PROCESSES: Final = (
     names.VCS_REPOSITORY_URL_FULL,
     names.PROVTEL_VCS_MODIFIED,
 )
+_MOST_PROCESSES: Final = 1000
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -128,6 +130,7 @@ class _Writer:
         self._take = sink.take
         self._known = known
         self._declared: set[str] = set()
+        self._processes: dict[int, tuple[object, str]] = {}
 
     def add(self, record: Record) -> None:
         """Add an activity and all that is known of it."""
@@ -209,7 +212,13 @@ class _Writer:
         resource = record.plain.get("resource")
         if not resource:
             return None
+        known = self._processes.get(id(resource))
+        if known is not None:
+            return known[1]
         process = f"agent:process-{_digest(resource)}"
+        if len(self._processes) >= _MOST_PROCESSES:
+            self._processes.clear()
+        self._processes[id(resource)] = resource, process  # the resource is held, so that its id stays its own
         where = f"process {record.pid} on {record.host}" if record.pid and record.host else "process"
         attributes: _Attributes = [("prov:type", Name("prov:SoftwareAgent")), ("prov:label", where)]
         for key in _OF_PROCESSES:
@@ -310,4 +319,9 @@ def _scalar(value: AnyValue) -> bool | int | float | str:
 
 
 def _digest(value: AnyValue) -> str:
-    return hashlib.sha256(canonical_bytes(value)).hexdigest()[:32]
+    return _digest_of_text(value) if type(value) is str else hashlib.sha256(canonical_bytes(value)).hexdigest()[:32]
+
+
+@lru_cache(maxsize=4096)
+def _digest_of_text(text: str) -> str:
+    return hashlib.sha256(canonical_bytes(text)).hexdigest()[:32]  # roles and agents are few, and asked for often
