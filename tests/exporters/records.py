@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
@@ -148,8 +149,16 @@ def merged(plains: Iterable[PlainRecord]) -> list[PlainRecord]:
 
 
 def content(plains: Sequence[Any]) -> list[bytes]:
-    """Return records as bytes that are equal exactly where the records are, in order."""
-    return [ormsgpack.packb(plain, option=ormsgpack.OPT_SORT_KEYS) for plain in plains]
+    """Return records as bytes that are equal exactly where the records are, in order; one NaN is as good as another."""
+    return [ormsgpack.packb(_one_nan(plain), option=ormsgpack.OPT_SORT_KEYS) for plain in plains]
+
+
+def _one_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _one_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_one_nan(item) for item in value]
+    return math.nan if isinstance(value, float) and math.isnan(value) else value
 
 
 def numbered(number: int, trace: str = TRACES[2], **fields: Any) -> PlainRecord:
