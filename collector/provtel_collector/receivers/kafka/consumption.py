@@ -16,6 +16,7 @@ from kafka.structs import OffsetAndMetadata
 from provtel_model.kafka import connected
 
 from provtel_collector.receivers.kafka.partition import Partition, Source, committable
+from provtel_collector.receivers.kafka.pulse import Pulse
 
 if TYPE_CHECKING:
     import threading
@@ -85,8 +86,10 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
             # A member that leads the group shares what it knows of; it may not notice what it learns a moment later.
             consumer.topics()
             consumer.subscribe(**self._subscription.arguments(), listener=self)
+            pulse = Pulse(consumer._coordinator.time_to_next_heartbeat)  # noqa: SLF001  # nobody else tells
             while not stopping.is_set():
                 self._turn(consumer)
+                pulse.check()
         finally:
             self._leave(consumer, time.monotonic() + stop_seconds)
 
