@@ -18,9 +18,11 @@ from provtel_model.aggregation import Aggregation, Figure
 from provtel_model.components import Batch, Context, Reader, Signal
 from provtel_model.filters import Query
 from provtel_query.stores import open_reader
+from rich.console import Console
 
 from benchmarks.backends.tasks import BATCH, record, requests
 from benchmarks.capture.suite import machine
+from benchmarks.sheet import Sheet, held
 
 _BY_STATUS: Final = Aggregation(by=["status"], figures={"count": Figure("count")})
 _PAGES: Final[Mapping[str, tuple[str, Query]]] = {
@@ -120,15 +122,14 @@ def _median(question: Callable[[], object], rounds: int) -> float:
     return statistics.median(taken[1:])
 
 
-def table(result: Mapping[str, Any]) -> str:
+def sheet(result: Mapping[str, Any]) -> Sheet:
     """Return the figures as a table."""
-    lines = ["| | measured | goal | |", "|---|---:|---:|---|"]
+    rows = []
     for name, goal in GOALS.items():
         value = result["figures"][name]
         sign = "at least" if goal.is_least else "at most"
-        held = "held" if goal.holds(value) else "MISSED"
-        lines.append(f"| {goal.title} | {value:,.2f} | {sign} {goal.bound:,} | {held} |")
-    return "\n".join(lines)
+        rows.append((goal.title, f"{value:,.2f}", f"{sign} {goal.bound:,}", held(goal.holds(value))))
+    return Sheet(f"{result['machine']}, {result['tasks']:,} tasks", ("", "measured", "goal", ""), rows)
 
 
 _PAGE: Final = """# What the embedded store costs
@@ -156,9 +157,9 @@ def main() -> int:
         place = Path(folder) / "store"
         figures = {**fill(place, chosen.tasks), **ask(place, chosen.tasks, chosen.rounds)}
     result = {"machine": machine(), "tasks": chosen.tasks, "rounds": chosen.rounds, "figures": figures}
-    print(table(result), file=sys.stderr)
+    Console(file=sys.stderr).print(sheet(result).table())
     if chosen.page:
-        chosen.page.write_text(_PAGE.format(**result, table=table(result)))
+        chosen.page.write_text(_PAGE.format(**result, table=sheet(result).markdown()))
     print(json.dumps(result))
     return 0
 

@@ -6,9 +6,9 @@ import sys
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.backends.runner import PEERS
+from benchmarks.sheet import Sheet
 
 _COLUMNS: Final = {
     "cpu_us": "CPU us a task",
@@ -47,21 +47,15 @@ def _heading(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _sheet(result: dict[str, Any]) -> Sheet:
+    return Sheet(_heading(result), ("", *_COLUMNS.values()), _rows(result))
+
+
 def show(result: dict[str, Any]) -> None:
     """Print the table for a person, beside what a program reads."""
-    table = Table(title=_heading(result), title_justify="left")
-    for name in ("", *_COLUMNS.values()):
-        table.add_column(name, justify="right" if name else "left")
-    for row in _rows(result):
-        table.add_row(*row)
-    Console(file=sys.stderr).print(table)
+    Console(file=sys.stderr).print(_sheet(result).table())
 
 
 def page(result: dict[str, Any]) -> str:
     """Return the page of a run."""
-    lines = [
-        "| | " + " | ".join(_COLUMNS.values()) + " |",
-        "|---|" + "---:|" * len(_COLUMNS),
-        *("| " + " | ".join(row) + " |" for row in _rows(result)),
-    ]
-    return _PAGE.format(heading=_heading(result), table="\n".join(lines))
+    return _PAGE.format(heading=_heading(result), table=_sheet(result).markdown())

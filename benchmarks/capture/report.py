@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.capture.losses import WAYS
 from benchmarks.capture.peers import TITLES
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """One table.
-
-    Args:
-        title: Stands above it.
-        columns: The first is text, all others are numbers.
-        rows: As many cells each.
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
+from benchmarks.sheet import Sheet, held
 
 
 def sheets(result: dict[str, Any]) -> Iterator[Sheet]:
@@ -125,10 +109,7 @@ def _toll(toll: dict[str, int]) -> str:
 
 
 def _targets(targets: list[dict[str, Any]]) -> Sheet:
-    rows = [
-        (one["target"], f"{one['measured']:.3g}", f"{one['limit']:g}", "held" if one["held"] else "MISSED")
-        for one in targets
-    ]
+    rows = [(one["target"], f"{one['measured']:.3g}", f"{one['limit']:g}", held(one["held"])) for one in targets]
     return Sheet("What provtel is to reach", ("", "measured", "at most", ""), rows)
 
 
@@ -141,12 +122,7 @@ def show(result: dict[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(_heading(result))
     for sheet in sheets(result):
-        table = Table(title=sheet.title, title_justify="left")
-        for number, column in enumerate(sheet.columns):
-            table.add_column(column, justify="right" if number else "left")
-        for row in sheet.rows:
-            table.add_row(*row)
-        console.print(table)
+        console.print(sheet.table())
     for line in result["left_out"]:
         console.print(f"LEFT OUT {line}")
     for line in result["void"]:
@@ -166,7 +142,7 @@ another machine, the ratios do. How it is measured: [benchmarks](../../benchmark
 
 def page(result: dict[str, Any]) -> str:
     """Return the page of a run."""
-    tables = [_markdown(sheet) for sheet in sheets(result)]
+    tables = [sheet.section() for sheet in sheets(result)]
     for title, key in (("Left out", "left_out"), ("Void", "void")):
         if result[key]:
             tables.append("\n".join([f"## {title}", "", *(f"- {line}" for line in result[key])]))
@@ -179,12 +155,3 @@ def _heading(result: dict[str, Any]) -> str:
         f"{result['machine']}; medians of {result['rounds']} rounds; ratios to Flowcept's `@flowcept_task`, offline. "
         f"Compiled of provtel: {modules}."
     )
-
-
-def _markdown(sheet: Sheet) -> str:
-    rule = ["---", *("---:" for _ in sheet.columns[1:])]
-    return "\n".join([f"## {sheet.title}", "", *map(_line, (sheet.columns, rule, *sheet.rows))])
-
-
-def _line(cells: Any) -> str:
-    return "| " + " | ".join(cells) + " |"

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.capture.report import Sheet
 from benchmarks.collector.cases import CASES
 from benchmarks.collector.measured import TITLES
+from benchmarks.sheet import Sheet, held
 
 _COLUMNS: Final = (
     "",
@@ -47,7 +46,7 @@ def sheets(result: dict[str, Any]) -> Iterator[Sheet]:
                 one["target"],
                 f"{one['measured']:.3g}" if one["measured"] < 1000 else f"{one['measured']:,.0f}",  # noqa: PLR2004
                 f"{'at least' if one['at_least'] else 'at most'} {one['limit']:g}",
-                "held" if one["held"] else "MISSED",
+                held(one["held"]),
             )
             for one in result["targets"]
         ]
@@ -76,19 +75,14 @@ def show(result: dict[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(_heading(result))
     for sheet in sheets(result):
-        table = Table(title=sheet.title, title_justify="left")
-        for number, column in enumerate(sheet.columns):
-            table.add_column(column, justify="right" if number else "left")
-        for row in sheet.rows:
-            table.add_row(*row)
-        console.print(table)
+        console.print(sheet.table())
     for line in result["void"]:
         console.print(f"VOID {line}", style="red")
 
 
 def page(result: dict[str, Any]) -> str:
     """Return the page of a run."""
-    tables = [_markdown(sheet) for sheet in sheets(result)]
+    tables = [sheet.section() for sheet in sheets(result)]
     if result["void"]:
         tables.append("\n".join(["## Void", "", *(f"- {line}" for line in result["void"])]))
     return _PAGE.format(heading=_heading(result), tables="\n\n".join(tables))
@@ -96,9 +90,3 @@ def page(result: dict[str, Any]) -> str:
 
 def _heading(result: dict[str, Any]) -> str:
     return f"{result['machine']}; medians of {result['rounds']} rounds; {result['services']}."
-
-
-def _markdown(sheet: Sheet) -> str:
-    rule = ["---", *("---:" for _ in sheet.columns[1:])]
-    lines = ["| " + " | ".join(cells) + " |" for cells in (sheet.columns, rule, *sheet.rows)]
-    return "\n".join([f"## {sheet.title}", "", *lines])

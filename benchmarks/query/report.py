@@ -6,7 +6,8 @@ import sys
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
+
+from benchmarks.sheet import Sheet, held
 
 _COLUMNS: Final = ("", "nodes, rows or MB", "ms", "at most", "", "ms in the larger store", "ratio", "at most", "")
 _PAGE: Final = """# What answers cost
@@ -29,35 +30,25 @@ def rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
             f"{one['size']:,}",
             f"{one['seconds'] * 1000:,.1f}",
             f"{one['limit'] * 1000:,.0f}",
-            _held(one["seconds"] <= one["limit"]),
+            held(one["seconds"] <= one["limit"]),
             f"{one['larger'] * 1000:,.1f}" if one["larger"] else "",
             f"{one['larger'] / one['seconds']:.2f}" if one["larger"] else "",
             f"{result['growth']:g}" if one["larger"] else "",
-            _held(one["larger"] <= result["growth"] * one["seconds"]) if one["larger"] else "",
+            held(one["larger"] <= result["growth"] * one["seconds"]) if one["larger"] else "",
         )
         for one in result["questions"].values()
     ]
 
 
-def _held(holds: bool) -> str:  # noqa: FBT001  # what was measured
-    return "held" if holds else "MISSED"
+def _sheet(result: dict[str, Any]) -> Sheet:
+    return Sheet(f"{result['machine']}, {result['small']:,} and {result['large']:,} tasks", _COLUMNS, rows(result))
 
 
 def show(result: dict[str, Any]) -> None:
     """Print the table for a person, beside what a program reads."""
-    table = Table(title=f"{result['machine']}, {result['small']:,} and {result['large']:,} tasks", title_justify="left")
-    for name in _COLUMNS:
-        table.add_column(name, justify="right" if name else "left")
-    for row in rows(result):
-        table.add_row(*row)
-    Console(file=sys.stderr).print(table)
+    Console(file=sys.stderr).print(_sheet(result).table())
 
 
 def page(result: dict[str, Any]) -> str:
     """Return the page of a run."""
-    lines = [
-        "| " + " | ".join(_COLUMNS) + " |",
-        "|---|" + "---:|" * (len(_COLUMNS) - 1),
-        *("| " + " | ".join(row) + " |" for row in rows(result)),
-    ]
-    return _PAGE.format(**result, table="\n".join(lines))
+    return _PAGE.format(**result, table=_sheet(result).markdown())

@@ -34,13 +34,11 @@ class Question:
         title: The question.
         ask: Asks it; returns how large the answer is.
         seconds: How long it may take.
-        size: How large the answer is about to be; 0 where that does not matter.
     """
 
     title: str
     ask: Callable[[Store], int]
     seconds: float
-    size: int = 0
 
 
 def _lineage(number: int, images: int, *, down: bool) -> Callable[[Store], int]:
@@ -62,10 +60,10 @@ def _document(store: Store) -> int:
 
 
 QUESTIONS: Final = {
-    "up-1000": Question("what a datum was made from, 1,000 nodes", _lineage(*_UP[0], down=False), 0.03, 1000),
-    "up-10000": Question("what a datum was made from, 10,000 nodes", _lineage(*_UP[1], down=False), 0.25, 10_000),
-    "down-1000": Question("what came of a datum, 1,000 nodes", _lineage(*_DOWN[0], down=True), 0.03, 1000),
-    "down-10000": Question("what came of a datum, 10,000 nodes", _lineage(*_DOWN[1], down=True), 0.25, 10_000),
+    "up-1000": Question("what a datum was made from, 1,000 nodes", _lineage(*_UP[0], down=False), 0.03),
+    "up-10000": Question("what a datum was made from, 10,000 nodes", _lineage(*_UP[1], down=False), 0.25),
+    "down-1000": Question("what came of a datum, 1,000 nodes", _lineage(*_DOWN[0], down=True), 0.03),
+    "down-10000": Question("what came of a datum, 10,000 nodes", _lineage(*_DOWN[1], down=True), 0.25),
     "B4": Question("tasks of a name, with a parameter, in some days", _of_some_days, 0.02),
     "B8": Question("what failed, its inputs, producers and attempts", lambda store: len(failures(store)), 0.02),
     "diff": Question(
