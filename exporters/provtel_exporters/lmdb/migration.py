@@ -5,11 +5,10 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from provtel_exporters.lmdb.index.block import MOST_ROWS, Entry
+from provtel_exporters.lmdb.index.block import MOST_ROWS
 from provtel_exporters.lmdb.index.blocks import Blocks
-from provtel_exporters.lmdb.index.keys import keys_of
 from provtel_exporters.lmdb.parts import KnownParts, Parts
-from provtel_exporters.lmdb.rows import decode, parts_of
+from provtel_exporters.lmdb.rows import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,9 +40,4 @@ def build_index(txn: lmdb.Transaction[Any], databases: Databases) -> None:
     with txn.cursor(databases.rows) as cursor:
         rows = iter(cursor)
         while some := [*islice(rows, MOST_ROWS)]:
-            entries = []
-            for key, content in some:
-                plain = decode(content, parts)
-                number = int.from_bytes(key, "big")
-                entries.append(Entry(number, plain, parts_of(content), [*keys_of(plain)]))
-            blocks.add(entries)
+            blocks.add([entry_of(int.from_bytes(key, "big"), content, parts) for key, content in some])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from provtel_model.fields import order_at, order_of
 
 from provtel_exporters.lmdb.conditions import rows_in
 from provtel_exporters.lmdb.index.block import Block
 from provtel_exporters.lmdb.index.kernels import LAST, top
+from provtel_exporters.lmdb.index.keys import RECORD_ID
 from provtel_exporters.lmdb.ranks import Ranked, ranked, spans_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from provtel_exporters.lmdb.parts import Parts
 
-_RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
 _Order = tuple[int, Any]
 
 
@@ -135,7 +134,7 @@ class Page:
             strict=True,
         ):
             if name == "id":
-                match = _RECORD_ID.fullmatch(str(value))
+                match = RECORD_ID.fullmatch(str(value))
                 if match is None:
                     return None
                 orders += [order_of(match[1]), order_of(int(match[2], 16))]

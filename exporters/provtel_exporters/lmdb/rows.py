@@ -19,6 +19,7 @@ import ormsgpack
 from provtel_model.record import PlainRecord, State
 
 from provtel_exporters.lmdb import layout
+from provtel_exporters.lmdb.index.block import Entry
 from provtel_exporters.lmdb.index.keys import keys_of
 from provtel_exporters.lmdb.packing import ORIGIN, pack, part, put_part, put_values, shape_and_values, unpack
 
@@ -52,7 +53,7 @@ class EncodedRecord:
     parts: tuple[bytes, bytes, bytes, bytes]
     flags: int
     values: bytes
-    keys: list[int]
+    keys: set[int]
 
     def numbers(self, parts: Parts) -> tuple[int, int, int, int]:
         """Return the numbers of its parts; the store gets those that it does not have."""
@@ -85,7 +86,13 @@ def encode(plain: PlainRecord) -> EncodedRecord:
     shape, values = shape_and_values(whole.items(), _ELSEWHERE)
     flags, packed = pack(values)
     parts = (part(plain, ORIGIN), part(plain, ACTIVITY), part(plain, RUN), ormsgpack.packb(shape))
-    return EncodedRecord(plain, layout.id_key(plain), parts, flags, packed, [*keys_of(plain)])
+    return EncodedRecord(plain, layout.id_key(plain), parts, flags, packed, keys_of(plain))
+
+
+def entry_of(number: int, row: Any, parts: Parts) -> Entry:
+    """Return what the index says of a row, given its number."""
+    plain = decode(row, parts)
+    return Entry(number, plain, parts_of(row), keys_of(plain))
 
 
 def parts_of(row: Any) -> tuple[int, int, int, int]:

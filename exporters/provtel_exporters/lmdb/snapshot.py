@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from provtel_model.errors import StoreError
 from provtel_model.paging import Place
+from provtel_model.record import key_of
 
 from provtel_exporters.lmdb import layout, observations
 from provtel_exporters.lmdb.conditions import Bounds, Conditions, rows_in
 from provtel_exporters.lmdb.groups import counts_of
 from provtel_exporters.lmdb.index.blocks import Blocks
-from provtel_exporters.lmdb.index.keys import PARENT, id_key, reference_key
+from provtel_exporters.lmdb.index.keys import PARENT, key_of_id, reference_key
 from provtel_exporters.lmdb.pages import Candidate, Page
 from provtel_exporters.lmdb.parts import Parts
 from provtel_exporters.lmdb.rows import decode
@@ -32,7 +33,6 @@ T = TypeVar("T")
 
 _MOST_AT_ONCE: Final = 10_000
 _LAST_ROW: Final = 2 ** (8 * layout.ROW_BYTES) - 1
-_RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
 
 
 class Snapshot:
@@ -61,23 +61,17 @@ class Snapshot:
         known = self._by_keys(query.where)
         if known is not None:
             return sum(map(query.matches, known))
-        count = 0
-        for block, bounds in self._bounds(query.where):
-            count += bounds.sure.bit_count()
-            doubtful = rows_in(bounds.doubtful, block.count)
-            count += sum(query.matches(self.plain_at(block, place)) for place in doubtful)
-        return count
+        return sum(rows.bit_count() for _, rows in self._exactly(query))
 
     def with_ids(self, record_ids: Sequence[str]) -> dict[str, PlainRecord]:
         """Return the earliest record of each id that the store has."""
         found: dict[str, PlainRecord] = {}
-        wanted = [record_id for record_id in dict.fromkeys(record_ids) if _RECORD_ID.fullmatch(record_id)]
-        for number, block, place in self._blocks.find([_key_of_id(record_id) for record_id in wanted]):
-            record_id, plain = wanted[number], self._remembered(block, place)
-            if f"{plain['trace_id']}-{plain['span_id']}" == record_id and (
-                record_id not in found or plain["started_at"] < found[record_id]["started_at"]
-            ):
-                found[record_id] = plain
+        keys = {record_id: key for record_id in record_ids if (key := key_of_id(record_id)) is not None}
+        wanted = [*keys]
+        for number, block, place in self._blocks.find([*keys.values()]):
+            known, plain = wanted[number], self._remembered(block, place)
+            if key_of(plain).id == known and (known not in found or plain["started_at"] < found[known]["started_at"]):
+                found[known] = plain
         return found
 
     def led_to(self, keys: Sequence[int], name: str, made_of: Callable[[PlainRecord], T]) -> list[list[T]]:
@@ -145,25 +139,18 @@ class Snapshot:
 
     def _by_keys(self, where: Mapping[str, Any]) -> list[PlainRecord] | None:
         """Return records among which are those that match; ``None`` where no key leads to them."""
-        for name, letter in (("id", ""), ("parent_id", PARENT)):
+        for name, key_of_text in (("id", key_of_id), ("parent_id", partial(reference_key, PARENT))):
             texts = _texts(where.get(name))
-            if texts is not None and letter:
-                keys = [reference_key(letter, text) for text in texts]
-            elif texts is not None:
-                keys = [_key_of_id(text) for text in texts if _RECORD_ID.fullmatch(text)]
-            else:
-                continue
-            # Two keys may lead to one row.
-            return [*{(block.first, place): plain for block, place, plain in self._at(keys)}.values()]
+            if texts is not None:
+                keys = [key for text in texts if (key := key_of_text(text)) is not None]
+                # Two keys may lead to one row.
+                found = {(block.first, place): block for _, block, place in self._blocks.find(keys)}
+                return [self.plain_at(block, place) for (_, place), block in found.items()]
         for branch in where.get("$and", ()):
-            found = self._by_keys(branch)
-            if found is not None:
-                return found
+            known = self._by_keys(branch)
+            if known is not None:
+                return known
         return None
-
-    def _at(self, keys: Sequence[int]) -> Iterator[tuple[Block, int, PlainRecord]]:
-        for _, block, place in self._blocks.find(keys):
-            yield block, place, self.plain_at(block, place)
 
     def _remembered(self, block: Block, place: int) -> PlainRecord:
         made = self._transaction.known.made
@@ -202,13 +189,10 @@ class Snapshot:
     def _matching(self, query: Query) -> Iterator[PlainRecord]:
         """Yield the records that a query selects, in no order; those are asked of which columns are not sure."""
         for block, bounds in self._bounds(query.where):
-            for place in rows_in(bounds.maybe if query.after else bounds.sure, block.count):
+            sure = bounds.sure.to_bytes(block.count, "little")
+            for place in rows_in(bounds.maybe, block.count):
                 plain = self.plain_at(block, place)
-                if query.after is None or query.selects(plain):
-                    yield plain
-            for place in rows_in(bounds.doubtful if query.after is None else 0, block.count):
-                plain = self.plain_at(block, place)
-                if query.selects(plain):
+                if (sure[place] and query.after is None) or query.selects(plain):
                     yield plain
 
     def _page(self, query: Query, limit: int) -> list[PlainRecord]:
@@ -236,10 +220,6 @@ class Snapshot:
             after = Place.of(plains[-1], query.sort)
             most = min(most * 4, _MOST_AT_ONCE)
         return found[:limit]
-
-
-def _key_of_id(record_id: str) -> int:
-    return id_key(bytes.fromhex(record_id[:32]), bytes.fromhex(record_id[33:]))
 
 
 def _texts(condition: Any) -> set[str] | None:

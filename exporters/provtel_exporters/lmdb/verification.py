@@ -18,9 +18,8 @@ from provtel_exporters.lmdb.environment import Environment
 from provtel_exporters.lmdb.files import DATA_FILE, Transaction, require
 from provtel_exporters.lmdb.index.block import Block, Entry, block_of, differences, merged
 from provtel_exporters.lmdb.index.blocks import Blocks
-from provtel_exporters.lmdb.index.keys import keys_of
 from provtel_exporters.lmdb.parts import KnownParts, Parts
-from provtel_exporters.lmdb.rows import decode, parts_of
+from provtel_exporters.lmdb.rows import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -169,12 +168,7 @@ class _Look:
         if content is None:
             self._found.tell(f"the index leads to row {row}, which is missing")
             return None
-
-        def entry() -> Entry:
-            plain = decode(content, self._parts)
-            return Entry(row, plain, parts_of(content), [*keys_of(plain)])
-
-        return self._tried(entry, f"row {row}")
+        return self._tried(lambda: entry_of(row, content, self._parts), f"row {row}")
 
     def _compare(self, block: Block, dead: frozenset[int], entries: Sequence[Entry]) -> None:
         """Note what a block does not say as the rows do."""

@@ -7,7 +7,7 @@ rows of a block are named by their places in it, which are fewer than 65,536; so
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -58,7 +58,7 @@ class Entry:
     row: int
     plain: PlainRecord
     parts: tuple[int, int, int, int]
-    keys: Sequence[int]
+    keys: Collection[int]
 
 
 @dataclass(frozen=True, slots=True)

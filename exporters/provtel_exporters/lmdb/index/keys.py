@@ -27,7 +27,8 @@ LINK: Final = "l"
 _LAST: Final = 2**64 - 1
 _DIGITS: Final = 16  # of a hash that are its key
 _CONTENT: Final = f"{CONTENT}:{SHA256_PREFIX}".removesuffix(":")
-_RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
+RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})")
+"""The id of a record: its trace id and its span id."""
 
 
 def mix(number: int) -> int:
@@ -42,13 +43,17 @@ def id_key(trace_id: bytes, span_id: bytes) -> int:
     return mix(_trace(trace_id) ^ int.from_bytes(span_id, "big"))
 
 
+def key_of_id(record_id: str) -> int | None:
+    """Return the key of a record's id as a text; ``None`` where it is none."""
+    match = RECORD_ID.fullmatch(record_id)
+    return None if match is None else id_key(bytes.fromhex(match[1]), bytes.fromhex(match[2]))
+
+
 @lru_cache(maxsize=4096)
 def reference_key(letter: str, text: str) -> int:
     """Return the key by which a record is found that refers to another, as its `PARENT` or by a `LINK`."""
-    match = _RECORD_ID.fullmatch(text)
-    if match is None:
-        return _digest(letter + text)
-    return mix(id_key(bytes.fromhex(match[1]), bytes.fromhex(match[2])) ^ ord(letter))
+    key = key_of_id(text)
+    return _digest(letter + text) if key is None else mix(key ^ ord(letter))
 
 
 def data_key(letter: str, key: str) -> int:
