@@ -6,19 +6,17 @@ import csv
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from provtel_cli import options
 from provtel_cli.output import console, note, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from provtel_cli.table import Cell
-
-_PARAMETERS: Final = ("as_json", "as_csv", "parquet", "columns")
-_CELL_WIDTH: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ def answers(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Write a file of Parquet.",
         ),
         click.option("--csv", "as_csv", is_flag=True, help="Print CSV, with a line of names."),
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line."),
+        options.json_option,
         click.option("--columns", metavar="FIELDS", help="Only these columns, by commas: fields, such as used.lr."),
     ):
         with_form = option(with_form)
@@ -155,10 +153,12 @@ def _cell(name: str, value: Any) -> str:
 def _shown(name: str, value: Any) -> str:
     from provtel_query.text import cut, value_text
 
+    from provtel_cli.table import VALUE_WIDTH
+
     found = _json(name, value)
     if found is None:
         return ""
-    return cut(found, _CELL_WIDTH) if isinstance(found, str) else value_text(value, _CELL_WIDTH)
+    return cut(found, VALUE_WIDTH) if isinstance(found, str) else value_text(value, VALUE_WIDTH)
 
 
 def _moment(nanoseconds: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,6 +11,10 @@ from provtel_cli.answers import answers
 from provtel_cli.output import explain_nothing, one_more, within
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from provtel_query import Store
+
     from provtel_cli.answers import Form
 
 _ENTITY_COLUMNS: Final = ("hash", "value", "roles", "generated_by", "used_by")
@@ -54,43 +58,35 @@ def entities(
             explain_nothing(opened, "data match" if where or role else "data")
 
 
-@click.command()
-@options.where_option
-@options.sort_option
-@options.limit_option(50)
-@answers
-@options.store_option
-def agents(*, conditions: tuple[str, ...], sort: str, limit: int, form: Form, store: str | None) -> None:
-    """List who acted, with their activities and failed tasks.
+def _counted(what: str, said: str, question: Callable[[Store], Callable[..., list[dict[str, Any]]]]) -> click.Command:
+    """Return the command that lists what activities are counted by.
 
-    Conditions are of the activities.
+    Args:
+        what: Its name, and what it lists.
+        said: What its help says.
+        question: Returns the method that answers it.
     """
-    from provtel_cli.where import filter_of
 
-    with options.opened(store) as opened:
-        found = within(opened.agents(filter_of(conditions), sort=sort, limit=one_more(limit)), limit)
-        if found:
-            form.give(found, [*found[0]])
-        else:
-            explain_nothing(opened, "agents")
+    @click.command(what, help=f"{said}\n\nConditions are of the activities.")
+    @options.where_option
+    @options.sort_option
+    @options.limit_option(50)
+    @answers
+    @options.store_option
+    def listing(*, conditions: tuple[str, ...], sort: str, limit: int, form: Form, store: str | None) -> None:
+        from provtel_cli.where import filter_of
+
+        with options.opened(store) as opened:
+            found = within(question(opened)(filter_of(conditions), sort=sort, limit=one_more(limit)), limit)
+            if found:
+                form.give(found, [*found[0]])
+            else:
+                explain_nothing(opened, what)
+
+    return listing
 
 
-@click.command()
-@options.where_option
-@options.sort_option
-@options.limit_option(50)
-@answers
-@options.store_option
-def campaigns(*, conditions: tuple[str, ...], sort: str, limit: int, form: Form, store: str | None) -> None:
-    """List campaigns, with their workflows and failed tasks.
-
-    Conditions are of the activities.
-    """
-    from provtel_cli.where import filter_of
-
-    with options.opened(store) as opened:
-        found = within(opened.campaigns(filter_of(conditions), sort=sort, limit=one_more(limit)), limit)
-        if found:
-            form.give(found, [*found[0]])
-        else:
-            explain_nothing(opened, "campaigns")
+agents = _counted("agents", "List who acted, with their activities and failed tasks.", lambda store: store.agents)
+campaigns = _counted(
+    "campaigns", "List campaigns, with their workflows and failed tasks.", lambda store: store.campaigns
+)

@@ -26,7 +26,7 @@ STYLES: Final = {
     State.RUNNING: "cyan",
     State.SUBMITTED: "dim",
 }
-_VALUE_WIDTH: Final = 60
+VALUE_WIDTH: Final = 60
 
 Cell: TypeAlias = "Callable[[Record], Text]"
 
@@ -111,20 +111,20 @@ def _field(column: str) -> Cell:
         found: list[Any] = list(values_at(dict(with_computed(record.plain)), path))
         if column in TIME_FIELDS and found:
             return Text(instant(found[0]).isoformat())
-        texts = [value if isinstance(value, str) else value_text(value, _VALUE_WIDTH) for value in found]
-        return Text(cut(" ".join(texts), _VALUE_WIDTH))
+        texts = [value if isinstance(value, str) else value_text(value, VALUE_WIDTH) for value in found]
+        return Text(cut(" ".join(texts), VALUE_WIDTH))
 
     return cell
 
 
 CELLS: Final[dict[str, Cell]] = {
     "id": lambda record: Text(short_id(record)),
-    "name": lambda record: Text(cut(record.name, _VALUE_WIDTH)),
+    "name": lambda record: Text(cut(record.name, VALUE_WIDTH)),
     "status": status_text,
     "duration": lambda record: Text(duration_text(record.duration)),
     "cpu": lambda record: Text(cpu_text(record)),
-    "used": lambda record: Text(values_text(record.plain.get("used", {}), _VALUE_WIDTH)),
-    "generated": lambda record: Text(values_text(record.plain.get("generated", {}), _VALUE_WIDTH)),
+    "used": lambda record: Text(values_text(record.plain.get("used", {}), VALUE_WIDTH)),
+    "generated": lambda record: Text(values_text(record.plain.get("generated", {}), VALUE_WIDTH)),
 }
 _RIGHT: Final = frozenset({"duration", "cpu", "tasks", "failed"})
 _WHOLE: Final = frozenset({"id", "name", "status", "started"}) | _RIGHT
