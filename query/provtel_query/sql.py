@@ -2,8 +2,8 @@
 
 The tables are ``tasks``, ``workflows``, ``records`` (activities of every kind), ``entities``, ``agents`` and
 ``campaigns``, of all runs. The columns are those of `provtel_query.frames`, but that the members of a map are members
-of a struct: ``used.lr``, ``telemetry."cpu.user"``. DuckDB's times have microseconds. A table that a question names is
-read whole into memory first; nothing else can be reached: no file, no network, no variable of the program.
+of a struct: ``used.lr``, ``telemetry."cpu.user"``. A table that a question names is read whole into memory first;
+nothing else can be reached: no file, no network, no variable of the program.
 """
 
 from __future__ import annotations
