@@ -260,7 +260,7 @@ class Flow:
 
     def _infer(self, user: Record, datum: Datum, allowed: Callable[[Record], bool] | None = None) -> Origin | None:
         kinds = _OF_MEMBERS if datum.path else _INFERRED
-        keys = [(kind, key) for kind in kinds if (key := self._key(kind, user, datum))]
+        keys = ((kind, key) for kind in kinds if (key := self._key(kind, user, datum)))
         return self._first_by(keys, user, datum, allowed)
 
     def _first_by(
