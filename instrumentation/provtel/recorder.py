@@ -50,14 +50,26 @@ class Recorder:
         self._writer: JournalWriter | None = None
         self._shipper: Shipper | None = None
         self._retry_at = 0.0
+        self._opening = False
+        self._late: list[tuple[Started, bytes | None]] = []
 
     def _start_first(self, activity: Started) -> None:
+        if self._comes_late(activity, None):
+            return
         writer = self._open()
         if writer is not None:
             writer.start(activity)
 
     def _end_unwritten(self, activity: Started, payload: bytes) -> None:
-        """Do nothing: there is no journal, so the start is not in it."""
+        """Do nothing where there is no journal, for the start is not in it either."""
+        self._comes_late(activity, payload)
+
+    def _comes_late(self, activity: Started, end: bytes | None) -> bool:
+        """Keep what a signal handler starts and ends while the call that it interrupted makes the journal."""
+        with forking.guard:
+            if self._opening:
+                self._late.append((activity, end))
+            return self._opening
 
     def note(self, payload: bytes) -> None:
         """Write a frame that stands alone; where there is no journal it is dropped."""
@@ -97,13 +109,26 @@ class Recorder:
         with forking.guard:
             if self._writer is None and time.monotonic() >= self._retry_at:
                 self._retry_at = time.monotonic() + _RETRY_SECONDS
-                self._writer = self._make()
+                self._opening = True
+                try:
+                    self._writer = self._make()
+                finally:
+                    self._opening = False
+                    late, self._late = self._late, []
                 if self._writer is not None:
-                    # From here on there is nothing between an activity and the writer.
-                    self.start, self.end = self._writer.start, self._writer.end
-                    if accelerator is not None:
-                        accelerator.configure(writing=self, writer=self._writer)
+                    self._write_to(self._writer, late)
             return self._writer
+
+    def _write_to(self, writer: JournalWriter, late: list[tuple[Started, bytes | None]]) -> None:
+        # From here on there is nothing between an activity and the writer.
+        self.start, self.end = writer.start, writer.end
+        if accelerator is not None:
+            accelerator.configure(writing=self, writer=writer)
+        for activity, end in late:
+            if end is None:
+                writer.start(activity)
+            else:
+                writer.end(activity, end)
 
     def _make(self) -> JournalWriter | None:
         try:

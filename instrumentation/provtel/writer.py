@@ -139,7 +139,7 @@ class JournalWriter(WriterCore):
                 self.ends += 1
             except OSError as error:
                 self._drop(error)
-                self._count_dropped()
+                self._count_dropped(1)
             del self.open[activity.span_id]
 
     def note(self, payload: bytes) -> None:
@@ -193,9 +193,10 @@ class JournalWriter(WriterCore):
         journal = JournalFolder(self._store, self.process)
         try:
             self._mapped = not on_network_file_system(journal.path)
-            self._begin_segment(journal, 1)
+            self._begin_segment(journal, 1, _ROOM_FOR_INTERRUPTS)
             journal.publish()
         except BaseException:
+            self._segment = None
             journal.remove()
             raise
         return journal
@@ -205,68 +206,102 @@ class JournalWriter(WriterCore):
         self._look_at = now + _LOOK_NANOSECONDS
         if self._journal.is_there() or self._rotating:
             return
-        self._rotating = True
+        lost = self._journal
         try:
-            lost, self._journal = self._journal, self._begin_journal()
+            self._rotate(None, anew=True)
             lost.let_go()
             notices.say("journal deleted", f"the journal {lost.path} was deleted; recording goes on in {self.folder}")
-        except (OSError, StoreError) as error:
+        except OSError as error:
             self._drop(error)
-        finally:
-            self._rotating = False
 
     def _write_to_next(self, activity: Started | None, end: bytes | None) -> None:
         """Write a start, an end, or what stands alone, to a new segment; may raise OSError."""
         self._late.append((activity, end))
         if self._rotating:
             return  # a signal handler or a finaliser in the middle of it: the call that it interrupted writes this too
-        now = time.monotonic()
+        self._rotate(activity, anew=self._closed)
+
+    def _rotate(self, caller: Started | None, *, anew: bool) -> None:
+        """Go on in new segments until nothing is late.
+
+        Args:
+            caller: Whose end the caller itself counts where it is dropped.
+            anew: Whether the first of them is that of a new journal.
+
+        Raises:
+            OSError: One cannot be made; what is late is dropped.
+        """
         self._rotating = True
         try:
-            if now < self._retry_at:
-                raise OSError(errno.EAGAIN, "it could not be written a moment ago")
-            self._retry_at = now + _RETRY_SECONDS
-            self._go_on()
-            self._retry_at = 0.0
+            self._begin_next(anew=anew)
+            # Signals that came while a segment was made may have started more than it has room for.
+            spare = _ROOM_FOR_INTERRUPTS
+            while self._late:
+                spare *= 2
+                self._begin_segment(self._journal, self._number + 1, spare)
+        except OSError as error:
+            if error.errno != errno.EAGAIN:
+                self._retry_at = time.monotonic() + _RETRY_SECONDS
+            late, self._late = self._late, []
+            self._count_dropped(sum(end is not None and activity not in (None, caller) for activity, end in late))
+            raise
         finally:
-            self._late.clear()
             self._rotating = False
 
-    def _go_on(self) -> None:
-        if not self._closed:
-            self._begin_segment(self._journal, self._number + 1)
+    def _begin_next(self, *, anew: bool) -> None:
+        if time.monotonic() < self._retry_at:
+            raise OSError(errno.EAGAIN, "it could not be written a moment ago")
+        if not anew:
+            self._begin_segment(self._journal, self._number + 1, _ROOM_FOR_INTERRUPTS)
             return
         try:
             self._journal = self._begin_journal()
         except StoreError as error:
             raise OSError(errno.EACCES, str(error)) from error
+        self._look_at = 0 if self._closed else self._look_at
         self._closed = False
-        self._look_at = 0
 
-    def _begin_segment(self, journal: JournalFolder, number: int) -> None:
-        """Go on in a new segment, into which all open starts are copied and what is late is written."""
+    def _begin_segment(self, journal: JournalFolder, number: int, spare: int) -> None:
+        """Make a segment with all open starts and what of the late fits; it is written to where that is all of it.
+
+        Args:
+            journal: Where it is made.
+            number: Its number.
+            spare: How many bytes it has for what signals start while it is made.
+
+        Raises:
+            OSError: It cannot be made; the one before it is still written to.
+        """
         old, self._segment = self._segment, None
         copied = dict(self.open)
-        room = sum(map(_size_of, copied.values())) + sum(len(end or b"") for _, end in self._late)
+        room = spare + sum(map(_size_of, copied.values())) + sum(map(_size_of_late, self._late))
         try:
             new = self._make_segment(journal, number, room)
         except OSError:
             self._segment = old
             raise
+        self._number = number
+        self._leave(old)
         for known in copied.values():
             _intern(new, known)
             new.append(known.start_payload)
+        if self._write_late(new, copied):
+            self._segment = new
+        else:
+            self._leave(new)
+
+    def _write_late(self, new: Segment, copied: dict[int, Started]) -> bool:
+        """Write what is late to a segment that has the starts of some; say whether all of it fitted."""
         while self._late:
-            activity, end = self._late.pop(0)
+            activity, end = self._late[0]
             if activity is not None and activity.span_id not in copied:
+                if not (_intern(new, activity) and new.append(activity.start_payload)):
+                    return False
                 copied[activity.span_id] = activity
-                _intern(new, activity)
-                new.append(activity.start_payload)
-            if end is not None:
-                new.append(end)
-        self._segment = new
-        self._number = number
-        self._leave(old)
+            if end is not None and not new.append(end):
+                return False
+            del self._late[0]
+        return True
 
     def _leave(self, old: Segment | None) -> None:
         # Python's map closes, with its last reference, a descriptor of its own, which may be the program's by now.
@@ -274,7 +309,7 @@ class JournalWriter(WriterCore):
             _never_released.append(old)
 
     def _make_segment(self, journal: JournalFolder, number: int, room: int) -> Segment:
-        overhead = SEGMENT_HEADER.size + 2 * FRAME_HEADER.size + len(self._process_payload) + _ROOM_FOR_INTERRUPTS
+        overhead = SEGMENT_HEADER.size + 2 * FRAME_HEADER.size + len(self._process_payload)
         size = journal.size_of_segment(overhead + room, self._limit)
         segment = make_segment(journal.path, number, size, mapped=self._mapped)
         segment.append(self._process_payload)
@@ -288,8 +323,8 @@ class JournalWriter(WriterCore):
             f"records are dropped: {self.folder} cannot be written: {reason}; your program goes on unharmed",
         )
 
-    def _count_dropped(self) -> None:
-        self._dropped += 1
+    def _count_dropped(self, count: int) -> None:
+        self._dropped += count
         self._journal.keep_dropped(self._dropped, self._dropped_because)
 
 
@@ -301,6 +336,12 @@ def _intern(segment: Segment, activity: Started) -> bool:
                 return False
             facts.stamp = segment
     return True
+
+
+def _size_of_late(late: tuple[Started | None, bytes | None]) -> int:
+    activity, end = late
+    start = 0 if activity is None else _size_of(activity)
+    return start + (0 if end is None else FRAME_HEADER.size + len(end))
 
 
 def _size_of(activity: Started) -> int:

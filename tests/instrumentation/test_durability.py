@@ -435,6 +435,51 @@ def test_signal_handler_that_starts_tasks(stage: Stage) -> None:
     assert all(record.used["x"] == record.generated["result"] for record in records)
 
 
+def test_signals_that_come_while_a_segment_is_made(stage: Stage) -> None:
+    """Tasks of signal handlers are recorded, however many come in the time that a slow disk takes for a segment."""
+    outcome = stage.run(
+        """
+        import os, signal
+        from provtel import journal_folder, task
+        journal_folder.SEGMENT_SIZE = 8192
+
+        @task
+        def step(x):
+            return x
+
+        interrupts = 0
+
+        def interrupt(*_):
+            global interrupts
+            interrupts += 1
+            step("interrupt")
+
+        signal.signal(signal.SIGALRM, interrupt)
+        allocate = os.posix_fallocate
+
+        def allocate_slowly(*arguments):
+            for _ in range(60):
+                signal.raise_signal(signal.SIGALRM)
+            allocate(*arguments)
+
+        os.posix_fallocate = allocate_slowly
+        for number in range(300):
+            step(number)
+        print(interrupts)
+        """
+    )
+    copies: dict[str, PlainRecord] = {}
+    for plain in stage.plain():
+        copies[plain["span_id"]] = merge(copies.get(plain["span_id"], plain), plain)
+    records = [*map(Record, copies.values())]
+    interrupts = int(outcome.stdout)
+
+    assert interrupts > 600
+    assert sum(record.used["x"] == "interrupt" for record in records) == interrupts
+    assert len(records) == 300 + interrupts
+    assert all(record.used["x"] == record.generated["result"] for record in records)
+
+
 def test_daemon_thread_at_the_end(stage: Stage) -> None:
     """A daemon thread that is in the middle of a task when the interpreter ends leaves it lost, and no complaint."""
     stage.run(
