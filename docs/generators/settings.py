@@ -16,7 +16,9 @@ folder upward that is a `provtel.toml`, where a key has no section around it, or
 is ignored, and one line on the standard error says what, where, and which name was probably meant.
 
 `PROVTEL_STORE` names the store folder; as readers have to find it too, it is a variable only. `PROVTEL_PURE_PYTHON=1`
-leaves the compiled modules of an installation aside: the same runs in Python, and slower.
+leaves the compiled modules of an installation aside: the same runs in Python, and slower. `PROVTEL_FILE_SYSTEMS` says
+of folders whether their disk is another machine's, where provtel maps no file into memory, for the few whose kind of
+file system does not tell: `/scratch=network:/fast=local`.
 
 | variable | key | default | meaning |
 |---|---|---|---|

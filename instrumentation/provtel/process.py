@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from pathlib import Path
@@ -23,24 +22,6 @@ if TYPE_CHECKING:
 
 _learned: Final[dict[str, AnyValue]] = {}
 _told: Final[dict[str, AnyValue]] = {}
-_NETWORK_FILE_SYSTEMS: Final = frozenset(
-    {
-        "9p",
-        "afs",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "gpfs",
-        "lustre",
-        "nfs",
-        "nfs4",
-        "orangefs",
-        "panfs",
-        "pvfs2",
-        "smb3",
-        "wekafs",
-    }
-)
 
 
 def describe(endpoint: str | None) -> ProcessFacts:
@@ -117,19 +98,3 @@ def _given_attributes(redaction: Redaction) -> dict[str, AnyValue]:
 def _service_name() -> str:
     script = Path(sys.argv[0]).stem if getattr(sys, "argv", None) else ""
     return script if script and not script.startswith("-") else "python"
-
-
-def on_network_file_system(folder: Path) -> bool:
-    """Say whether a folder lies on a file system of another machine, where a file must not be mapped."""
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        device = folder.stat().st_dev
-        wanted = f"{os.major(device)}:{os.minor(device)}"
-        for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            about, _, kind = line.partition(" - ")
-            if about.split()[2] == wanted:
-                return _is_network(kind.split()[0])
-    return False
-
-
-def _is_network(kind: str) -> bool:
-    return kind in _NETWORK_FILE_SYSTEMS or kind.startswith("fuse.")

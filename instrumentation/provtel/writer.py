@@ -8,12 +8,12 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from provtel_model.errors import StoreError
+from provtel_model.file_systems import on_network_file_system
 from provtel_model.journal.layout import FRAME_HEADER, SEGMENT_HEADER
 
 from provtel import notices
 from provtel.accelerator import accelerator
 from provtel.journal_folder import JournalFolder
-from provtel.process import on_network_file_system
 from provtel.segments import Segment, make_segment
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from provtel_collector.extensions.file_storage.config import CompactionConfig, F
 from provtel_collector.extensions.file_storage.extension import FileStorage
 from provtel_model.components import Context
 from provtel_model.errors import ConfigError, RetryableError, StoreError
+from provtel_model.file_systems import VARIABLE
 from provtel_model.settings import Duration
 
 from tests.collector.delivering import wait_for
@@ -238,6 +239,19 @@ def test_directory_must_exist(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="is not a directory"):
         FileStorage(FileStorageConfig(str(tmp_path / "file")), Context("file_storage", {}, print)).start()
+
+
+def test_directory_of_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is mapped into memory is not kept on a network file system; nothing is made there."""
+    monkeypatch.setenv(VARIABLE, f"{tmp_path}=network")
+
+    with (
+        pytest.raises(ConfigError, match=r"extensions::file_storage: .* lies on a network file system"),
+        storing(tmp_path),
+    ):
+        pass
+
+    assert not (tmp_path / "storage").exists()
 
 
 def test_directory_of_compaction_must_exist(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from provtel_exporters.lmdb import (
     environment,
     files,
     layout,
+    maintenance,
     open_reader,
     open_writer,
     parts,
@@ -31,6 +32,7 @@ from provtel_exporters.lmdb.files import Transaction
 from provtel_exporters.lmdb.verification import verify
 from provtel_model.components import WriteResult
 from provtel_model.errors import RetryableError, StoreError
+from provtel_model.file_systems import VARIABLE
 from provtel_model.filters import Query
 from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
 from provtel_model.telemetry import Window
@@ -405,3 +407,16 @@ def test_reading_makes_nothing(tmp_path: Path) -> None:
         LmdbReader(tmp_path / "store" / LMDB_FOLDER)
 
     assert not list(tmp_path.iterdir())
+
+
+def test_no_files_are_mapped_on_a_network_file_system(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk is another machine's, the files are opened neither for writing nor for reading."""
+    monkeypatch.setenv(VARIABLE, f"{store}=network")
+    for open_it in (LmdbWriter, LmdbReader, maintenance.compact, maintenance.stats, verify):
+        with pytest.raises(StoreError, match="lies on a network file system"):
+            open_it(store / LMDB_FOLDER)
+
+    with pytest.raises(StoreError, match="lies on a network file system"):
+        LmdbWriter(store / "other")
+
+    assert not (store / "other").exists()

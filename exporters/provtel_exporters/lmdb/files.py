@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import lmdb
 from provtel_model.errors import StoreError
+from provtel_model.file_systems import require_local
 from provtel_model.store_folder import make_store
 
 from provtel_exporters.lmdb import layout
@@ -88,6 +89,7 @@ def open_for_writing(folder: Path) -> Files:
         StoreError: The folder cannot be made, belongs to somebody else, or holds something else or a newer format.
         lmdb.Error: As LMDB says.
     """
+    require_local(folder, "an LMDB store")
     make_store(folder.parent)
     make_store(folder)
     env = environment(folder, readonly=False, lock=True)
@@ -143,11 +145,12 @@ def can_lock(folder: Path) -> bool:
 
 
 def require(folder: Path) -> None:
-    """Check that there are files to read.
+    """Check that there are files that may be read.
 
     Raises:
-        StoreError: There are none.
+        StoreError: There are none, or they lie on the disk of another machine.
     """
+    require_local(folder, "an LMDB store")
     if not (folder / DATA_FILE).exists():
         raise StoreError(f"there is no store in {folder}: it holds no {DATA_FILE}")
 
@@ -162,7 +165,13 @@ def identity_of(folder: Path) -> tuple[int, int] | None:
 
 
 def environment(folder: Path, *, readonly: bool, lock: bool) -> lmdb.Environment:
-    """Open LMDB's environment in a folder that exists."""
+    """Open LMDB's environment in a folder that exists.
+
+    Raises:
+        StoreError: It lies on the disk of another machine.
+        lmdb.Error: As LMDB says.
+    """
+    require_local(folder, "an LMDB store")
     return lmdb.Environment(
         os.fspath(folder),
         map_size=0 if (folder / DATA_FILE).exists() else _FIRST_MAP_SIZE,  # 0 takes what the file says

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.context import Context
 from provtel_model import attributes as names
+from provtel_model.file_systems import on_network_file_system
 from provtel_model.journal.layout import Status
 from provtel_model.store_folder import STORE_VARIABLE, find_store
 
@@ -25,7 +26,6 @@ from provtel.definition import TASK, WORKFLOW
 from provtel.files import file
 from provtel.naming import program_of
 from provtel.otel_context import attach
-from provtel.process import on_network_file_system
 from provtel.recording import recorder
 from provtel.telemetry import Level
 

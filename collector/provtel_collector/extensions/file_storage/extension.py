@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import lmdb
 from provtel_model.errors import ConfigError, StoreError
+from provtel_model.file_systems import require_local
 
 from provtel_collector.extensions.file_storage.environment import Environment, sync
 
@@ -114,6 +115,7 @@ class FileStorage:
 
     def _find_directory(self, folder: Path) -> None:
         try:
+            require_local(folder, "the file of a storage")
             if self._config.create_directory:
                 folder.mkdir(mode=self._config.permissions, parents=True, exist_ok=True)
                 sync(folder.parent)
@@ -125,6 +127,8 @@ class FileStorage:
                 )
         except OSError as error:
             raise ConfigError(f"problem accessing configured directory: {folder}: {error}", self._path) from error
+        except StoreError as error:
+            raise ConfigError(str(error), self._path) from error
         if not folder.is_dir():
             raise ConfigError(f"{folder} is not a directory", self._path)
 
