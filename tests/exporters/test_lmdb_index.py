@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from provtel_exporters.lmdb.index.block import Block, Entry, block_of, differences, merged, parse
 from provtel_exporters.lmdb.index.blocks import together
 from provtel_exporters.lmdb.index.columns import UNKNOWN, column_of
-from provtel_exporters.lmdb.index.keys import GENERATED, PARENT, USED, data_key, keys_of, reference_key
+from provtel_exporters.lmdb.index.keys import GENERATED, PARENT, USED, data_key, keys_of, packed_keys, reference_key
 from provtel_model.anyvalue import AnyValue
 from provtel_model.dataflow import data_keys
 from provtel_model.record import PlainRecord
@@ -24,7 +24,7 @@ VALUES = st.one_of(
 
 def entries_of(plains: list[PlainRecord], first: int = 0) -> list[Entry]:
     """Return what an index is told of records in rows that follow each other."""
-    return [Entry(row, plain, (row % 2, row % 3, 1, 0), [*keys_of(plain)]) for row, plain in enumerate(plains, first)]
+    return [Entry(row, plain, (row % 2, row % 3, 1, 0), packed_keys(plain)) for row, plain in enumerate(plains, first)]
 
 
 @given(items=st.lists(VALUES, min_size=1, max_size=20), gaps=st.data())

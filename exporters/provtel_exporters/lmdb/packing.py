@@ -71,7 +71,11 @@ def pack(values: Sequence[Any]) -> tuple[int, bytes]:
 
     Less is not: to set up a decompressor takes longer than to read the whole record.
     """
-    packed = ormsgpack.packb(values)
+    return compressed(ormsgpack.packb(values))
+
+
+def compressed(packed: bytes) -> tuple[int, bytes]:
+    """Return flags and bytes for what is packed already."""
     if len(packed) < _COMPRESS_FROM:
         return 0, packed
     smaller = zstd.compress(packed, _LEVEL)

@@ -12,31 +12,43 @@ compressed with Zstandard where that makes them smaller.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import ormsgpack
+from provtel_model.compiled import load
 from provtel_model.record import PlainRecord, State
 
 from provtel_exporters.lmdb import layout
 from provtel_exporters.lmdb.index.block import Entry
-from provtel_exporters.lmdb.index.keys import keys_of
-from provtel_exporters.lmdb.packing import ORIGIN, pack, part, put_part, put_values, shape_and_values, unpack
+from provtel_exporters.lmdb.index.keys import CONTENT_KEYS, compound_keys, name_part, packed_keys
+from provtel_exporters.lmdb.packing import (
+    MAPS,
+    ORIGIN,
+    compressed,
+    pack,
+    part,
+    put_part,
+    put_values,
+    shape_and_values,
+    unpack,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from provtel_exporters.lmdb.parts import Parts
 
 ACTIVITY: Final = ("plan", "agent", "kind", "span_kind")
 RUN: Final = ("workflow_id", "workflow_name", "campaign_id")
 _ELSEWHERE: Final = frozenset({*ORIGIN, *ACTIVITY, *RUN, "trace_id", "span_id"})
 
-_STATES: Final = frozenset(State)
+_STATES: Final = frozenset(state.value for state in State)
 _HEADER: Final = struct.Struct(">B4I16s8s")
 _ID_BYTES: Final = 24
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedRecord:
+class EncodedRecord(NamedTuple):
     """A record ready to be written, but for the numbers of its parts.
 
     Args:
@@ -45,7 +57,7 @@ class EncodedRecord:
         parts: What it shares with others, packed: origin, activity, run, shape.
         flags: How `values` is packed.
         values: Everything else.
-        keys: The keys that lead to it.
+        keys: The keys that lead to it, as `provtel_exporters.lmdb.index.keys.packed_keys` has them.
     """
 
     plain: PlainRecord
@@ -53,7 +65,7 @@ class EncodedRecord:
     parts: tuple[bytes, bytes, bytes, bytes]
     flags: int
     values: bytes
-    keys: set[int]
+    keys: bytes
 
     def numbers(self, parts: Parts) -> tuple[int, int, int, int]:
         """Return the numbers of its parts; the store gets those that it does not have."""
@@ -68,6 +80,13 @@ class EncodedRecord:
     def row(self, numbers: tuple[int, int, int, int]) -> bytes:
         """Return the row, given the numbers of its parts."""
         return _HEADER.pack(self.flags, *numbers, self.key[:16], self.key[16:24]) + self.values
+
+
+def encode_all(plains: Sequence[PlainRecord]) -> list[EncodedRecord]:
+    """Return what `encode` does of each, compiled where it can be."""
+    if _compiled is None:
+        return [*map(encode, plains)]
+    return _compiled.encode_all(plains, encode)  # type: ignore[no-any-return]  # it is what `encode` returns
 
 
 def encode(plain: PlainRecord) -> EncodedRecord:
@@ -86,13 +105,13 @@ def encode(plain: PlainRecord) -> EncodedRecord:
     shape, values = shape_and_values(whole.items(), _ELSEWHERE)
     flags, packed = pack(values)
     parts = (part(plain, ORIGIN), part(plain, ACTIVITY), part(plain, RUN), ormsgpack.packb(shape))
-    return EncodedRecord(plain, layout.id_key(plain), parts, flags, packed, keys_of(plain))
+    return EncodedRecord(plain, layout.id_key(plain), parts, flags, packed, packed_keys(plain))
 
 
 def entry_of(number: int, row: Any, parts: Parts) -> Entry:
     """Return what the index says of a row, given its number."""
     plain = decode(row, parts)
-    return Entry(number, plain, parts_of(row), keys_of(plain))
+    return Entry(number, plain, parts_of(row), packed_keys(plain))
 
 
 def parts_of(row: Any) -> tuple[int, int, int, int]:
@@ -128,3 +147,12 @@ def _parent(trace_id: str, parent_id: str) -> str | bytes:
     except ValueError:
         return parent_id
     return short if short.hex() == span_id else parent_id
+
+
+_compiled: Final = load("provtel_exporters.lmdb._encode")
+if _compiled is not None:
+    _places = dict(zip((*ORIGIN, *ACTIVITY, *RUN), count()))
+    _places |= dict.fromkeys(MAPS, len(_places))
+    _remembered = ("trace_id", "span_id", "parent_id", "status", "started_at", "links", "used", "generated")
+    _places |= dict(zip(_remembered, count(len({*_places.values()}))))
+    _compiled.configure(_places, _STATES, EncodedRecord, compressed, name_part, compound_keys, *CONTENT_KEYS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from provtel_model.record import PlainRecord, key_of
 from provtel_exporters.lmdb import layout, observations
 from provtel_exporters.lmdb.index.block import Block, Entry
 from provtel_exporters.lmdb.index.blocks import Blocks
-from provtel_exporters.lmdb.index.keys import id_key
 from provtel_exporters.lmdb.parts import Parts
 from provtel_exporters.lmdb.rows import EncodedRecord, decode, id_of
 from provtel_exporters.lmdb.runs import rows_of_run
@@ -108,7 +108,7 @@ class Session:
             return
         starts = [record.plain["started_at"] for record in records]
         earliest, latest = min(starts), max(starts)
-        wanted = [id_key(record.key[:16], record.key[16:24]) for record in records]
+        wanted = array("Q", b"".join([record.keys[:8] for record in records]))  # those of ids
         found = self._blocks.find(wanted, lambda block: block.latest >= earliest and block.earliest <= latest)
         for number, block, place in found:
             record = records[number]

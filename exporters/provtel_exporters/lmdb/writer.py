@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -13,10 +14,10 @@ from provtel_model.store_folder import LMDB_FOLDER, make_store
 from provtel_exporters.lmdb.environment import Environment
 from provtel_exporters.lmdb.line import Line, Order
 from provtel_exporters.lmdb.observations import encode_log, encode_point
-from provtel_exporters.lmdb.rows import encode
+from provtel_exporters.lmdb.rows import encode_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from provtel_model.record import PlainRecord
     from provtel_model.telemetry import PlainLog, PlainPoint
@@ -47,15 +48,15 @@ class LmdbWriter:
 
     def write(self, records: Sequence[PlainRecord]) -> WriteResult:
         """Merge records into the store; see `provtel_model.components.Writer`."""
-        return self._add(records, encode, lambda session, encoded: session.merge(encoded))
+        return self._add(records, encode_all, lambda session, encoded: session.merge(encoded))
 
     def write_points(self, points: Sequence[PlainPoint]) -> WriteResult:
         """Add data points of metrics; one that the store has is a duplicate."""
-        return self._add(points, encode_point, lambda session, encoded: session.add_points(encoded))
+        return self._add(points, partial(_each, encode_point), lambda session, encoded: session.add_points(encoded))
 
     def write_logs(self, logs: Sequence[PlainLog]) -> WriteResult:
         """Add log records; one that the store has is a duplicate."""
-        return self._add(logs, encode_log, lambda session, encoded: session.add_logs(encoded))
+        return self._add(logs, partial(_each, encode_log), lambda session, encoded: session.add_logs(encoded))
 
     def delete(self, runs: Sequence[str]) -> int:
         """Remove the records of runs, and the log records that name them; return how many records.
@@ -77,10 +78,10 @@ class LmdbWriter:
     def _add(
         self,
         plains: Sequence[PlainT],
-        encode_one: Callable[[PlainT], EncodedT],
+        encode: Callable[[Sequence[PlainT]], list[EncodedT]],
         add: Callable[[Session, list[EncodedT]], int],
     ) -> WriteResult:
-        encoded = _encoded(plains, encode_one)
+        encoded = _encoded(plains, encode)
         if not encoded:
             return WriteResult(0, 0)
         stored = self._serve(lambda session: add(session, encoded))
@@ -110,9 +111,13 @@ def open_writer(location: str) -> LmdbWriter:
     return LmdbWriter(store / LMDB_FOLDER)
 
 
-def _encoded(plains: Iterable[PlainT], encode_one: Callable[[PlainT], EncodedT]) -> list[EncodedT]:
+def _each(encode: Callable[[PlainT], EncodedT], plains: Sequence[PlainT]) -> list[EncodedT]:
+    return [*map(encode, plains)]
+
+
+def _encoded(plains: Sequence[PlainT], encode: Callable[[Sequence[PlainT]], list[EncodedT]]) -> list[EncodedT]:
     try:
-        return list(map(encode_one, plains))
+        return encode(plains)
     except (KeyError, ValueError, TypeError, OverflowError, AttributeError) as error:
         msg = f"it cannot be stored: {error!r}"
         raise PermanentError(msg) from error

@@ -7,8 +7,9 @@ rows of a block are named by their places in it, which are fewer than 65,536; so
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any, Final, TypeAlias
 
 import ormsgpack
@@ -52,13 +53,13 @@ class Entry:
         row: Its number.
         plain: The record.
         parts: The numbers of its interned parts.
-        keys: The keys that lead to it.
+        keys: The keys (Q) that lead to it.
     """
 
     row: int
     plain: PlainRecord
     parts: tuple[int, int, int, int]
-    keys: Collection[int]
+    keys: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +172,8 @@ class _Columns(Mapping[str, Column]):
 def block_of(entries: Sequence[Entry]) -> Block:
     """Return the block of rows that follow each other."""
     first, count = entries[0].row, len(entries)
-    digests, places = array("Q"), array("H")
-    for place, entry in enumerate(entries):
-        digests.extend(entry.keys)
-        places.extend([place] * len(entry.keys))
+    digests = b"".join([entry.keys for entry in entries])
+    places = array("H", chain.from_iterable(map(repeat, range(count), [len(entry.keys) // 8 for entry in entries])))
     starts = array("Q", [entry.plain["started_at"] for entry in entries])
     is_whole = entries[-1].row - first == count - 1
     return Block(

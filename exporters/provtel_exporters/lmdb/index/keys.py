@@ -6,6 +6,7 @@ A key is no evidence: whoever follows it compares the record itself.
 from __future__ import annotations
 
 import re
+from array import array
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
@@ -70,6 +71,12 @@ def data_key(letter: str, key: str) -> int:
         return _digest(letter + key)
 
 
+def packed_keys(plain: PlainRecord) -> bytes:
+    """Return all keys of a record (Q): that of its id, and behind it the others in order."""
+    own = id_key(bytes.fromhex(plain["trace_id"]), bytes.fromhex(plain["span_id"]))
+    return array("Q", [own, *sorted(keys_of(plain) - {own})]).tobytes()
+
+
 def keys_of(plain: PlainRecord) -> set[int]:
     """Return all keys of a record."""
     keys = {id_key(bytes.fromhex(plain["trace_id"]), bytes.fromhex(plain["span_id"]))}
@@ -89,18 +96,22 @@ def _keys_of_data(letter: str, plain: PlainRecord, values: Mapping[str, AnyValue
     for role, value in values.items():
         scalar = scalar_digest(value)
         if scalar is None:
-            for key, _ in data_keys(plain, {role: value}):
-                yield data_key(letter, key)
+            yield from compound_keys(letter, plain, role, value)
         else:
             digest, is_telling = scalar
             end = int.from_bytes(digest[-_DIGITS // 2 :], "big")
-            yield _name(letter, run, role) ^ end
+            yield name_part(letter, run, role) ^ end
             if is_telling:
                 yield _digest(letter + _CONTENT) ^ end
 
 
+def compound_keys(letter: str, plain: PlainRecord, role: str, value: AnyValue) -> list[int]:
+    """Return the keys of a value in a role, whatever it is made of."""
+    return [data_key(letter, key) for key, _ in data_keys(plain, {role: value})]
+
+
 @lru_cache(maxsize=4096)
-def _name(letter: str, run: str, role: str) -> int:
+def name_part(letter: str, run: str, role: str) -> int:
     """Return what the keys of a role's values within a run have in common."""
     return _digest(letter + name_key(run, role, None).rpartition(":")[0])
 
@@ -114,3 +125,7 @@ def _trace(trace_id: bytes) -> int:
 @lru_cache(maxsize=4096)
 def _digest(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "big")
+
+
+CONTENT_KEYS: Final = (_digest(USED + _CONTENT), _digest(GENERATED + _CONTENT))
+"""What the keys by content have in common, of what was used and of what was generated."""
