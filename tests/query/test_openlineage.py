@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,10 +16,10 @@ from provtel_model.otlp import decode
 from provtel_model.record import Record, as_any_value, key_of
 from provtel_query.openlineage import events_of, read_events
 from provtel_query.openlineage.datasets import name_of, reference_of
-from referencing import Registry, Resource
 
 from tests.model.strategies import TRACE_REQUESTS
 from tests.query.activities import activity, file, quickstart
+from tests.query.openlineage_schema import validator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,17 +27,6 @@ if TYPE_CHECKING:
     from provtel_model.record import PlainRecord
 
     from tests.query.conftest import StoreOf
-
-
-def _validator(reference_data: Path) -> jsonschema.Draft202012Validator:
-    folder = reference_data / "openlineage"
-    schemas = [json.loads(path.read_text()) for path in (folder / "OpenLineage.json", *folder.glob("facets/*.json"))]
-    registry: Registry[Any] = Registry().with_resources((each["$id"], Resource.from_contents(each)) for each in schemas)
-    facets = [{"$ref": each["$id"]} for each in schemas if "/facets/" in each["$id"] and "Run" in each["$id"]]
-    both = {
-        "allOf": [{"$ref": schemas[0]["$id"]}, {"properties": {"run": {"properties": {"facets": {"allOf": facets}}}}}]
-    }
-    return jsonschema.Draft202012Validator(both, registry=registry, format_checker=jsonschema.FormatChecker())
 
 
 def failed_and_open() -> list[PlainRecord]:
@@ -66,11 +54,11 @@ def failed_and_open() -> list[PlainRecord]:
 
 def test_events_are_valid(reference_data: Path) -> None:
     """Every event validates against OpenLineage's schema and those of the standard facets."""
-    validator = _validator(reference_data)
+    schema = validator(reference_data)
     events = list(events_of(map(Record, [*quickstart(), *failed_and_open()])))
 
     for event in events:
-        validator.validate(json.loads(json.dumps(event)))
+        schema.validate(json.loads(json.dumps(event)))
     assert [event["eventType"] for event in events[-6:]] == ["START", "FAIL", "START", "RUNNING", "START", "ABORT"]
 
 

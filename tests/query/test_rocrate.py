@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from provtel_query.rocrate import write_crate
 
 from tests.query.activities import activity, quickstart
 from tests.query.test_openlineage import failed_and_open
-from tests.services.rocrate.validator import issues
+from tests.services.rocrate.validator import PROVENANCE, issues
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from provtel_model.record import PlainRecord
 
     from tests.services.found import Found
-
-PROVENANCE = "provenance-run-crate-0.5"
-"""The profile that those of workflows and of processes are part of."""
 
 
 def _records(*plains: PlainRecord) -> list[Record]:
@@ -48,13 +46,16 @@ def test_crates_are_valid(tmp_path: Path, roc_validator: Found, reference_data: 
     plains = [*quickstart(), *failed_and_open()]
     plains[0] = {**plains[0], "plan": {"file": str(program), "function": "main"}}
     plains.append(activity(20, "copy", used={"a": _file(tmp_path / "in.txt", "x")}, parent=1))
-    write_crate(_records(*plains), tmp_path / "crate", copy=True)
-
-    assert issues(roc_validator, tmp_path / "crate", PROVENANCE, reference_data / "rocrate") == []
-
-    metadata = tmp_path / "crate" / "ro-crate-metadata.json"
+    crate, damaged = tmp_path / "crate", tmp_path / "damaged"
+    write_crate(_records(*plains), crate, copy=True)
+    shutil.copytree(crate, damaged)
+    metadata = damaged / "ro-crate-metadata.json"
     metadata.write_text(metadata.read_text().replace('"instrument"', '"unknown"'))
-    assert issues(roc_validator, tmp_path / "crate", PROVENANCE, reference_data / "rocrate") != []
+
+    of_crate, of_damaged = issues(roc_validator, PROVENANCE, reference_data / "rocrate", crate, damaged)
+
+    assert of_crate == []
+    assert of_damaged != []
 
 
 def test_what_ran_is_there(tmp_path: Path) -> None:

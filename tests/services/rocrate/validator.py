@@ -14,6 +14,8 @@ from tests.services.found import Found, MissingServiceError, cache_folder
 
 VARIABLE = "PROVTEL_TEST_ROC_VALIDATOR"
 REQUIREMENT = "roc-validator==0.13.0"
+PROVENANCE = "provenance-run-crate-0.5"
+"""The profile that those of workflows and of processes are part of."""
 _SCRIPT = Path(__file__).with_name("validate.py")
 
 
@@ -51,16 +53,16 @@ def _checked(python: Path, how: str) -> Found:
     return Found("roc-validator", python, f"{done.stdout.strip()}, {how}")
 
 
-def issues(found: Found, crate: Path, profile: str, contexts: Path) -> list[dict[str, Any]]:
-    """Return what is wrong with a crate.
+def issues(found: Found, profile: str, contexts: Path, *crates: Path) -> list[list[dict[str, Any]]]:
+    """Return what is wrong with each of some crates.
 
     Args:
         found: The validator.
-        crate: The folder.
         profile: The identifier of a profile, as the validator has it; those that it is based on are checked too.
         contexts: A folder with the JSON-LD contexts, because nothing is asked of the web.
+        crates: The folders; several at once, because the validator takes longer to start than for a crate.
     """
-    command = [str(each) for each in (found.binary, _SCRIPT, crate, profile, contexts)]
+    command = [str(each) for each in (found.binary, _SCRIPT, profile, contexts, *crates)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    result: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    result: list[list[dict[str, Any]]] = json.loads(done.stdout.splitlines()[-1])
     return result
