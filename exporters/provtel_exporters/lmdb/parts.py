@@ -53,6 +53,7 @@ class Parts:
         self._databases = databases
         self._known = known
         self._new: dict[bytes, int] = {}
+        self._together: dict[tuple[bytes, bytes, bytes, bytes], tuple[int, int, int, int]] = {}
         self._uncommitted: dict[int, bytes] = {}
         known.forget_some()
 
@@ -74,6 +75,14 @@ class Parts:
         if number is None:
             number = self._new[packed] = self._find_or_put(packed)
         return number
+
+    def numbers_of(self, packed: tuple[bytes, bytes, bytes, bytes]) -> tuple[int, int, int, int]:
+        """Return the numbers of the parts of a record, as `number_of` gives them."""
+        found = self._together.get(packed)
+        if found is None:
+            origin, activity, run, shape = map(self.number_of, packed)
+            found = self._together[packed] = origin, activity, run, shape
+        return found
 
     def commit(self) -> None:
         """Remember what this transaction learned; called after it was committed."""

@@ -45,6 +45,7 @@ _ELSEWHERE: Final = frozenset({*ORIGIN, *ACTIVITY, *RUN, "trace_id", "span_id"})
 
 _STATES: Final = frozenset(state.value for state in State)
 _HEADER: Final = struct.Struct(">B4I16s8s")
+_HEAD: Final = struct.Struct(">B4I")
 _ID_BYTES: Final = 24
 
 
@@ -67,11 +68,6 @@ class EncodedRecord(NamedTuple):
     values: bytes
     keys: bytes
 
-    def numbers(self, parts: Parts) -> tuple[int, int, int, int]:
-        """Return the numbers of its parts; the store gets those that it does not have."""
-        origin, activity, run, shape = map(parts.number_of, self.parts)
-        return origin, activity, run, shape
-
     @property
     def size(self) -> int:
         """How long its row is."""
@@ -79,7 +75,7 @@ class EncodedRecord(NamedTuple):
 
     def row(self, numbers: tuple[int, int, int, int]) -> bytes:
         """Return the row, given the numbers of its parts."""
-        return _HEADER.pack(self.flags, *numbers, self.key[:16], self.key[16:24]) + self.values
+        return _HEAD.pack(self.flags, *numbers) + self.key[:_ID_BYTES] + self.values
 
 
 def encode_all(plains: Sequence[PlainRecord]) -> list[EncodedRecord]:
@@ -111,7 +107,7 @@ def encode(plain: PlainRecord) -> EncodedRecord:
 def entry_of(number: int, row: Any, parts: Parts) -> Entry:
     """Return what the index says of a row, given its number."""
     plain = decode(row, parts)
-    return Entry(number, plain, parts_of(row), packed_keys(plain))
+    return Entry(number, plain, parts_of(row), layout.id_key(plain), packed_keys(plain))
 
 
 def parts_of(row: Any) -> tuple[int, int, int, int]:

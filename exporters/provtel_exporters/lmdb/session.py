@@ -128,7 +128,7 @@ class Session:
             return True
         if standing.record is None and standing.old is not None:
             content = standing.old.content
-            if len(content) == record.size and content == record.row(record.numbers(self.parts)):
+            if len(content) == record.size and content == record.row(self.parts.numbers_of(record.parts)):
                 return False
         if merge(standing.plain, record.plain) is standing.plain:
             return False
@@ -143,9 +143,9 @@ class Session:
         number = layout.next_row(self._txn, self._databases)
         rows, entries = [], []
         for row, (standing, record) in enumerate(changed, number):
-            parts = record.numbers(self.parts)
+            parts = self.parts.numbers_of(record.parts)
             rows.append((layout.row_key(row), record.row(parts)))
-            entries.append(Entry(row, standing.plain, parts, record.keys))
+            entries.append(Entry(row, standing.plain, parts, record.key, record.keys))
         if rows:
             with self._txn.cursor(self._databases.rows) as cursor:
                 cursor.putmulti(rows, append=True)

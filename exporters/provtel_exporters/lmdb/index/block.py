@@ -6,17 +6,21 @@ rows of a block are named by their places in it, which are fewer than 65,536; so
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import ormsgpack
-from provtel_model.record import PlainRecord
+from provtel_model.compiled import load
 
-from provtel_exporters.lmdb.index.columns import Column, column_of, joined, without
+from provtel_exporters.lmdb.index.columns import Column, column_at, column_of, joined, without
 from provtel_exporters.lmdb.index.kernels import kept, merge_keys, sort_keys
+
+if TYPE_CHECKING:
+    from provtel_model.record import PlainRecord
 
 MOST_ROWS: Final = 2**16
 TRACE: Final = ".trace"
@@ -42,23 +46,26 @@ Head: TypeAlias = tuple[int, int, int, int, list[list[int]], dict[str, list[Any]
 """What the head of a block says: its first row, how many there are, when they began, where the rest of it lies."""
 
 _LENGTH: Final = 4
+_KEY: Final = 8
+_TRACE_BYTES: Final = 16
 _ALIGNED: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What a block knows of a row.
 
     Args:
         row: Its number.
         plain: The record.
         parts: The numbers of its interned parts.
+        key: Its trace id, span id and start, as `provtel_exporters.lmdb.layout.id_key` has them.
         keys: The keys (Q) that lead to it.
     """
 
     row: int
     plain: PlainRecord
     parts: tuple[int, int, int, int]
+    key: bytes
     keys: bytes
 
 
@@ -95,6 +102,11 @@ class Block:
         if not len(self.offsets):
             return self.first + place
         return self.first + int(memoryview(self.offsets).cast("B").cast("I")[place])
+
+    @property
+    def steps(self) -> Sequence[int]:
+        """How far the number of each row lies behind that of the first."""
+        return memoryview(self.offsets).cast("B").cast("I") if len(self.offsets) else range(self.count)
 
     def start(self, place: int) -> int:
         """Return when the record at a place started."""
@@ -171,40 +183,55 @@ class _Columns(Mapping[str, Column]):
 
 def block_of(entries: Sequence[Entry]) -> Block:
     """Return the block of rows that follow each other."""
-    first, count = entries[0].row, len(entries)
-    digests = b"".join([entry.keys for entry in entries])
-    places = array("H", chain.from_iterable(map(repeat, range(count), [len(entry.keys) // 8 for entry in entries])))
-    starts = array("Q", [entry.plain["started_at"] for entry in entries])
-    is_whole = entries[-1].row - first == count - 1
+    rows, plains, parts, ids, keys = zip(*entries, strict=True)
+    first, count = rows[0], len(rows)
+    numbers = array("Q", b"".join(ids))  # two of the trace id, the span id, the start
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    starts = numbers[3::4]
+    digests = b"".join(keys)
+    places = array("H", chain.from_iterable(map(repeat, range(count), [len(some) // _KEY for some in keys])))
     return Block(
         first,
         count,
-        b"" if is_whole else array("I", [entry.row - first for entry in entries]).tobytes(),
+        b"" if rows[-1] - first == count - 1 else array("I", [row - first for row in rows]).tobytes(),
         min(starts),
         max(starts),
         starts.tobytes(),
-        array("Q", [int(entry.plain["span_id"], 16) for entry in entries]).tobytes(),
-        dict(_columns_of(entries)),
+        numbers[2::4].tobytes(),
+        dict(_columns_of(plains, parts, ids)),
         *sort_keys(digests, places),
     )
 
 
-def _columns_of(entries: Sequence[Entry]) -> Iterator[tuple[str, Column]]:
-    count = len(entries)
-    whole = range(count)
-    yield TRACE, column_of(count, whole, [bytes.fromhex(entry.plain["trace_id"]) for entry in entries], listed=True)
-    for number, name in enumerate(PARTS):
-        yield name, column_of(count, whole, [entry.parts[number] for entry in entries], listed=True)
+def _columns_of(
+    plains: Sequence[PlainRecord], parts: Sequence[tuple[int, ...]], ids: Sequence[bytes]
+) -> Iterator[tuple[str, Column]]:
+    count = len(plains)
+    yield TRACE, column_at(count, None, [key[:_TRACE_BYTES] for key in ids], listed=True)
+    for name, numbers in zip(PARTS, zip(*parts, strict=True), strict=True):
+        yield name, column_at(count, None, numbers, listed=True)
+    for name, (rows, items) in gather(plains).items():
+        yield name, column_at(count, None if len(items) == count else rows, items)
+
+
+def gather(plains: Sequence[PlainRecord]) -> dict[str, tuple[bytes, list[Any]]]:
+    """Return, for each field that is a column, the records (H) that have it, and what they have."""
+    found = NotImplemented if _compiled is None else _compiled.gather(plains, MAPS, ELSEWHERE)
+    return gather_in_python(plains) if found is NotImplemented else found
+
+
+def gather_in_python(plains: Sequence[PlainRecord]) -> dict[str, tuple[bytes, list[Any]]]:
+    """Return what `gather` returns."""
     places: dict[str, list[int]] = {}
     items: dict[str, list[Any]] = {}
-    for place, entry in enumerate(entries):
-        for name, value in _fields(entry.plain):
+    for place, plain in enumerate(plains):
+        for name, value in _fields(plain):
             if name not in items:
                 places[name], items[name] = [], []
             places[name].append(place)
             items[name].append(value)
-    for name, values in items.items():
-        yield name, column_of(count, places[name], values)
+    return {name: (array("H", places[name]).tobytes(), items[name]) for name in items}
 
 
 def _fields(plain: PlainRecord) -> Iterator[tuple[str, Any]]:
@@ -227,7 +254,9 @@ def merged(blocks: Sequence[Block], dead: Sequence[frozenset[int]]) -> Block | N
     if len(cleaned) <= 1:
         return cleaned[0] if cleaned else None
     first, count = cleaned[0].first, sum(block.count for block in cleaned)
-    offsets = array("I", [block.row(place) - first for block in cleaned for place in range(block.count)])
+    offsets = array("I")
+    for block in cleaned:
+        offsets.extend(map((block.first - first).__add__, block.steps))
     names = dict.fromkeys(name for block in cleaned for name in block.columns)
     start, renumbered = 0, []
     for block in cleaned:
@@ -315,3 +344,6 @@ class _Body:
         self.pieces += [piece, bytes(padding)]
         self._size += length + padding
         return begin, begin + length
+
+
+_compiled: Final = load("provtel_exporters.lmdb.index._gathering")

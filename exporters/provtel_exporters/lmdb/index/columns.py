@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import ormsgpack
+from provtel_model.compiled import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,21 +87,37 @@ def column_of(count: int, rows: Sequence[int], items: Sequence[Any], *, listed: 
         items: Their values.
         listed: Have codes, even for numbers.
     """
-    present = None if len(rows) == count else array("H", rows).tobytes()
+    return column_at(count, None if len(rows) == count else array("H", rows).tobytes(), items, listed=listed)
+
+
+def column_at(count: int, present: Any, items: Sequence[Any], *, listed: bool = False) -> Column:
+    """Return what `column_of` returns, given the rows that have a value as `Column.present` has them."""
+    code, data, packed = specify(items, listed=listed)
+    return Column(count, code, data, present, packed)
+
+
+def specify(items: Sequence[Any], *, listed: bool) -> tuple[str, bytes, bytes]:
+    """Return the code, the data and the packed values of a column, compiled where it can be."""
+    found = NotImplemented if _compiled is None else _compiled.specify(items, listed)
+    return specify_in_python(items, listed=listed) if found is NotImplemented else found
+
+
+def specify_in_python(items: Sequence[Any], *, listed: bool) -> tuple[str, bytes, bytes]:
+    """Return what `specify` returns."""
     kinds = {*map(type, items)}
     if listed:
-        return _coded(count, present, items, kinds)
+        return _coded(items, kinds)
     if kinds == {float}:
-        return Column(count, "d", array("d", items).tobytes(), present)
+        return "d", array("d", items).tobytes(), b""
     if kinds == {int}:
         low, high = min(items), max(items)
         code = next((code for code, bits in _WIDTHS if -(2**bits) <= low and high < 2**bits), None)
         if code is not None and low >= -(2**63) + _RESERVED:
-            return Column(count, code, array(code, items).tobytes(), present)
-    return _coded(count, present, items, kinds)
+            return code, array(code, items).tobytes(), b""
+    return _coded(items, kinds)
 
 
-def _coded(count: int, present: bytes | None, items: Sequence[Any], kinds: set[type]) -> Column:
+def _coded(items: Sequence[Any], kinds: set[type]) -> tuple[str, bytes, bytes]:
     is_of_one_kind = len(kinds) == 1 and kinds <= _TELL_THEMSELVES
     identify: Callable[[Any], Any] = _as_it_is if is_of_one_kind else _packed
     codes: dict[Any, int] = {}
@@ -118,9 +135,9 @@ def _coded(count: int, present: bytes | None, items: Sequence[Any], kinds: set[t
         found.append(number)
     packed = ormsgpack.packb(different)
     if {*found} == {1}:
-        return Column(count, "B", b"", present, packed)
+        return "B", b"", packed
     code = next(code for code, limit in _CODES if len(different) < limit)
-    return Column(count, code, array(code, found).tobytes(), present, packed)
+    return code, array(code, found).tobytes(), packed
 
 
 def _as_it_is(item: Any) -> Any:
@@ -145,9 +162,9 @@ def joined(parts: Sequence[tuple[int, Column | None]], *, listed: bool = False) 
         listed: As for `column_of`.
     """
     count = sum(size for size, _ in parts)
-    known = [column for _, column in parts if column is not None and column.is_numeric and column.present is None]
-    if len(known) == len(parts) and len({column.code for column in known}) == 1:
-        return Column(count, known[0].code, b"".join(column.data for column in known))
+    whole = [column for _, column in parts if column is not None and column.present is None]
+    if len(whole) == len(parts):
+        return _joined_whole(count, whole, listed=listed)
     rows: list[int] = []
     items: list[Any] = []
     start = 0
@@ -157,6 +174,15 @@ def joined(parts: Sequence[tuple[int, Column | None]], *, listed: bool = False) 
             items += column.items()
         start += size
     return column_of(count, rows, items, listed=listed)
+
+
+def _joined_whole(count: int, columns: Sequence[Column], *, listed: bool) -> Column:
+    first = columns[0]
+    if first.is_numeric and all(column.code == first.code for column in columns):
+        return Column(count, first.code, b"".join(column.data for column in columns))
+    if first.is_constant and all(column.is_constant and column.packed == first.packed for column in columns):
+        return Column(count, first.code, b"", None, bytes(first.packed))
+    return column_at(count, None, [item for column in columns for item in column.items()], listed=listed)
 
 
 def without(column: Column, renumbered: Sequence[int], count: int, *, listed: bool = False) -> Column | None:
@@ -171,3 +197,6 @@ def without(column: Column, renumbered: Sequence[int], count: int, *, listed: bo
     left = [(renumbered[row], item) for row, item in zip(column.rows, column.items(), strict=True)]
     left = [pair for pair in left if pair[0] >= 0]
     return column_of(count, [row for row, _ in left], [item for _, item in left], listed=listed) if left else None
+
+
+_compiled: Final = load("provtel_exporters.lmdb.index._gathering")
