@@ -23,7 +23,8 @@ from bson.raw_bson import RawBSONDocument
 from provtel_model.record import PlainRecord, key_of, run_of
 from provtel_model.telemetry import PlainLog, PlainPoint, check_observation, observation_id, records_of
 
-from provtel_exporters.mongodb.layout import OURS, key_numbers, linked_ids
+from provtel_exporters.mongodb import layout
+from provtel_exporters.mongodb.layout import OURS, compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -90,8 +91,9 @@ class Encoder:
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[object, Any, bool]] = {}
+        self._shared: dict[int, tuple[object, bytes | None]] = {}
 
-    def record(self, identity: str, plain: PlainRecord, stamp: Mapping[str, Any]) -> Document:
+    def record(self, identity: str, plain: PlainRecord, stamp: dict[str, Any]) -> Document:
         """Return the document of a record.
 
         Args:
@@ -103,6 +105,10 @@ class Encoder:
             ValueError: A part of it that cannot be split off is too large.
             TypeError: A value is of no type that a record can have.
         """
+        if compiled is not None:
+            content = compiled.record(identity, plain, stamp, self._shared)
+            if content is not None:
+                return Document(identity, content)
         computed: dict[str, Any] = {"_id": identity, "id": key_of(plain).id, "run": run_of(plain)}
         if "ended_at" in plain:
             computed["duration"] = (plain["ended_at"] - plain["started_at"]) / 1e9
@@ -110,9 +116,9 @@ class Encoder:
         for role in ("used", "generated"):
             values = cast("dict[str, Any]", plain).get(role)
             if values:
-                ours[role] = key_numbers(plain, values)
+                ours[role] = layout.key_numbers(plain, values)
         if "links" in plain:
-            ours["linked"] = linked_ids(plain)
+            ours["linked"] = layout.linked_ids(plain)
         return self._document(computed, cast("dict[str, Any]", plain), ours)
 
     def observation(self, plain: PlainPoint | PlainLog) -> Document:
@@ -123,9 +129,13 @@ class Encoder:
             TypeError: A value is of no type that it can have.
         """
         check_observation(plain)
-        named = sorted(records_of(plain))
+        identity, named = observation_id(plain), sorted(records_of(plain))
         ours: dict[str, Any] = {"records": named} if named else {}
-        return self._document({"_id": observation_id(plain)}, cast("dict[str, Any]", plain), ours)
+        if compiled is not None:
+            content = compiled.observation(identity, plain, ours, self._shared)
+            if content is not None:
+                return Document(identity, content)
+        return self._document({"_id": identity}, cast("dict[str, Any]", plain), ours)
 
     def _document(self, computed: dict[str, Any], plain: dict[str, Any], ours: dict[str, Any]) -> Document:
         exact: dict[str, Any] = {}
@@ -135,15 +145,10 @@ class Encoder:
             if kind is str or (kind is int and FIRST_INT <= value <= LAST_INT):
                 result[name] = value
                 continue
-            known = self._seen.get(id(value))
-            readable, is_exact = _readable(name, value) if known is None else known[1:]
+            readable, is_exact = self._shared_readable(name, value) if name in _SHARED else _readable(name, value)
             result[name] = readable
             if not is_exact:
                 exact[name] = Binary(_pack(value))
-            if known is None and name in _SHARED:
-                # Encoded once: all records of one process share it.
-                raw = RawBSONDocument(bson.encode(readable)) if isinstance(readable, dict) else readable
-                self._seen[id(value)] = (value, raw, is_exact)
         if exact:
             ours["exact"] = exact
         if ours:
@@ -152,6 +157,20 @@ class Encoder:
         if len(content) <= MAX_DOCUMENT:
             return Document(result["_id"], content)
         return _split(result, plain, ours)
+
+    def _shared_readable(self, name: str, value: Any) -> tuple[Any, bool]:
+        """Return `_readable` of what all records of one process share, encoded once."""
+        known = self._seen.get(id(value))
+        if known is None:
+            readable, is_exact = _readable(name, value)
+            raw = RawBSONDocument(_encoded(readable)) if isinstance(readable, dict) else readable
+            known = self._seen[id(value)] = (value, raw, is_exact)
+        return known[1:]
+
+
+def _encoded(document: dict[str, Any]) -> bytes:
+    """Return a document within another in BSON: of one alone pymongo would put a field ``_id`` first."""
+    return bson.encode({"": document})[6:-1]
 
 
 def _readable(name: str, value: Any) -> tuple[Any, bool]:
@@ -329,3 +348,13 @@ def _put_shown(place: dict[str, Any], path: list[str], value: Any) -> None:
 def _shown_key(part: str) -> str:
     clean = part.replace("\0", "␀") or "␀"
     return f"＄{clean[1:]}" if clean.startswith("$") else clean  # noqa: RUF001  # a dollar sign that is no operator
+
+
+def configure() -> None:
+    """Tell the compiled encoder what Python knows."""
+    if compiled is not None:
+        known = (layout.name_group, layout.member_numbers, layout.linked_ids, layout.CONTENT_GROUP)
+        compiled.configure(*known, MAX_DOCUMENT)
+
+
+configure()

@@ -28,6 +28,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from provtel_model.compiled import load
 from provtel_model.dataflow import CONTENT, data_keys, name_key, scalar_digest
 from provtel_model.hashing import SHA256_PREFIX
 from provtel_model.record import Key, PlainRecord, key_of, record_id, run_of
@@ -56,6 +57,9 @@ GENERATED: Final = f"{OURS}.generated"
 LINKED: Final = f"{OURS}.linked"
 NAMED: Final = f"{OURS}.records"
 EXACT: Final = f"{OURS}.exact"
+
+compiled: Final = load("provtel_exporters.mongodb._encode")
+"""What makes most documents and their ids, where it was compiled."""
 
 _START: Final = ("started_at", -1)
 _TIME: Final = ("time", 1)
@@ -92,6 +96,10 @@ def document_id(plain: PlainRecord) -> str:
     Raises:
         ValueError: An id is no hexadecimal text of its length, or the start lies outside 64 bits.
     """
+    if compiled is not None:
+        known: str | None = compiled.document_id(plain)
+        if known is not None:
+            return known
     key = key_of(plain)
     if not 0 <= key.started_at <= _LAST_START:
         raise ValueError(f"the start {key.started_at} lies outside 64 bits")
@@ -125,24 +133,30 @@ def key_number(data_key: str) -> int:
 
 
 def key_numbers(plain: PlainRecord, values: Mapping[str, AnyValue]) -> list[int]:
-    """Return `key_number` of every key of some values of a record."""
+    """Return `key_number` of every key of some values of a record, each once."""
     run = run_of(plain)
-    numbers: set[int] = set()
+    numbers: dict[int, None] = {}
     for role, value in values.items():
         scalar = scalar_digest(value)
         if scalar is None:
-            numbers.update(key_number(key) for key, _ in data_keys(plain, {role: value}))
+            numbers |= dict.fromkeys(member_numbers(plain, role, value))
             continue
         digest, has_content_key = scalar
         number = int.from_bytes(digest[-8:], "big")
-        numbers.add((number ^ _name_group(run, role)) - 2**63)
+        numbers[(number ^ name_group(run, role)) - 2**63] = None
         if has_content_key:
-            numbers.add((number ^ _CONTENT_GROUP) - 2**63)
+            numbers[(number ^ CONTENT_GROUP) - 2**63] = None
     return [*numbers]
 
 
+def member_numbers(plain: PlainRecord, role: str, value: AnyValue) -> list[int]:
+    """Return `key_number` of every key of one value of a record, in order."""
+    return sorted({key_number(key) for key, _ in data_keys(plain, {role: value})})
+
+
 @lru_cache(maxsize=4096)
-def _name_group(run: str, role: str) -> int:
+def name_group(run: str, role: str) -> int:
+    """Return what is the same in the numbers of all keys by name of a role within a run."""
     return _group(name_key(run, role, None).rpartition(":")[0])
 
 
@@ -155,7 +169,8 @@ def _digest(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-_CONTENT_GROUP: Final = _group(f"{CONTENT}:{SHA256_PREFIX.rstrip(':')}")
+CONTENT_GROUP: Final = _group(f"{CONTENT}:{SHA256_PREFIX.rstrip(':')}")
+"""What is the same in the numbers of all keys by content."""
 
 
 def is_later(found: object) -> bool:
