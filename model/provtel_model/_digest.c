@@ -24,8 +24,21 @@ static PyObject *scalar_digest(PyObject *module, PyObject *value)
     return Py_BuildValue("y#O", (char *)digest, (Py_ssize_t)DIGEST, is_telling ? Py_True : Py_False);
 }
 
+/* Say whether the processor's own instructions for SHA-256 are to be used; returns whether they are. */
+static PyObject *use_instructions(PyObject *module, PyObject *wanted)
+{
+    (void)module;
+    int is_wanted = PyObject_IsTrue(wanted);
+    if (is_wanted < 0) {
+        return NULL;
+    }
+    are_instructions_used = is_wanted && has_sha_instructions();
+    return PyBool_FromLong(are_instructions_used);
+}
+
 static PyMethodDef METHODS[] = {
     {"scalar_digest", scalar_digest, METH_O, "Return the digest of a scalar, and whether it tells; else NotImplemented."},
+    {"use_instructions", use_instructions, METH_O, "Use the processor's instructions for SHA-256, or do not."},
     {NULL, NULL, 0, NULL},
 };
 

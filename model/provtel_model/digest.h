@@ -5,10 +5,16 @@
 
 #include <Python.h>
 
+#include <float.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
 
 enum { BLOCK = 64, DIGEST = 32, MIN_CANONICAL_SIZE = 16, UNTELLING_DIGITS = 5, LONGEST_HEAD = 32 };
 
@@ -45,7 +51,58 @@ static inline uint32_t rotated(uint32_t value, int bits)
     return value >> bits | value << (32 - bits);
 }
 
-static void sha_compress(Sha256 *sha)
+#if defined(__x86_64__) && defined(__GNUC__)
+static bool has_sha_instructions(void)
+{
+    unsigned a, b, c, d;
+    bool has_shuffles = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSSE3) && (c & bit_SSE4_1);
+    return has_shuffles && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29);
+}
+
+/* Four rounds at a time, with the instructions of the processor, which has the state in an order of its own. */
+__attribute__((target("sha,sse4.1,ssse3"))) static void sha_compress_by_instructions(Sha256 *sha)
+{
+    const __m128i in_bytes = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    __m128i *state = (__m128i *)sha->state;
+    __m128i words[4];
+    for (int i = 0; i < 4; i++) {
+        words[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)sha->block + i), in_bytes);
+    }
+    __m128i dcba = _mm_shuffle_epi32(_mm_loadu_si128(state), 0xB1), hgfe = _mm_shuffle_epi32(_mm_loadu_si128(state + 1), 0x1B);
+    __m128i abef = _mm_alignr_epi8(dcba, hgfe, 8), cdgh = _mm_blend_epi16(hgfe, dcba, 0xF0);
+    const __m128i abef_before = abef, cdgh_before = cdgh;
+    for (int i = 0; i < 16; i++) {
+        __m128i sums = _mm_add_epi32(words[0], _mm_loadu_si128((const __m128i *)K + i));
+        cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sums);
+        abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sums, 0x0E));
+        __m128i next = _mm_add_epi32(_mm_sha256msg1_epu32(words[0], words[1]), _mm_alignr_epi8(words[3], words[2], 4));
+        next = _mm_sha256msg2_epu32(next, words[3]);
+        words[0] = words[1];
+        words[1] = words[2];
+        words[2] = words[3];
+        words[3] = next;
+    }
+    abef = _mm_add_epi32(abef, abef_before);
+    cdgh = _mm_add_epi32(cdgh, cdgh_before);
+    __m128i feba = _mm_shuffle_epi32(abef, 0x1B), dchg = _mm_shuffle_epi32(cdgh, 0xB1);
+    _mm_storeu_si128(state, _mm_blend_epi16(feba, dchg, 0xF0));
+    _mm_storeu_si128(state + 1, _mm_alignr_epi8(dchg, feba, 8));
+}
+#else
+static bool has_sha_instructions(void)
+{
+    return false;
+}
+
+static void sha_compress_by_instructions(Sha256 *sha)
+{
+    (void)sha;
+}
+#endif
+
+static int are_instructions_used = -1; /* not known yet */
+
+static void sha_compress_in_c(Sha256 *sha)
 {
     uint32_t w[64];
     for (int i = 0; i < 16; i++) {
@@ -74,6 +131,18 @@ static void sha_compress(Sha256 *sha)
     const uint32_t changed[8] = {a, b, c, d, e, f, g, h};
     for (int i = 0; i < 8; i++) {
         sha->state[i] += changed[i];
+    }
+}
+
+static void sha_compress(Sha256 *sha)
+{
+    if (are_instructions_used < 0) {
+        are_instructions_used = has_sha_instructions();
+    }
+    if (are_instructions_used) {
+        sha_compress_by_instructions(sha);
+    } else {
+        sha_compress_in_c(sha);
     }
     sha->filled = 0;
 }
@@ -108,11 +177,40 @@ static void sha_finish(Sha256 *sha, uint8_t *digest)
     }
 }
 
+/* Whether five significant digits are all of a number, found without its text: then it is the one nearest to some `m`
+ * of at most five digits times a power of ten. That power and `m` are exact, so that one operation rounds as reading the
+ * text would. 1, 0, or -1 where a number is too small or too large for that. */
+static int has_five_digits(double value)
+{
+    static const double POWERS[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+    double size = value < 0 ? -value : value;
+    if (FLT_EVAL_METHOD != 0 || !(size >= 1e-12 && size < 1e18)) {
+        return -1;
+    }
+    int power = 0;
+    if (size >= 1e5) {
+        while (size >= 1e5 * POWERS[power]) {
+            power++;
+        }
+        double digits = (double)(int64_t)(size / POWERS[power] + 0.5);
+        return digits * POWERS[power] == size;
+    }
+    while (size * POWERS[power] < 1e4) {
+        power++;
+    }
+    double digits = (double)(int64_t)(size * POWERS[power] + 0.5);
+    return digits / POWERS[power] == size;
+}
+
 /* Whether five significant digits do not tell a number from all others; 1, 0, or -1 with an error. */
 static int is_distinctive(double value)
 {
     if (value != value) {
         return 0;
+    }
+    int has_five = has_five_digits(value);
+    if (has_five >= 0) {
+        return !has_five;
     }
     char *text = PyOS_double_to_string(value, 'g', UNTELLING_DIGITS, 0, NULL);
     if (text == NULL) {

@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from provtel_model import dataflow
 from provtel_model.compiled import load
@@ -19,6 +19,14 @@ compiled = load("provtel_model._digest")
 pytestmark = pytest.mark.skipif(compiled is None, reason="it was not compiled here, or is ruled out")
 
 BITS = st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack("<d", struct.pack("<Q", bits))[0])
+NEAR_FIVE_DIGITS = st.builds(
+    lambda digits, power, step: (
+        math.nextafter(float(f"{digits}e{power}"), math.inf) if step else float(f"{digits}e{power}")
+    ),
+    st.integers(-(10**6), 10**6),
+    st.integers(-25, 25),
+    st.booleans(),
+)
 DECIMALS = st.decimals(-(10**12), 10**12, places=4).map(float) | st.integers(0, 10**7).map(lambda digits: digits / 1e4)
 LONG = st.text(st.characters(exclude_categories=["Cs"]), min_size=30, max_size=200) | st.binary(
     min_size=30, max_size=300
@@ -32,8 +40,13 @@ def in_python(value: Any) -> tuple[bytes, bool] | None:
         return dataflow.scalar_digest(value)
 
 
-@given(value=ANY_LEAVES | BITS | DECIMALS | LONG | st.integers())
+@given(value=ANY_LEAVES | BITS | DECIMALS | NEAR_FIVE_DIGITS | LONG | st.integers())
+@settings(max_examples=300)
 @example(5e-324)
+@example(99999.5)
+@example(0.1 + 0.2)
+@example(1e18)
+@example(9.9999e17)
 @example(-0.0)
 @example(math.nan)
 @example(math.inf)
@@ -48,10 +61,17 @@ def test_both_give_the_same(value: Any) -> None:
     assert f"sha256:{found[0].hex()}" == hash_bytes(canonical_bytes(value))
 
 
-@pytest.mark.parametrize("size", range(130))
-def test_every_length_around_the_blocks_of_the_hash(size: int) -> None:
-    """Texts that end anywhere in a block of SHA-256 hash as OpenSSL hashes them."""
-    assert dataflow.scalar_digest("x" * size) == in_python("x" * size)
+@pytest.mark.parametrize("by_instructions", [True, False])
+def test_every_length_around_the_blocks_of_the_hash(by_instructions: bool) -> None:
+    """Texts that end anywhere in a block of SHA-256 hash as OpenSSL hashes them, by the processor's own way or not."""
+    assert compiled is not None
+    compiled.use_instructions(by_instructions)
+    try:
+        for size in range(200):
+            text = "".join(chr(48 + (size * place) % 70) for place in range(size))
+            assert dataflow.scalar_digest(text) == in_python(text)
+    finally:
+        compiled.use_instructions(True)
 
 
 @pytest.mark.parametrize("value", [[1], {"a": 1}, type("Text", (str,), {})("x"), ...], ids=repr)
