@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from provtel_exporters.lmdb.index.block import MOST_ROWS
+from provtel_exporters.lmdb.index.block import MOST_ROWS, entries_of
 from provtel_exporters.lmdb.index.blocks import Blocks
 from provtel_exporters.lmdb.parts import KnownParts, Parts
 from provtel_exporters.lmdb.rows import entry_of
@@ -40,4 +40,4 @@ def build_index(txn: lmdb.Transaction[Any], databases: Databases) -> None:
     with txn.cursor(databases.rows) as cursor:
         rows = iter(cursor)
         while some := [*islice(rows, MOST_ROWS)]:
-            blocks.add([entry_of(int.from_bytes(key, "big"), content, parts) for key, content in some])
+            blocks.add(entries_of(entry_of(int.from_bytes(key, "big"), content, parts) for key, content in some))

@@ -10,7 +10,7 @@ from provtel_model.merge import merge
 from provtel_model.record import PlainRecord, key_of
 
 from provtel_exporters.lmdb import layout, observations
-from provtel_exporters.lmdb.index.block import Block, Entry
+from provtel_exporters.lmdb.index.block import Block, Entries
 from provtel_exporters.lmdb.index.blocks import Blocks
 from provtel_exporters.lmdb.parts import Parts
 from provtel_exporters.lmdb.rows import EncodedRecord, decode, id_of
@@ -35,7 +35,7 @@ class _Stored:
 
 @dataclass(slots=True)
 class _Standing:
-    """The copy of a record that stands so far.
+    """The copy that stands so far, of a record that came more than once or that the store has.
 
     Args:
         plain: The copy.
@@ -65,12 +65,16 @@ class Session:
         self._blocks = Blocks(transaction.txn, transaction.databases)
         self._points = observations.points(transaction, self.parts)
         self._logs = observations.logs(transaction, self.parts)
-        self._standing: dict[bytes, _Standing] = {}
+        self._standing: dict[bytes, EncodedRecord | _Standing] = {}
 
     def merge(self, records: Sequence[EncodedRecord]) -> int:
         """Merge records into the store; return how many stand now that did not."""
         self._look_up([record for record in records if record.key not in self._standing])
-        return sum(map(self._take, records))
+        taken = 0
+        for record in records:
+            found = self._standing.setdefault(record.key, record)
+            taken += found is record or self._take(record, found)
+        return taken
 
     def add_points(self, points: Iterable[EncodedObservation]) -> int:
         """Add data points; return how many are new."""
@@ -120,12 +124,10 @@ class Session:
                 plain = decode(content, self.parts)
                 self._standing[record.key] = _Standing(plain, None, _Stored(row, block, place, content))
 
-    def _take(self, record: EncodedRecord) -> bool:
+    def _take(self, record: EncodedRecord, found: EncodedRecord | _Standing) -> bool:
         """Merge a record with the copy that stands; return whether it stands now."""
-        standing = self._standing.get(record.key)
-        if standing is None:
-            self._standing[record.key] = _Standing(record.plain, record)
-            return True
+        standing = _Standing(found.plain, found) if isinstance(found, EncodedRecord) else found
+        self._standing[record.key] = standing
         if standing.record is None and standing.old is not None:
             content = standing.old.content
             if len(content) == record.size and content == record.row(self.parts.numbers_of(record.parts)):
@@ -137,20 +139,33 @@ class Session:
 
     def _put(self) -> None:
         """Write the records that stand, and remove those in whose place they come."""
-        changed = [(standing, standing.record) for standing in self._standing.values() if standing.record is not None]
+        records, old = self._changed()
         self._standing.clear()
-        self._remove([standing.old for standing, _ in changed if standing.old is not None])
+        self._remove(old)
+        if not records:
+            return
         number = layout.next_row(self._txn, self._databases)
-        rows, entries = [], []
-        for row, (standing, record) in enumerate(changed, number):
-            parts = self.parts.numbers_of(record.parts)
-            rows.append((layout.row_key(row), record.row(parts)))
-            entries.append(Entry(row, standing.plain, parts, record.key, record.keys))
-        if rows:
-            with self._txn.cursor(self._databases.rows) as cursor:
-                cursor.putmulti(rows, append=True)
-            layout.put_next_row(self._txn, self._databases, number + len(rows))
-            self._blocks.add(entries)
+        rows = range(number, number + len(records))
+        parts = [*map(self.parts.numbers_of, [record.parts for record in records])]
+        contents = map(EncodedRecord.row, records, parts)
+        with self._txn.cursor(self._databases.rows) as cursor:
+            cursor.putmulti(zip(map(layout.row_key, rows), contents, strict=True), append=True)
+        layout.put_next_row(self._txn, self._databases, number + len(records))
+        plains, keys, _, _, _, led_to_by = zip(*records, strict=True)
+        self._blocks.add(Entries(rows, plains, parts, keys, led_to_by))
+
+    def _changed(self) -> tuple[list[EncodedRecord], list[_Stored]]:
+        """Return the records that stand and that the store does not have, and those in whose place they come."""
+        records: list[EncodedRecord] = []
+        old: list[_Stored] = []
+        for found in self._standing.values():
+            if isinstance(found, EncodedRecord):
+                records.append(found)
+            elif found.record is not None:
+                records.append(found.record)
+                if found.old is not None:
+                    old.append(found.old)
+        return records, old
 
     def _remove(self, gone: Sequence[_Stored]) -> None:
         for stored in gone:

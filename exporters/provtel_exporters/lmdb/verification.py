@@ -16,7 +16,7 @@ from provtel_model.errors import StoreError
 from provtel_exporters.lmdb import layout, observations
 from provtel_exporters.lmdb.environment import Environment
 from provtel_exporters.lmdb.files import DATA_FILE, Transaction, require
-from provtel_exporters.lmdb.index.block import Block, Entry, block_of, differences, merged
+from provtel_exporters.lmdb.index.block import Block, Entry, block_of, differences, entries_of, merged
 from provtel_exporters.lmdb.index.blocks import Blocks
 from provtel_exporters.lmdb.parts import KnownParts, Parts
 from provtel_exporters.lmdb.rows import entry_of
@@ -176,7 +176,7 @@ class _Look:
         if living is None:
             return
         self._found.entries += len(memoryview(living.places).cast("B").cast("H")) + len(living.columns)
-        for name in differences(living, block_of(entries)):
+        for name in differences(living, block_of(entries_of(entries))):
             self._found.tell(f"the index of {_named([entry.row for entry in entries])} is wrong: {name}")
 
     def _look_at_observations(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -67,6 +67,21 @@ class Entry(NamedTuple):
     parts: tuple[int, int, int, int]
     key: bytes
     keys: bytes
+
+
+class Entries(NamedTuple):
+    """What a block knows of several rows: as `Entry` has it, each in its order."""
+
+    rows: Sequence[int]
+    plains: Sequence[PlainRecord]
+    parts: Sequence[tuple[int, int, int, int]]
+    ids: Sequence[bytes]
+    keys: Sequence[bytes]
+
+    def between(self, begin: int, end: int) -> Entries:
+        """Return what is known of some of them."""
+        some = slice(begin, end)
+        return Entries(self.rows[some], self.plains[some], self.parts[some], self.ids[some], self.keys[some])
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +196,14 @@ class _Columns(Mapping[str, Column]):
         return len(self._specified)
 
 
-def block_of(entries: Sequence[Entry]) -> Block:
+def entries_of(entries: Iterable[Entry]) -> Entries:
+    """Return what is known of rows, one at least, column by column."""
+    return Entries(*zip(*entries, strict=True))
+
+
+def block_of(entries: Entries) -> Block:
     """Return the block of rows that follow each other."""
-    rows, plains, parts, ids, keys = zip(*entries, strict=True)
+    rows, plains, parts, ids, keys = entries
     first, count = rows[0], len(rows)
     numbers = array("Q", b"".join(ids))  # two of the trace id, the span id, the start
     if sys.byteorder == "little":

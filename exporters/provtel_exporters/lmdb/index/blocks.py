@@ -11,7 +11,7 @@ from array import array
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_exporters.lmdb import layout
-from provtel_exporters.lmdb.index.block import MOST_ROWS, Block, Entry, Head, block_of, merged, parse
+from provtel_exporters.lmdb.index.block import MOST_ROWS, Block, Entries, Head, block_of, merged, parse
 from provtel_exporters.lmdb.index.kernels import search
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ class Blocks:
                     if places[found] not in dead:
                         yield number, block, places[found]
 
-    def add(self, entries: Sequence[Entry]) -> None:
+    def add(self, entries: Entries) -> None:
         """Add a block of new rows, the last there are, and merge what is to be merged."""
-        for start in range(0, len(entries), MOST_ROWS):
+        for start in range(0, len(entries.rows), MOST_ROWS):
             blocks = self._all()
-            blocks.append(block_of(entries[start : start + MOST_ROWS]))
+            blocks.append(block_of(entries.between(start, start + MOST_ROWS)))
             groups = together([block.count for block in blocks])
             if not groups or groups[-1][1] < len(blocks):
                 self._put(blocks[-1])
