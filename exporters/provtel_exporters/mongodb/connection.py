@@ -19,7 +19,7 @@ from provtel_exporters.mongodb.address import DEFAULT_DATABASE, Address
 from provtel_exporters.mongodb.documents import CODEC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _APP_NAME: Final = "provtel"
 _SELECTION_MS: Final = 10_000
@@ -166,9 +166,6 @@ def writing(address: Address) -> Iterator[None]:
     except (DocumentTooLarge, InvalidDocument) as error:
         raise PermanentError(f"a document cannot be stored: {told(error)}") from error
     except BulkWriteError as error:
-        refused = [each for each in error.details["writeErrors"] if is_refused(each)]
-        if refused:
-            raise PermanentError(f"{len(refused)} documents are refused: {_text(refused[0])}") from error
         raise RetryableError(f"the store {address} cannot be written: {told(error)}") from error
     except OperationFailure as error:
         if error.code in _REFUSED_DOCUMENT:
@@ -178,9 +175,9 @@ def writing(address: Address) -> Iterator[None]:
         raise RetryableError(f"the store {address} cannot be written: {told(error)}") from error
 
 
-def is_refused(write_error: Mapping[str, Any]) -> bool:
-    """Say whether a server refuses a document for what it is."""
-    return write_error.get("code") in _REFUSED_DOCUMENT
+def refusals(write_errors: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """Return why a server refuses documents for what they are, by their places; without its other errors."""
+    return {each["index"]: _text(each) for each in write_errors if each.get("code") in _REFUSED_DOCUMENT}
 
 
 def told(error: Exception) -> str:

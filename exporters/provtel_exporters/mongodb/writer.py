@@ -22,10 +22,11 @@ from pymongo import IndexModel, ReplaceOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from provtel_exporters.mongodb import layout
-from provtel_exporters.mongodb.connection import DUPLICATE, Connection, writing
+from provtel_exporters.mongodb.connection import Connection, writing
 from provtel_exporters.mongodb.documents import LAST_INT, Document, Encoder, to_plain
-from provtel_exporters.mongodb.lines import Lines
+from provtel_exporters.mongodb.lines import Line, Lines
 from provtel_exporters.mongodb.parts import PartsLostError, PartsReader
+from provtel_exporters.mongodb.sending import HangUps, Sending, sort_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -59,6 +60,7 @@ class MongodbWriter:
     def __init__(self, address: Address) -> None:
         self._connection = Connection(address)
         self._lines = Lines()
+        self._hang_ups = HangUps()
         self._preparing = threading.Lock()
         self._is_prepared = False
         self._is_closed = False
@@ -92,7 +94,9 @@ class MongodbWriter:
         with writing(self._connection.address):
             database = self._connection.database
             with self._lines.one(database) as line:
-                stored = _Batch(database, line.id, line.next_batch()).write(standing)
+                batch = _Batch(database, line, standing, self._hang_ups)
+                stored = batch.write()
+            batch.sending.end()  # what is refused is no reason to give the line up
         return WriteResult(stored, len(records) - stored)
 
     def write_points(self, points: Sequence[PlainPoint]) -> WriteResult:
@@ -110,7 +114,10 @@ class MongodbWriter:
             return WriteResult(0, 0)
         self.prepare()
         with writing(self._connection.address):
-            known = _insert(self._connection.database, collection, [*documents.values()])
+            database = self._connection.database
+            sending = Sending(database, self._hang_ups, lambda document: document.content)
+            known = sending.send([*documents.values()], lambda some: _insert(database, collection, some))
+            sending.end()
         stored = len(documents) - len(known)
         return WriteResult(stored, len(plains) - stored)
 
@@ -182,30 +189,50 @@ def _encoded(plains: Iterable[Any], encode: Callable[[Any], T]) -> list[T]:
 
 
 class _Batch:
-    """One write of records, by one line."""
+    """One write of records, by one line.
 
-    def __init__(self, database: Database[dict[str, Any]], line: str, batch: int) -> None:
+    Attributes:
+        sending: Knows what the server did not take.
+    """
+
+    def __init__(
+        self,
+        database: Database[dict[str, Any]],
+        line: Line,
+        standing: Mapping[str, PlainRecord],
+        hang_ups: HangUps,
+    ) -> None:
         self._database = database
         self._records = database[layout.RECORDS]
-        self._line = line
-        self._batch = batch
+        self._line = line.id
+        self._batch = line.next_batch()
+        self._standing = standing
         self._encoder = Encoder()
         self._parts = PartsReader(database)
+        self.sending = Sending(database, hang_ups, self._without_stamp)
+        self._of_before = 0
 
-    def write(self, standing: Mapping[str, PlainRecord]) -> int:
+    def write(self) -> int:
         """Bring records in; return how many are new, or moved one on."""
-        documents = _encoded(enumerate(standing.items()), lambda item: self._document(item[0], *item[1]))
+        documents = _encoded(enumerate(self._standing.items()), lambda item: self._document(item[0], *item[1]))
         ours = {document.id: document for document in documents}
-        open_ = _insert(self._database, layout.RECORDS, documents)
+        open_ = self._insert(documents)
         stored = len(ours) - len(open_)
         while open_:
-            better = self._better({identity: standing[identity] for identity in open_})
+            better = self._better({identity: self._standing[identity] for identity in open_})
             stored_now, open_ = self._replace({identity: ours[identity] for identity in better}, better)
             stored += stored_now
-        return stored
+        return stored + self._of_before
+
+    def _insert(self, documents: Sequence[Document]) -> list[str]:
+        """Insert documents; return the ``_id`` of each that was there already."""
+        return self.sending.send(documents, lambda some: _insert(self._database, layout.RECORDS, some))
 
     def _document(self, number: int, identity: str, plain: PlainRecord) -> Document:
         return self._encoder.record(identity, plain, {"by": self._line, "batch": self._batch, "number": number})
+
+    def _without_stamp(self, document: Document) -> bytes:
+        return self._encoder.record(document.id, self._standing[document.id], {}).content
 
     def _better(self, wanted: Mapping[str, PlainRecord]) -> dict[str, dict[str, Any] | None]:
         """Return the stamps of the documents that are to be replaced; none for one that was deleted meanwhile."""
@@ -215,6 +242,7 @@ class _Batch:
                 identity, stamp = document["_id"], document[layout.OURS]
                 if (stamp["by"], stamp["batch"]) == (self._line, self._batch):  # ours, of a try before
                     del better[identity]
+                    self._of_before += 1
                     continue
                 better[identity] = stamp
                 with suppress(PartsLostError):  # then it was replaced since, and will be looked at again
@@ -228,25 +256,36 @@ class _Batch:
     ) -> tuple[int, list[str]]:
         """Replace documents where they are still what was read; return how many were, and those to look at again."""
         gone = [documents[identity] for identity, stamp in stamps.items() if stamp is None]
-        again = _insert(self._database, layout.RECORDS, gone) if gone else []
-        stored = len(gone) - len(again)
+        again = self._insert(gone)
         there = {identity: stamp for identity, stamp in stamps.items() if stamp is not None}
         for chunk in _chunks(there):
-            _write_parts(self._database, [documents[identity] for identity in chunk])
-            requests: list[ReplaceOne[dict[str, Any]]] = [
-                ReplaceOne(_unchanged(identity, there[identity]), RawBSONDocument(documents[identity].content))
-                for identity in chunk
-            ]
+            again += self.sending.send(
+                [documents[identity] for identity in chunk], lambda some: self._replace_these(some, there)
+            )
+        return len(stamps) - len(again), again
+
+    def _replace_these(
+        self, documents: Sequence[Document], stamps: Mapping[str, dict[str, Any]]
+    ) -> tuple[list[str], dict[str, str]]:
+        """Return those to look at again, and why others are refused."""
+        _write_parts(self._database, documents)
+        requests: list[ReplaceOne[dict[str, Any]]] = [
+            ReplaceOne(_unchanged(document.id, stamps[document.id]), RawBSONDocument(document.content))
+            for document in documents
+        ]
+        refused: dict[str, str] = {}
+        try:
             result = self._records.bulk_write(requests, ordered=False)
-            if result.matched_count == len(chunk):
-                stored += len(chunk)
-                _drop_parts(self._database, chunk, there, documents)
-            else:
-                mine = {"_id": {"$in": chunk}, layout.BY: self._line, layout.BATCH: self._batch}
-                done = {document["_id"] for document in self._records.find(mine, {"_id": 1})}
-                stored += len(done)
-                again += [identity for identity in chunk if identity not in done]
-        return stored, again
+        except BulkWriteError as error:
+            _, refused = sort_out(error, documents)
+        else:
+            if result.matched_count == len(documents):
+                _drop_parts(self._database, documents, stamps)
+                return [], {}
+        ids = [document.id for document in documents]
+        mine = {"_id": {"$in": ids}, layout.BY: self._line, layout.BATCH: self._batch}
+        done = {document["_id"] for document in self._records.find(mine, {"_id": 1})}
+        return [identity for identity in ids if identity not in done and identity not in refused], refused
 
 
 def _is_same(there: PlainRecord, wanted: PlainRecord) -> bool:
@@ -258,8 +297,10 @@ def _unchanged(identity: str, stamp: Mapping[str, Any]) -> dict[str, Any]:
     return {"_id": identity, layout.BY: stamp["by"], layout.BATCH: stamp["batch"], layout.NUMBER: stamp["number"]}
 
 
-def _insert(database: Database[dict[str, Any]], collection: str, documents: list[Document]) -> list[str]:
-    """Insert documents; return the ``_id`` of each that was there already.
+def _insert(
+    database: Database[dict[str, Any]], collection: str, documents: Sequence[Document]
+) -> tuple[list[str], dict[str, str]]:
+    """Insert documents; return the ``_id`` of each that was there already, and why others are refused.
 
     Raises:
         BulkWriteError: Others could not be inserted.
@@ -269,12 +310,8 @@ def _insert(database: Database[dict[str, Any]], collection: str, documents: list
     try:
         database[collection].insert_many(raw, ordered=False)
     except BulkWriteError as error:
-        errors = error.details["writeErrors"]
-        if error.details["writeConcernErrors"] or any(each["code"] != DUPLICATE for each in errors):
-            others = [each for each in errors if each["code"] != DUPLICATE]
-            raise BulkWriteError({**error.details, "writeErrors": others}) from error
-        return [documents[each["index"]].id for each in errors]
-    return []
+        return sort_out(error, documents)
+    return [], {}
 
 
 def _write_parts(database: Database[dict[str, Any]], documents: Iterable[Document]) -> None:
@@ -287,15 +324,12 @@ def _write_parts(database: Database[dict[str, Any]], documents: Iterable[Documen
 
 
 def _drop_parts(
-    database: Database[dict[str, Any]],
-    identities: Iterable[str],
-    stamps: Mapping[str, Mapping[str, Any]],
-    documents: Mapping[str, Document],
+    database: Database[dict[str, Any]], documents: Sequence[Document], stamps: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """Remove what was split off of documents that were replaced."""
-    for identity in identities:
-        kept = {part.id for part in documents[identity].parts}
-        packed = stamps[identity].get("exact", {}).values()
+    for document in documents:
+        kept = {part.id for part in document.parts}
+        packed = stamps[document.id].get("exact", {}).values()
         old = [part for one in packed if isinstance(one, dict) for part in one["parts"] if part not in kept]
         if old:
             database[layout.PARTS].delete_many({"_id": {"$in": old}})
