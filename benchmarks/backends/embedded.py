@@ -20,9 +20,12 @@ from provtel_model.filters import Query
 from provtel_query.stores import open_reader
 from rich.console import Console
 
+from benchmarks.backends import yardstick
 from benchmarks.backends.tasks import BATCH, record, requests
 from benchmarks.capture.suite import machine
+from benchmarks.collector.measured import OURS, THEIRS
 from benchmarks.sheet import Sheet, held
+from tests.services.found import MissingServiceError
 
 _BY_STATUS: Final = Aggregation(by=["status"], figures={"count": Figure("count")})
 _PAGES: Final[Mapping[str, tuple[str, Query]]] = {
@@ -58,6 +61,7 @@ class Goal(NamedTuple):
 GOALS: Final[Mapping[str, Goal]] = {
     "cpu_us": Goal("OTLP to the disk, CPU us a span", 20),
     "spans_s": Goal("OTLP to the disk, spans a second", 35_000, is_least=True),
+    "collector": Goal("our collector, CPU of a span, of the OpenTelemetry Collector's that keeps none", 2.5),
     "bytes": Goal("on disk, bytes a task", 1100),
     "open_ms": Goal("open, ms", 50),
     "point_ms": Goal("one by its id, ms", 1),
@@ -122,11 +126,26 @@ def _median(question: Callable[[], object], rounds: int) -> float:
     return statistics.median(taken[1:])
 
 
+def beside(count: int) -> tuple[dict[str, float], str]:
+    """Return what our collector costs as a multiple of the OpenTelemetry Collector, and a sentence about both."""
+    try:
+        cost = yardstick.measure(count)
+    except MissingServiceError as error:
+        return {}, f"The OpenTelemetry Collector is left out: {error}."
+    sentence = (
+        f"By OTLP/HTTP through a whole collector a span costs {cost[OURS]:.2f} us of CPU into this store, and the "
+        f"OpenTelemetry Collector {cost[THEIRS]:.2f} us into its exporter `debug`."
+    )
+    return {"collector": cost[OURS] / cost[THEIRS]}, sentence
+
+
 def sheet(result: Mapping[str, Any]) -> Sheet:
     """Return the figures as a table."""
     rows = []
     for name, goal in GOALS.items():
-        value = result["figures"][name]
+        value = result["figures"].get(name)
+        if value is None:
+            continue
         sign = "at least" if goal.is_least else "at most"
         rows.append((goal.title, f"{value:,.2f}", f"{sign} {goal.bound:,}", held(goal.holds(value))))
     return Sheet(f"{result['machine']}, {result['tasks']:,} tasks", ("", "measured", "goal", ""), rows)
@@ -141,6 +160,8 @@ absolute number means nothing on another machine. How it is measured: [benchmark
 {machine}. Medians of {rounds}.
 
 {table}
+
+{sentence}
 """
 
 
@@ -156,7 +177,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "store"
         figures = {**fill(place, chosen.tasks), **ask(place, chosen.tasks, chosen.rounds)}
-    result = {"machine": machine(), "tasks": chosen.tasks, "rounds": chosen.rounds, "figures": figures}
+    ratio, sentence = beside(chosen.tasks)
+    result = {
+        "machine": machine(),
+        "tasks": chosen.tasks,
+        "rounds": chosen.rounds,
+        "figures": figures | ratio,
+        "sentence": sentence,
+    }
     Console(file=sys.stderr).print(sheet(result).table())
     if chosen.page:
         chosen.page.write_text(_PAGE.format(**result, table=sheet(result).markdown()))
