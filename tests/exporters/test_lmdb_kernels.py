@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from provtel_exporters.lmdb.index import in_python
 from provtel_model.compiled import load
 
-_keys, _columns = (load(f"provtel_exporters.lmdb.index.{name}") for name in ("_key_kernels", "_column_kernels"))
-pytestmark = pytest.mark.skipif(_keys is None or _columns is None, reason="not compiled here, or ruled out")
+_keys, _columns, _rows = (
+    load(f"provtel_exporters.lmdb.index.{name}") for name in ("_key_kernels", "_column_kernels", "_row_kernels")
+)
+pytestmark = pytest.mark.skipif(None in {_keys, _columns, _rows}, reason="not compiled here, or ruled out")
 
 DIGESTS = st.integers(0, 2**64 - 1) | st.integers(0, 5)
 ROWS = st.integers(0, 2**16 - 1)
@@ -94,42 +96,76 @@ def test_numbers_are_compared(given_: tuple[str, Any], name: str, data: st.DataO
 
 @given(code=st.sampled_from("BHI"), data=st.data())
 def test_codes_are_looked_up(code: str, data: st.DataObject) -> None:
-    """The byte and the rank of a code are those of a table; a code that is in none is an error."""
+    """The byte of a code is that of a table; a code that is in none is an error."""
     size = data.draw(st.integers(1, 250))
     codes = array(code, data.draw(st.lists(st.integers(0, size - 1), max_size=20)))
     both(_columns, "map_codes", codes, code, bytes(number % 256 for number in range(size)))
-    both(_columns, "ranks_of_codes", codes, code, array("Q", range(size)))
-    for name, table in (("map_codes", b""), ("ranks_of_codes", array("Q"))):
-        with pytest.raises(IndexError):
-            getattr(_columns, name)(array(code, [0]), code, table)
+    assert _columns is not None
+    with pytest.raises(IndexError):
+        _columns.map_codes(array(code, [0]), code, b"")
 
 
-@given(given_=sparse(), missing=st.integers(0, 1), rank=DIGESTS)
-def test_values_are_spread(given_: tuple[int, Any], missing: int, rank: int) -> None:
+@given(given_=sparse(), missing=st.integers(0, 1))
+def test_values_are_spread(given_: tuple[int, Any], missing: int) -> None:
     """Rows without a value get what is said of them."""
     count, present = given_
     both(_columns, "spread", count, present, bytes(row % 2 for row in present), missing)
-    both(_columns, "spread_ranks", count, present, array("Q", [row * 3 for row in present]), rank)
 
 
 @given(given_=numbers(), descending=st.booleans())
-def test_numbers_are_ranked(given_: tuple[str, Any], descending: bool) -> None:  # drawn
-    """Ranks are in the order of numbers, NaN first."""
+def test_numbers_are_in_order(given_: tuple[str, Any], descending: bool) -> None:  # drawn
+    """Rows come in the order of their numbers, NaN before all, or behind all where the greatest comes first."""
     code, values = given_
-    ranks = memoryview(both(_columns, "ranks_of_numbers", values, code, descending=descending)).cast("Q").tolist()
-    for one, rank in zip(values, ranks, strict=True):
-        for other, its in zip(values, ranks, strict=True):
-            if not math.isnan(one) and not math.isnan(other):
-                assert (rank < its) == (one > other if descending else one < other)
+    whole = b"\1" * len(values)
+    rows, asked = both(_rows, "first", [(code, values, None, None, descending)], None, whole, len(values))
+
+    assert asked == []
+    orders = [(not math.isnan(value), 0 if math.isnan(value) else value) for value in values]
+    assert [orders[row] for row in rows] == sorted(orders, reverse=descending)
 
 
-@given(rows=st.lists(st.tuples(st.integers(0, 3), DIGESTS, st.booleans()), max_size=60), data=st.data())
-def test_the_lowest_are_found(rows: list[tuple[int, int, bool]], data: st.DataObject) -> None:
-    """The rows with the lowest ranks come in order, above a floor."""
-    ranks = [array("Q", [row[column] for row in rows]) for column in (0, 1)]
-    floor = data.draw(st.none() | st.sampled_from([[row[0], row[1]] for row in rows] or [[0, 0]]))
-    most = data.draw(st.integers(0, 70))
-    both(_columns, "top", ranks, floor, bytes(row[2] for row in rows), most)
+_SOME = st.integers(0, 3)
+
+
+@st.composite
+def rankings(draw: st.DrawFn, count: int) -> tuple[str, Any, Any, Any, bool]:
+    """Give a column that rows can be ordered by: few values, so that many are equal."""
+    descending = draw(st.booleans())
+    present = array("H", sorted(draw(st.sets(st.integers(0, count - 1))))) if count and draw(st.booleans()) else None
+    many = count if present is None else len(present)
+    code = draw(st.sampled_from("bhiqQdBHI"))
+    if code == "Q":
+        present, many = None, count
+    if code not in "BHI":
+        item = st.sampled_from([0.0, -0.0, 1.5, -2.0, math.nan]) if code == "d" else _SOME
+        return code, array(code, draw(st.lists(item, min_size=many, max_size=many))), present, None, descending
+    table = array("Q", draw(st.lists(_SOME, min_size=4, max_size=4)))
+    is_constant = draw(st.booleans())
+    codes = [] if is_constant else draw(st.lists(_SOME, min_size=many, max_size=many))
+    return code, array(code, codes), present, table, descending
+
+
+@given(data=st.data(), count=st.integers(0, 40), most=st.integers(0, 45))
+def test_the_first_rows_are_found(data: st.DataObject, count: int, most: int) -> None:
+    """The first rows of a set come in the order of several columns, behind a place; those nobody knows are told."""
+    columns = data.draw(st.lists(rankings(count), min_size=1, max_size=3))
+    rows = bytes(data.draw(st.lists(st.integers(0, 1), min_size=count, max_size=count)))
+    place = st.lists(_SOME | st.integers(2**64 - 4, 2**64 - 1), min_size=len(columns), max_size=len(columns))
+    found, asked = both(_rows, "first", columns, data.draw(st.none() | place), rows, most)
+
+    assert all(rows[row] for row in [*found, *asked])
+    assert not {*found} & {*asked}
+    assert len(found) <= most
+
+
+@given(pairs=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), max_size=40), repeated=st.integers(1, 120))
+def test_sets_are_combined_and_counted(pairs: list[tuple[int, int]], repeated: int) -> None:
+    """Two sets of rows have rows in common, together and apart; how many there are is counted, however many."""
+    left, right = (bytes(pair[number] for pair in pairs) * repeated for number in (0, 1))
+    for name in ("both", "either", "outside"):
+        both(_rows, name, left, right)
+
+    assert both(_rows, "many", left) == left.count(1)
 
 
 @given(keeps=st.lists(st.booleans(), max_size=30), size=st.sampled_from([1, 2, 8]))
@@ -163,8 +199,17 @@ def test_durations_are_computed(given_: tuple[int, Any], starts: list[int], ends
         ("compare", (bytes(8), "q", "$ne", 1)),
         ("spread", (1, bytes(3), bytes(1), 0)),
         ("spread", (1, b"\5\0", bytes(1), 0)),
-        ("top", ([bytes(8)], None, bytes(2), 1)),
-        ("top", ([bytes(8)], [1, 2], bytes(1), 1)),
+        ("both", (bytes(2), bytes(3))),
+        ("first", ([], None, bytes(2), 1)),
+        ("first", ([("q", bytes(8), None, None, False)], None, bytes(2), 1)),
+        ("first", ([("q", bytes(9), None, None, False)], None, bytes(1), 1)),
+        ("first", ([("x", bytes(8), None, None, False)], None, bytes(1), 1)),
+        ("first", ([("q", bytes(8), None, None, False)], [1, 2], bytes(1), 1)),
+        ("first", ([("q", bytes(8), b"\5\0", None, False)], None, bytes(1), 1)),
+        ("first", ([("q", bytes(8), bytes(3), None, False)], None, bytes(1), 1)),
+        ("first", ([("q", bytes(8), bytes(4), None, False)], None, bytes(2), 1)),
+        ("first", ([("B", b"\3", None, bytes(8), False)], None, bytes(1), 1)),
+        ("first", ([("B", b"", None, bytes(8), False)], None, bytes(1), 1)),
         ("kept", (bytes(3), 2, bytes(2))),
         ("seconds", (bytes(8), bytes(16), None)),
         ("seconds", (bytes(8), bytes(8), b"\5\0")),
@@ -172,7 +217,7 @@ def test_durations_are_computed(given_: tuple[int, Any], starts: list[int], ends
 )
 def test_damaged_blocks_end_there(name: str, given_: Any) -> None:
     """Buffers that do not fit each other are an error, and nothing outside them is read."""
-    module = _keys if hasattr(_keys, name) else _columns
+    module = next(module for module in (_keys, _columns, _rows) if hasattr(module, name))
 
     with pytest.raises((ValueError, IndexError)):
         getattr(module, name)(*given_)

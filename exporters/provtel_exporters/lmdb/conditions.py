@@ -1,24 +1,25 @@
 """What the columns of a block say of a filter: which rows match for sure, and which may.
 
-A set of rows is a number of one byte a row, 1 or 0, so that sets are intersected and joined as numbers are.
+A set of rows is one byte a row, 1 or 0.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import partial, reduce
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from provtel_model.fields import MISSING, elements, is_nan, is_number
 from provtel_model.filters import COMBINATORS, Condition, comparable, conditions_on
 
 from provtel_exporters.lmdb.index.block import MAPS, PARTS, TRACE, Block
 from provtel_exporters.lmdb.index.columns import Column, column_of
-from provtel_exporters.lmdb.index.kernels import LAST, compare, map_codes, seconds, spread
+from provtel_exporters.lmdb.index.kernels import LAST, both, compare, either, map_codes, outside, seconds, spread
 from provtel_exporters.lmdb.packing import ORIGIN
 from provtel_exporters.lmdb.rows import ACTIVITY, RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from provtel_exporters.lmdb.parts import Parts
 
@@ -29,6 +30,7 @@ PARTS_OF: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 _SHAPE: Final = PARTS[3]
 _NOT_LISTED: Final = frozenset({"events", "links", "parent_id", "tags"})
 _COMPARING: Final = frozenset({"$gt", "$gte", "$lt", "$lte"})
+_ASK: Final = 2  # in a mask: the record is to be asked
 _IN_ORDER: Final = _COMPARING | {"$eq"}
 _SPAN_DIGITS: Final = 16
 _INTEGERS: Final = range(-(2**63), 2**63)
@@ -37,13 +39,40 @@ _INTEGERS: Final = range(-(2**63), 2**63)
 class Bounds(NamedTuple):
     """Two sets of rows: those that match for sure, and those that may, which include them."""
 
-    sure: int
-    maybe: int
+    sure: bytes
+    maybe: bytes
+
+    @classmethod
+    def exactly(cls, rows: bytes) -> Self:
+        """Return the bounds of rows that match for sure, where no others may."""
+        return cls(rows, rows)
 
     @property
-    def doubtful(self) -> int:
+    def are_exact(self) -> bool:
+        """Say whether no record is to be asked."""
+        return self.sure is self.maybe or self.sure == self.maybe
+
+    @property
+    def doubtful(self) -> bytes:
         """The rows whose records are to be asked."""
-        return self.sure ^ self.maybe
+        return outside(self.maybe, self.sure)
+
+    def both(self, other: Bounds) -> Bounds:
+        """Return the rows that match this and something else."""
+        return self._with(other, both)
+
+    def either(self, other: Bounds) -> Bounds:
+        """Return the rows that match this or something else."""
+        return self._with(other, either)
+
+    def outside(self, rows: bytes) -> Bounds:
+        """Return those of some rows that do not match."""
+        sure = outside(rows, self.maybe)
+        return Bounds(sure, sure if self.are_exact else outside(rows, self.sure))
+
+    def _with(self, other: Bounds, combined: Callable[[bytes, bytes], bytes]) -> Bounds:
+        sure = combined(self.sure, other.sure)
+        return Bounds(sure, sure if self.are_exact and other.are_exact else combined(self.maybe, other.maybe))
 
 
 class Conditions:
@@ -57,43 +86,41 @@ class Conditions:
     def __init__(self, block: Block, parts: Parts) -> None:
         self._block = block
         self._parts = parts
-        self.all = int.from_bytes(b"\1" * block.count, "little")
+        self._all = Bounds.exactly(b"\1" * block.count)
+        self._none = Bounds.exactly(bytes(block.count))
 
     def matching(self, where: Mapping[str, Any]) -> Bounds:
         """Return which rows match a filter that `provtel_model.filters.Query` has accepted."""
-        found = Bounds(self.all, self.all)
-        for name, condition in sorted(where.items(), key=_weight):
-            if not found.maybe:
-                return found
-            one = self._combined(name, condition) if name in COMBINATORS else self._field(name, condition)
-            found = Bounds(found.sure & one.sure, found.maybe & one.maybe)
-        return found
+        conditions = sorted(where.items(), key=_weight)
+        return self._all_of(partial(self._clause, name, condition) for name, condition in conditions)
 
-    def _combined(self, name: str, branches: Any) -> Bounds:
-        found = Bounds(self.all, self.all) if name == "$and" else Bounds(0, 0)
-        for one in map(self.matching, sorted(branches, key=lambda branch: "started_at" not in branch)):
-            if name == "$and":
-                if not one.maybe:
-                    return one
-                found = Bounds(found.sure & one.sure, found.maybe & one.maybe)
-            else:
-                found = Bounds(found.sure | one.sure, found.maybe | one.maybe)
+    def _clause(self, name: str, condition: Any) -> Bounds:
+        if name not in COMBINATORS:
+            return self._field(name, condition)
+        branches = sorted(condition, key=lambda branch: "started_at" not in branch)
+        if name == "$and":
+            return self._all_of(partial(self.matching, branch) for branch in branches)
+        return reduce(Bounds.either, map(self.matching, branches))
+
+    def _all_of(self, parts: Iterable[Callable[[], Bounds]]) -> Bounds:
+        """Return the rows that match all of some parts; once none is left, no other part is looked at."""
+        found = self._all
+        for part in parts:
+            one = part()
+            found = one if found is self._all else found.both(one)
+            if 1 not in found.maybe:
+                return self._none
         return found
 
     def _field(self, name: str, condition: Any) -> Bounds:
-        found = Bounds(self.all, self.all)
-        for one in conditions_on(name, condition):
-            bounds = self._condition(name, one)
-            found = Bounds(found.sure & bounds.sure, found.maybe & bounds.maybe)
-        return found
+        return self._all_of(partial(self._condition, name, one) for one in conditions_on(name, condition))
 
     def _condition(self, name: str, condition: Condition) -> Bounds:
         if condition.operator == "$not":
-            inner = self._field(name, condition.operand)
-            return Bounds(self.all & ~inner.maybe, self.all & ~inner.sure)
+            return self._field(name, condition.operand).outside(self._all.sure)
         if condition.operator in {"$in", "$nin"} and name in {"id", "span_id"}:
-            found = self._combined("$or", [{name: item} for item in condition.operand])
-            return found if condition.operator == "$in" else Bounds(self.all & ~found.maybe, self.all & ~found.sure)
+            found = reduce(Bounds.either, [self._field(name, item) for item in condition.operand], self._none)
+            return found if condition.operator == "$in" else found.outside(self._all.sure)
         top, *rest = name.split(".")
         return _FIELDS.get(top, Conditions._any_field)(self, top, tuple(rest), condition)
 
@@ -105,7 +132,7 @@ class Conditions:
             if not any(ends) or all(ends):  # so do all moments between them
                 return self._constant(all(ends))
         mask = numbers_that_meet(self._block.starts, "Q", top, condition)
-        return self._exactly(mask)
+        return Bounds.exactly(mask)
 
     def _duration(self, top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
         column = durations(self._block)
@@ -119,7 +146,7 @@ class Conditions:
     def _span_id(self, _top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
         if rest or condition.operator not in _IN_ORDER:
             return self._doubt() if not rest else self._constant(condition.holds([MISSING]))
-        return self._exactly(self._spans_that_meet("", condition))
+        return Bounds.exactly(self._spans_that_meet("", condition))
 
     def _id(self, _top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
         if rest:
@@ -136,11 +163,11 @@ class Conditions:
                 cut[number] = prefix
             elif first:
                 whole.add(number)
-        found = self._exactly(self._mask_of(column, whole.__contains__)).sure
+        found = self._rows_with(column, whole.__contains__)
         for number, prefix in cut.items():
-            rows = self._exactly(self._mask_of(column, number.__eq__)).sure
-            found |= rows & self._exactly(self._spans_that_meet(prefix, condition)).sure
-        return Bounds(found, found)
+            rows = self._rows_with(column, number.__eq__)
+            found = either(found, both(rows, self._spans_that_meet(prefix, condition)))
+        return Bounds.exactly(found)
 
     def _run(self, _top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
         number, place = self._block.columns[PARTS[2]], RUN.index("workflow_id")
@@ -149,8 +176,7 @@ class Conditions:
             number, lambda part: condition.holds([*elements(self._parts[part][place], rest)]), missing=False
         ).sure
         of_trace = self._trace_id("trace_id", rest, condition).sure
-        found = (named & of_run) | (of_trace & ~named)
-        return Bounds(found, found)
+        return Bounds.exactly(either(both(named, of_run), outside(of_trace, named)))
 
     def _in_parts(self, top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
         name, fields = PARTS_OF[top]
@@ -173,16 +199,16 @@ class Conditions:
     def _in_map(self, top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
         """Look into the column of a key; what a shorter key has may lie deeper, and must be asked."""
         prefixes = [".".join(rest[:length]) for length in range(1, len(rest))]
-        doubtful = 0
+        doubtful = self._none.sure
         for prefix in prefixes:
             column = self._block.columns.get(f"{top}\0{prefix}")
             if column is not None:
-                doubtful |= self._has(column)
+                doubtful = either(doubtful, self._has(column))
         column = self._block.columns.get(f"{top}\0{'.'.join(rest)}")
         found = (
             self._constant(condition.holds([MISSING])) if column is None else self._column(column, top, (), condition)
         )
-        return Bounds(found.sure & ~doubtful, found.maybe | doubtful)
+        return found if 1 not in doubtful else Bounds(outside(found.sure, doubtful), either(found.maybe, doubtful))
 
     def _presence(self, top: str, condition: Condition) -> Bounds:
         """Decide by whether a field is there at all; where it is, the record must be asked."""
@@ -190,9 +216,10 @@ class Conditions:
             self._block.columns[_SHAPE], lambda number: _is_in(self._parts[number], top), missing=False
         ).sure
         if condition.operator == "$exists":
-            return self._exactly_rows(there if condition.operand else self.all & ~there)
-        absent = self.all & ~there
-        return Bounds(absent, self.all) if condition.holds([MISSING]) else Bounds(0, there)
+            return Bounds.exactly(there if condition.operand else outside(self._all.sure, there))
+        if condition.holds([MISSING]):
+            return Bounds(outside(self._all.sure, there), self._all.sure)
+        return Bounds(self._none.sure, there)
 
     def _column(self, column: Column, top: str, rest: tuple[str, ...], condition: Condition) -> Bounds:
         missing = condition.holds([MISSING])
@@ -201,50 +228,40 @@ class Conditions:
         if rest:
             return self._constant(missing)
         mask = numbers_that_meet(column.data, column.code, top, condition)
-        return self._exactly(self._spread(column, mask, missing=missing))
+        return Bounds.exactly(_spread(column, mask, missing=missing))
 
     def _coded(self, column: Column, holds: Callable[[Any], bool], *, missing: bool) -> Bounds:
         known = [holds(value) for value in column.values[1:]]
-        sure = self._exactly(self._mask_of(column, lambda code: bool(code) and known[code - 1], missing=missing)).sure
         if column.is_constant:
-            return Bounds(sure, sure)
-        doubtful = self._exactly(self._mask_of(column, lambda code: not code)).sure
-        return Bounds(sure, sure | doubtful)
+            return Bounds.exactly(_spread(column, bytes(known[:1]) * len(column.rows), missing=missing))
+        mask = map_codes(column.data, column.code, bytes([_ASK, *known]))
+        if _ASK not in mask:
+            return Bounds.exactly(_spread(column, mask, missing=missing))
+        sure, maybe = (mask.translate(bytes([0, 1, answer]) + bytes(253)) for answer in (0, 1))
+        return Bounds(_spread(column, sure, missing=missing), _spread(column, maybe, missing=missing))
 
-    def _mask_of(self, column: Column, holds: Callable[[int], bool], *, missing: bool = False) -> bytes:
-        """Return the mask of the rows whose code meets a condition."""
+    def _rows_with(self, column: Column, holds: Callable[[int], bool]) -> bytes:
+        """Return the rows whose code meets a condition."""
         if column.is_constant:
-            mask = bytes([holds(1)]) * len(column.rows)
-        else:
-            mask = map_codes(column.data, column.code, bytes(map(holds, range(len(column.values)))))
-        return self._spread(column, mask, missing=missing)
+            return _spread(column, bytes([holds(1)]) * len(column.rows), missing=False)
+        mask = map_codes(column.data, column.code, bytes(map(holds, range(len(column.values)))))
+        return _spread(column, mask, missing=False)
 
-    def _spread(self, column: Column, mask: bytes, *, missing: bool) -> bytes:
-        return mask if column.present is None else spread(column.count, column.present, mask, missing)
-
-    def _has(self, column: Column) -> int:
-        mask = b"\1" * len(column.rows)
-        return self._exactly(self._spread(column, mask, missing=False)).sure
+    def _has(self, column: Column) -> bytes:
+        return _spread(column, b"\1" * len(column.rows), missing=False)
 
     def _spans_that_meet(self, prefix: str, condition: Condition) -> bytes:
         """Return the mask of the rows whose span id, behind a prefix, compares as an operator says."""
         low, high = _interval(lambda span: condition.holds([f"{prefix}{span:016x}"]), prefix, condition)
-        above = compare(self._block.spans, "Q", "$gte", low)
-        below = compare(self._block.spans, "Q", "$lte", high)
-        both = int.from_bytes(above, "little") & int.from_bytes(below, "little")
-        return both.to_bytes(self._block.count, "little") if low <= high else bytes(self._block.count)
+        if low > high:
+            return self._none.sure
+        return both(compare(self._block.spans, "Q", "$gte", low), compare(self._block.spans, "Q", "$lte", high))
 
     def _constant(self, holds: bool) -> Bounds:  # noqa: FBT001  # what a predicate said
-        return Bounds(self.all, self.all) if holds else Bounds(0, 0)
+        return self._all if holds else self._none
 
     def _doubt(self) -> Bounds:
-        return Bounds(0, self.all)
-
-    def _exactly(self, mask: bytes) -> Bounds:
-        return self._exactly_rows(int.from_bytes(mask, "little"))
-
-    def _exactly_rows(self, rows: int) -> Bounds:
-        return Bounds(rows, rows)
+        return Bounds(self._none.sure, self._all.sure)
 
 
 _FIELDS: Final[dict[str, Callable[[Conditions, str, tuple[str, ...], Condition], Bounds]]] = {
@@ -261,6 +278,10 @@ _FIELDS: Final[dict[str, Callable[[Conditions, str, tuple[str, ...], Condition],
 def _weight(item: tuple[str, Any]) -> bool:
     """Put a condition on the start first: it rules out whole blocks."""
     return item[0] != "started_at"
+
+
+def _spread(column: Column, mask: bytes, *, missing: bool) -> bytes:
+    return mask if column.present is None else spread(column.count, column.present, mask, missing)
 
 
 def durations(block: Block) -> Column | None:
@@ -280,10 +301,9 @@ def numbers_that_meet(values: Any, code: str, top: str, condition: Condition) ->
     word, operand = condition.operator, condition.operand
     count = len(memoryview(values).cast("B").cast(code))  # type: ignore[call-overload]  # codes are text
     if word in {"$in", "$nin"}:
-        found = 0
+        mask = bytes(count)
         for item in operand:
-            found |= int.from_bytes(_compared(values, code, "$eq", comparable(top, item), count), "little")
-        mask = found.to_bytes(count, "little")
+            mask = either(mask, _compared(values, code, "$eq", comparable(top, item), count))
         return mask if word == "$in" else _negated(mask)
     if word == "$ne":
         return _negated(_compared(values, code, "$eq", comparable(top, operand), count))
@@ -361,10 +381,9 @@ def _is_in(shape: Any, top: str) -> bool:
     return any((key if type(key) is str else key[0]) == top for key in shape)
 
 
-def rows_in(mask: int, count: int) -> Iterator[int]:
+def rows_in(rows: bytes) -> Iterator[int]:
     """Yield the places of a set of rows, in order."""
-    found = mask.to_bytes(count, "little")
-    place = found.find(1)
+    place = rows.find(1)
     while place >= 0:
         yield place
-        place = found.find(1, place + 1)
+        place = rows.find(1, place + 1)

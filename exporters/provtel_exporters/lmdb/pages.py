@@ -2,42 +2,57 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from heapq import merge
 from typing import TYPE_CHECKING, Any
 
 from provtel_model.fields import order_at, order_of
 
 from provtel_exporters.lmdb.conditions import rows_in
-from provtel_exporters.lmdb.index.block import Block
-from provtel_exporters.lmdb.index.kernels import LAST, top
+from provtel_exporters.lmdb.index.kernels import LAST, first
 from provtel_exporters.lmdb.index.keys import RECORD_ID
 from provtel_exporters.lmdb.ranks import Ranked, ranked, spans_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from provtel_model.paging import Place
     from provtel_model.record import PlainRecord
 
+    from provtel_exporters.lmdb.index.block import Block
     from provtel_exporters.lmdb.parts import Parts
 
 _Order = tuple[int, Any]
 
 
-@dataclass(frozen=True, slots=True)
 class Candidate:
-    """A row that may be on a page.
+    """A row that may be on a page; it is less than those that come behind it.
 
     Args:
-        orders: The places in sorts of what it is ordered by, the id and the start among them.
         block: Its block.
         place: Its place there.
+        orders: Its places in the sorts by what it is ordered by, the id and the start among them.
+        directions: 1 or -1 for each of them.
     """
 
-    orders: tuple[_Order, ...]
-    block: Block
-    place: int
+    __slots__ = ("block", "directions", "orders", "place")
+
+    def __init__(self, block: Block, place: int, orders: Sequence[_Order], directions: Sequence[int]) -> None:
+        self.block = block
+        self.place = place
+        self.orders = orders
+        self.directions = directions
+
+    def __lt__(self, other: Candidate) -> bool:
+        """Say whether it comes before another."""
+        for mine, its, direction in zip(self.orders, other.orders, self.directions, strict=False):
+            if mine != its:
+                return (mine < its) == (direction > 0)
+        return False
+
+    @property
+    def start_in_order(self) -> int:
+        """When it started, times the direction of the sort by it; the least comes first."""
+        return self.block.start(self.place) * self.directions[0]
 
 
 class Page:
@@ -58,43 +73,24 @@ class Page:
         self._order = (*sort, ("id", 1), ("started_at", 1))
         self._directions = [direction for name, direction in self._order for _ in range(1 + (name == "id"))]
 
-    def first_of(
-        self, block: Block, rows: int, after: Place | None, most: int, known: Sequence[Candidate]
-    ) -> list[Candidate]:
-        """Return the first rows of one block, so many at most, and all whose place only their records tell.
+    def first_of(self, block: Block, rows: bytes, after: Place | None, most: int) -> Iterator[Candidate]:
+        """Yield the first rows of one block, and all of which only the records tell the place, in order.
 
         Args:
             block: The block.
             rows: The rows that count, as a set of `provtel_exporters.lmdb.conditions`.
             after: What must come before them.
-            most: How many.
-            known: The first rows of other blocks, in order; where there are enough, rows behind all are left out.
+            most: How many of those whose place the columns tell.
         """
         columns = self._columns(block)
         if columns is None:
-            return self._asked(block, rows, after)
-        asked = 0
-        for column in columns:
-            unknown = column.unknown
-            if unknown is not None:
-                asked |= rows & int.from_bytes(unknown, "little")
-        mask = (rows & ~asked).to_bytes(block.count, "little")
+            return iter(self._asked(block, rows_in(rows), after))
         floor = None if after is None else self._floor(columns, after)
-        places = top([column.ranks for column in columns], floor, mask, most)
-        worst = known[-1].orders[0] if len(known) >= most else None
-        found: list[Candidate] = []
-        for place in places:
-            first = columns[0].order(place)
-            if worst is not None and (first < worst if self._directions[0] < 0 else first > worst):
-                break
-            found.append(Candidate((first, *(column.order(place) for column in columns[1:])), block, place))
-        return found + self._asked(block, asked, after)
-
-    def in_order(self, candidates: list[Candidate], most: int) -> list[Candidate]:
-        """Return the first of some candidates, in order."""
-        for number, direction in reversed([*enumerate(self._directions)]):
-            candidates.sort(key=partial(_order_in, number), reverse=direction < 0)
-        return candidates[:most]
+        places, asked = first([column.ranking for column in columns], floor, rows, most)
+        found = (
+            Candidate(block, place, [column.order(place) for column in columns], self._directions) for place in places
+        )
+        return merge(found, self._asked(block, asked, after)) if asked else found
 
     def _columns(self, block: Block) -> list[Ranked] | None:
         found: list[Ranked] = []
@@ -108,13 +104,14 @@ class Page:
                 found.append(spans_of(block, descending=descending))
         return found
 
-    def _asked(self, block: Block, rows: int, after: Place | None) -> list[Candidate]:
-        found = [(place, self._plain_at(block, place)) for place in rows_in(rows, block.count)]
-        return [
-            Candidate(tuple(self._orders_of(plain)), block, place)
+    def _asked(self, block: Block, places: Iterable[int], after: Place | None) -> list[Candidate]:
+        """Return candidates for rows of which the records tell the place, in order."""
+        found = [(place, self._plain_at(block, place)) for place in places]
+        return sorted(
+            Candidate(block, place, self._orders_of(plain), self._directions)
             for place, plain in found
             if after is None or after.precedes(plain, self._sort)
-        ]
+        )
 
     def _orders_of(self, plain: PlainRecord) -> list[_Order]:
         orders: list[_Order] = []
@@ -149,7 +146,3 @@ class Page:
             if not found[1]:
                 break
         return floor + [LAST] * (len(columns) - len(floor))
-
-
-def _order_in(number: int, candidate: Candidate) -> _Order:
-    return candidate.orders[number]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable
@@ -16,17 +15,7 @@ from provtel_model.fields import MISSING, elements, order_of
 from provtel_exporters.lmdb.conditions import PARTS_OF, durations
 from provtel_exporters.lmdb.index.block import ELSEWHERE, MAPS, TRACE, Block
 from provtel_exporters.lmdb.index.columns import UNKNOWN, Column, column_of
-from provtel_exporters.lmdb.index.kernels import (
-    LAST,
-    NO_NUMBER,
-    NOTHING,
-    map_codes,
-    rank_of_number,
-    ranks_of_codes,
-    ranks_of_numbers,
-    spread,
-    spread_ranks,
-)
+from provtel_exporters.lmdb.index.kernels import LAST, NO_NUMBER, NOTHING, Ranking, rank_of_number
 from provtel_exporters.lmdb.runs import runs_of
 
 if TYPE_CHECKING:
@@ -36,6 +25,7 @@ if TYPE_CHECKING:
 
 _SIGN: Final = 2**63
 _NULL: Final = order_of(None)
+_NO_RANKS: Final = array("Q", [NOTHING, NOTHING])
 
 
 @dataclass(frozen=True)
@@ -54,45 +44,21 @@ class Ranked:
     descending: bool
     value_of: Callable[[Any], Any] = lambda value: value
 
-    @cached_property
-    def ranks(self) -> bytes:
-        """The rank (Q) of each row; the lowest comes first."""
+    @property
+    def ranking(self) -> Ranking:
+        """What rows are ordered by, for `provtel_exporters.lmdb.index.kernels.first`."""
         column = self.column
         if column is None:
-            return array("Q", [self._turned(NOTHING)]).tobytes() * self.block.count
+            return "B", b"", None, _NO_RANKS, self.descending
         if column.is_numeric or column.code == "Q":
-            found = ranks_of_numbers(column.data, column.code, descending=self.descending)
-        else:
-            table = array("Q", [self._turned(self._rank(order)) for order in self._orders_by_code])
-            found = (
-                table[1:2].tobytes() * len(column.rows)
-                if column.is_constant
-                else ranks_of_codes(column.data, column.code, table)
-            )
-        if column.present is None:
-            return found
-        return spread_ranks(self.block.count, column.present, found, self._turned(NOTHING))
-
-    @property
-    def unknown(self) -> bytes | None:
-        """The mask of the rows whose records are to be asked for the value; ``None`` where there are none."""
-        column = self.column
-        if column is None or column.is_numeric or column.is_constant or column.code == "Q":
-            return None
-        unknown = map_codes(column.data, column.code, b"\1" + bytes(len(column.values) - 1))
-        if 1 not in unknown:
-            return None
-        return unknown if column.present is None else spread(self.block.count, column.present, unknown, 0)
+            return column.code, column.data, column.present, None, self.descending
+        table = array("Q", [self._numbers[order] for order in self._orders_by_code])
+        return column.code, column.data, column.present, table, self.descending
 
     def order(self, place: int) -> tuple[int, Any]:
         """Return the place in sorts of the value of a row, as `provtel_model.fields.order_of` does."""
-        rank = self._turned(memoryview(self.ranks).cast("B").cast("Q")[place])
-        column = self.column
-        if column is None or (rank == NOTHING and column.code != "Q"):
-            return _NULL
-        if column.is_numeric or column.code == "Q":
-            return _order_of_rank(rank, column.code)
-        return self._orders[rank]
+        found = None if self.column is None else self.column.item(place)
+        return _NULL if found is None else order_of(self.value_of(found))
 
     def floor(self, order: tuple[int, Any]) -> tuple[int, bool] | None:
         """Return the rank of a value that the block need not have, and whether it has that rank for itself.
@@ -120,9 +86,6 @@ class Ranked:
     @cached_property
     def _numbers(self) -> dict[tuple[int, Any], int]:
         return {order: number for number, order in enumerate(self._orders)}
-
-    def _rank(self, order: tuple[int, Any]) -> int:
-        return self._numbers[order]
 
     def _turned(self, rank: int) -> int:
         return LAST - rank if self.descending else rank
@@ -171,18 +134,7 @@ def _column_of(block: Block, parts: Parts, top: str, rest: Sequence[str]) -> Any
 
 def _first(value: Any, path: tuple[str, ...]) -> Any:
     """Return the first value at a path into a value; null where there is none."""
-    return next((found for found in elements(value, path) if found is not MISSING), None)
-
-
-def _order_of_rank(rank: int, code: str) -> tuple[int, Any]:
-    if code == "Q":
-        return 1, (1, rank)
-    if rank == NO_NUMBER:
-        return order_of(math.nan)
-    if code != "d":
-        return 1, (1, rank - _SIGN + 1)
-    bits = rank - _SIGN if rank & _SIGN else LAST - rank
-    return 1, (1, struct.unpack("=d", struct.pack("=Q", bits))[0])
+    return next((found for found in elements(value, path) if found is not MISSING), None) if path else value
 
 
 def _floor_of_number(order: tuple[int, Any], code: str, *, descending: bool) -> tuple[int, bool] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -14,13 +15,14 @@ from provtel_exporters.lmdb import layout, observations
 from provtel_exporters.lmdb.conditions import Bounds, Conditions, rows_in
 from provtel_exporters.lmdb.groups import counts_of
 from provtel_exporters.lmdb.index.blocks import Blocks
+from provtel_exporters.lmdb.index.kernels import many
 from provtel_exporters.lmdb.index.keys import PARENT, key_of_id, reference_key
 from provtel_exporters.lmdb.pages import Candidate, Page
 from provtel_exporters.lmdb.parts import Parts
 from provtel_exporters.lmdb.rows import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from provtel_model.filters import Query
     from provtel_model.record import PlainRecord
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MOST_AT_ONCE: Final = 10_000
+_FIRST_START: Final[Mapping[tuple[tuple[str, int], ...], Callable[[Block], int]]] = {
+    (("started_at", -1),): lambda block: -block.latest,
+    (("started_at", 1),): lambda block: block.earliest,
+}
+"""The least that a block has, of starts times direction, where the start decides first."""
 _LAST_ROW: Final = 2 ** (8 * layout.ROW_BYTES) - 1
 
 
@@ -61,7 +68,7 @@ class Snapshot:
         known = self._by_keys(query.where)
         if known is not None:
             return sum(map(query.matches, known))
-        return sum(rows.bit_count() for _, rows in self._exactly(query))
+        return sum(many(rows) for _, rows in self._exactly(query))
 
     def with_ids(self, record_ids: Sequence[str]) -> dict[str, PlainRecord]:
         """Return the earliest record of each id that the store has."""
@@ -164,33 +171,34 @@ class Snapshot:
         """Yield the blocks that may have matches, with the living rows that match for sure, and that may."""
         for block in self._blocks:
             bounds = self._bounds_of(block, where)
-            if bounds.maybe:
+            if 1 in bounds.maybe:
                 yield block, bounds
 
     def _bounds_of(self, block: Block, where: Mapping[str, Any]) -> Bounds:
-        sure, maybe = Conditions(block, self._parts).matching(where)
+        bounds = Conditions(block, self._parts).matching(where)
         dead = self._blocks.dead(block)
-        if dead and maybe:
-            mask = bytearray(b"\1") * block.count
-            for place in dead:
-                mask[place] = 0
-            living = int.from_bytes(mask, "little")
-            sure, maybe = sure & living, maybe & living
-        return Bounds(sure, maybe)
+        if not dead:
+            return bounds
+        living = bytearray(b"\1") * block.count
+        for place in dead:
+            living[place] = 0
+        return bounds.both(Bounds.exactly(bytes(living)))
 
-    def _exactly(self, query: Query) -> Iterator[tuple[Block, int]]:
+    def _exactly(self, query: Query) -> Iterator[tuple[Block, bytes]]:
         """Yield the blocks that have matches, each with the rows of them."""
         for block, bounds in self._bounds(query.where):
-            mask = bytearray(block.count)
-            for place in rows_in(bounds.doubtful, block.count):
+            if bounds.are_exact:
+                yield block, bounds.sure
+                continue
+            mask = bytearray(bounds.sure)
+            for place in rows_in(bounds.doubtful):
                 mask[place] = query.matches(self.plain_at(block, place))
-            yield block, bounds.sure | int.from_bytes(mask, "little")
+            yield block, bytes(mask)
 
     def _matching(self, query: Query) -> Iterator[PlainRecord]:
         """Yield the records that a query selects, in no order; those are asked of which columns are not sure."""
-        for block, bounds in self._bounds(query.where):
-            sure = bounds.sure.to_bytes(block.count, "little")
-            for place in rows_in(bounds.maybe, block.count):
+        for block, (sure, maybe) in self._bounds(query.where):
+            for place in rows_in(maybe):
                 plain = self.plain_at(block, place)
                 if (sure[place] and query.after is None) or query.selects(plain):
                     yield plain
@@ -199,27 +207,40 @@ class Snapshot:
         """Look at the first records in order, and at more of them where some do not match after all."""
         page = Page(query.sort, self._parts, self.plain_at)
         after = None if query.after is None else Place.parse(query.after, len(query.sort))
-        newest_first = bool(query.sort) and query.sort[0] == ("started_at", -1)
-        blocks = sorted(self._blocks, key=lambda block: -block.latest) if newest_first else [*self._blocks]
+        start_of = _FIRST_START.get(tuple(query.sort[:1]))
+        blocks = [*self._blocks] if start_of is None else sorted(self._blocks, key=start_of)
         known: dict[int, Bounds] = {}
         found: list[PlainRecord] = []
         most = limit
         while len(found) < limit:
-            candidates: list[Candidate] = []
+            heads: list[Iterable[Candidate]] = []
             for block in blocks:
-                if newest_first and len(candidates) == most and candidates[-1].orders[0][1][1] > block.latest:
-                    break
+                if start_of is not None:
+                    candidates = _first_of(heads, most)
+                    heads = [candidates]
+                    if len(candidates) == most and candidates[-1].start_in_order < start_of(block):
+                        break
                 if block.first not in known:
                     known[block.first] = self._bounds_of(block, query.where)
-                candidates += page.first_of(block, known[block.first].maybe, after, most, candidates)
-                candidates = page.in_order(candidates, most)
+                if 1 in known[block.first].maybe:
+                    heads.append(page.first_of(block, known[block.first].maybe, after, most))
+            candidates = _first_of(heads, most)
             plains = [self.plain_at(candidate.block, candidate.place) for candidate in candidates]
-            found += [plain for plain in plains if query.selects(plain)]
+            found += [
+                plain
+                for plain, candidate in zip(plains, candidates, strict=True)
+                if (query.after is None and known[candidate.block.first].sure[candidate.place]) or query.selects(plain)
+            ]
             if len(candidates) < most:
                 break
             after = Place.of(plains[-1], query.sort)
             most = min(most * 4, _MOST_AT_ONCE)
         return found[:limit]
+
+
+def _first_of(heads: Sequence[Iterable[Candidate]], most: int) -> list[Candidate]:
+    """Return the first candidates of all, in order."""
+    return [*islice(merge(*heads), most)]
 
 
 def _texts(condition: Any) -> set[str] | None:

@@ -8,6 +8,7 @@ column of one value for all rows has no codes. Where only some rows have a value
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ _LARGEST_VALUE: Final = 128
 _RESERVED: Final = 4  # the lowest integers, whose ranks mean something else
 _WIDTHS: Final = (("b", 7), ("h", 15), ("i", 31), ("q", 63))
 _CODES: Final = (("B", 2**8), ("H", 2**16), ("I", 2**32))
+_CODED: Final = frozenset(code for code, _ in _CODES)
 _NUMBERS: Final = frozenset("bhiqd")
 _TELL_THEMSELVES: Final = frozenset({str, bytes, bool, int})
 """The types of which equal values are packed equally, so that they need not be packed to be told from each other."""
@@ -69,6 +71,19 @@ class Column:
     def rows(self) -> Sequence[int]:
         """The rows that have a value."""
         return range(self.count) if self.present is None else memoryview(self.present).cast("B").cast("H").tolist()
+
+    def item(self, row: int) -> Any:
+        """Return the value of a row; ``None`` where it has none."""
+        place = row
+        if self.present is not None:
+            rows = memoryview(self.present).cast("B").cast("H")
+            place = bisect_left(rows, row)
+            if place == len(rows) or rows[place] != row:
+                return None
+        if self.is_constant:
+            return self.values[1]
+        item = memoryview(self.data).cast("B").cast(self.code)[place]  # type: ignore[call-overload]  # codes are text
+        return self.values[item] if self.code in _CODED else item
 
     def items(self) -> list[Any]:
         """Return the values of the rows that have one, in order."""

@@ -1,7 +1,7 @@
 """What is done to every key or value of a block, in Python; `kernels` has the same, compiled where it can be.
 
 Buffers are `bytes`, `array` or `memoryview`, named by the type codes of `struct`; numbers lie as this machine has them.
-A mask is one byte a row, 1 or 0.
+A mask, or set of rows, is one byte a row, 1 or 0.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ from array import array
 from bisect import bisect_left
 from heapq import nsmallest
 from itertools import compress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+Ranking: TypeAlias = tuple[str, Any, Any, Any, bool]
+"""What rows are ordered by: a type code, numbers or codes, the rows (H) that have one or ``None``, the rank (Q) of each
+code or ``None``, and whether the greatest comes first. Code 0 stands for what the column does not hold; where there are
+no codes, all rows have code 1. The lowest rank comes first."""
 
 LAST: Final = 2**64 - 1
 NOTHING: Final = 0
@@ -93,12 +98,6 @@ def spread(count: int, present: Any, mask: bytes, missing: int) -> bytes:
     return bytes(result)
 
 
-def ranks_of_numbers(values: Any, code: str, *, descending: bool) -> bytes:
-    """Return ranks (Q) of numbers: in the order of their values, above what is not there."""
-    ranks = [rank_of_number(value, code) for value in _view(values, code)]
-    return array("Q", [LAST - rank for rank in ranks] if descending else ranks).tobytes()
-
-
 def rank_of_number(value: float, code: str) -> int:
     """Return the rank of a number among those of a type."""
     if code == "Q":
@@ -111,34 +110,66 @@ def rank_of_number(value: float, code: str) -> int:
     return LAST - bits if bits & _SIGN else bits + _SIGN
 
 
-def ranks_of_codes(codes: Any, code: str, table: Any) -> bytes:
-    """Return, for each code (B, H or I), the rank (Q) of a table."""
-    ranks = _view(table, "Q")
-    return array("Q", [ranks[number] for number in _view(codes, code)]).tobytes()
-
-
-def spread_ranks(count: int, present: Any, ranks: Any, missing: int) -> bytes:
-    """Return the ranks of all rows, where they are known of the rows (H) that have a value."""
-    result = array("Q", [missing]) * count
-    for row, rank in zip(_view(present, "H"), _view(ranks, "Q"), strict=True):
-        result[row] = rank
-    return result.tobytes()
-
-
-def top(ranks: Sequence[Any], floor: Sequence[int] | None, mask: bytes, most: int) -> list[int]:
-    """Return the rows of a mask with the lowest ranks (Q), in order: the first column counts first, then the next.
+def first(
+    columns: Sequence[Ranking], after: Sequence[int] | None, rows: bytes, most: int
+) -> tuple[list[int], list[int]]:
+    """Return the first rows of a set in an order, and those for whose place their records are to be asked.
 
     Args:
-        ranks: Columns of ranks.
-        floor: Ranks that a row must exceed; ``None`` for any row.
-        mask: The rows that count.
-        most: How many to return at most.
+        columns: What the rows are ordered by: the first column counts first, then the next.
+        after: The ranks of a place that rows must lie behind; ``None`` for any row.
+        rows: The set.
+        most: How many of the first to return at most.
     """
-    columns = [_view(column, "Q") for column in ranks]
-    rows = zip(*columns, range(len(mask)), strict=True)
-    least = None if floor is None else (*floor, LAST)
-    chosen = (row for row in compress(rows, mask) if least is None or row > least)
-    return [row[-1] for row in nsmallest(most, chosen)]
+    mask = bytearray(rows)
+    asked: list[int] = []
+    ranks: list[list[int]] = []
+    for column in columns:
+        found, unknown = _ranks(column, len(mask))
+        ranks.append(found)
+        asked += [row for row in unknown if mask[row]]
+        for row in unknown:
+            mask[row] = 0
+    chosen = compress(zip(*ranks, range(len(mask)), strict=True), mask)
+    behind = () if after is None else (*after, LAST)
+    return [row[-1] for row in nsmallest(most, (row for row in chosen if behind < row))], asked
+
+
+def _ranks(column: Ranking, count: int) -> tuple[list[int], list[int]]:
+    """Return the rank of each row, and the rows of which the column does not hold the value."""
+    code, data, present, table, descending = column
+    rows = range(count) if present is None else _view(present, "H").tolist()
+    items = _view(data, code).tolist()
+    if table is None:
+        found = [rank_of_number(item, code) for item in items]
+    else:
+        known = _view(table, "Q")
+        found = [known[item] for item in items] if items else [known[1]] * len(rows)
+    ranks = [NOTHING] * count
+    for row, rank in zip(rows, found, strict=True):
+        ranks[row] = rank
+    unknown = [] if table is None else [row for row, item in zip(rows, items, strict=False) if not item]
+    return [LAST - rank for rank in ranks] if descending else ranks, unknown
+
+
+def both(left: bytes, right: bytes) -> bytes:
+    """Return the rows that are in both sets."""
+    return (int.from_bytes(left, "little") & int.from_bytes(right, "little")).to_bytes(len(left), "little")
+
+
+def either(left: bytes, right: bytes) -> bytes:
+    """Return the rows that are in one set or the other."""
+    return (int.from_bytes(left, "little") | int.from_bytes(right, "little")).to_bytes(len(left), "little")
+
+
+def outside(left: bytes, right: bytes) -> bytes:
+    """Return the rows of a set that are not in another."""
+    return (int.from_bytes(left, "little") & ~int.from_bytes(right, "little")).to_bytes(len(left), "little")
+
+
+def many(rows: bytes) -> int:
+    """Return how many rows a set has."""
+    return int.from_bytes(rows, "little").bit_count()
 
 
 def seconds(starts: Any, ends: Any, present: Any) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from provtel_model.compiled import load
 
 from provtel_exporters.lmdb.index import in_python
-from provtel_exporters.lmdb.index.in_python import LAST, NO_NUMBER, NOTHING, rank_of_number
+from provtel_exporters.lmdb.index.in_python import LAST, NO_NUMBER, NOTHING, Ranking, rank_of_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,23 +20,26 @@ __all__ = [
     "LAST",
     "NOTHING",
     "NO_NUMBER",
+    "Ranking",
+    "both",
     "compare",
+    "either",
+    "first",
     "kept",
+    "many",
     "map_codes",
     "merge_keys",
+    "outside",
     "rank_of_number",
-    "ranks_of_codes",
-    "ranks_of_numbers",
     "search",
     "seconds",
     "sort_keys",
     "spread",
-    "spread_ranks",
-    "top",
 ]
 
 _keys: Final[ModuleType] = load("provtel_exporters.lmdb.index._key_kernels") or in_python
 _columns: Final[ModuleType] = load("provtel_exporters.lmdb.index._column_kernels") or in_python
+_rows: Final[ModuleType] = load("provtel_exporters.lmdb.index._row_kernels") or in_python
 
 sort_keys: Final[Callable[[Any, Any], tuple[bytes, bytes]]] = _keys.sort_keys
 merge_keys: Final[Callable[[Sequence[tuple[Any, Any, Any]]], tuple[bytes, bytes]]] = _keys.merge_keys
@@ -44,9 +47,10 @@ search: Final[Callable[[Any, Any], list[tuple[int, int]]]] = _keys.search
 compare: Final[Callable[[Any, str, str, float], bytes]] = _columns.compare
 map_codes: Final[Callable[[Any, str, bytes], bytes]] = _columns.map_codes
 spread: Final[Callable[[int, Any, bytes, int], bytes]] = _columns.spread
-ranks_of_numbers: Final[Callable[..., bytes]] = _columns.ranks_of_numbers
-ranks_of_codes: Final[Callable[[Any, str, Any], bytes]] = _columns.ranks_of_codes
-spread_ranks: Final[Callable[[int, Any, Any, int], bytes]] = _columns.spread_ranks
-top: Final[Callable[[Sequence[Any], Sequence[int] | None, bytes, int], list[int]]] = _columns.top
 seconds: Final[Callable[[Any, Any, Any], bytes]] = _columns.seconds
 kept: Final[Callable[[Any, int, bytes], bytes]] = _columns.kept
+first: Final[Callable[[Sequence[Ranking], Sequence[int] | None, bytes, int], tuple[list[int], list[int]]]] = _rows.first
+both: Final[Callable[[bytes, bytes], bytes]] = _rows.both
+either: Final[Callable[[bytes, bytes], bytes]] = _rows.either
+outside: Final[Callable[[bytes, bytes], bytes]] = _rows.outside
+many: Final[Callable[[bytes], int]] = _rows.many
