@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -205,6 +206,19 @@ def gpu(request: pytest.FixtureRequest) -> str:
         request.config.stash[LEFT_OUT].append(request.node.nodeid)
         pytest.skip("there is no GPU here")
     return found
+
+
+@pytest.fixture
+def mount_namespace(request: pytest.FixtureRequest) -> list[str]:
+    """Return a command that runs another where it may mount; without one a test is left out, and the run says so."""
+    command = ["unshare", "--user", "--map-root-user", "--mount"]
+    try:
+        subprocess.run([*command, "mount", "-t", "tmpfs", "none", "/mnt"], check=True, capture_output=True, timeout=10)
+    except (OSError, subprocess.SubprocessError) as error:
+        request.config.stash[SERVICES]["mounting"] = f"mounting: not allowed here: {error}"
+        request.config.stash[LEFT_OUT].append(request.node.nodeid)
+        pytest.skip("nothing can be mounted here")
+    return command
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def _show_ledger(address: str, *, as_json: bool) -> None:
 
 
 def _status(store: Store) -> dict[str, Any]:
-    from provtel_model.store_folder import LMDB_FOLDER
+    from provtel_model.store_folder import LMDB_FOLDER, SEGMENTS_FOLDER
 
     from provtel_cli.journals import journals_of, size_of, totals
 
@@ -75,7 +75,7 @@ def _status(store: Store) -> dict[str, Any]:
     journals = journals_of(folder)
     return found | {
         "exists": folder.is_dir(),
-        "nbytes": size_of(folder / LMDB_FOLDER),
+        "nbytes": size_of(folder / LMDB_FOLDER) + size_of(folder / SEGMENTS_FOLDER),
         "journals": [journal.as_json() for journal in journals],
         "in_journals": totals(journals),
     }

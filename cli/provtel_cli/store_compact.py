@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 from provtel_model.errors import UnsupportedError
 
 from provtel_cli import options
 from provtel_cli.output import print_json
 from provtel_cli.places import lmdb_folder, located
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from provtel_exporters.lmdb.maintenance import Compacted
 
 
 @click.command()
@@ -18,6 +25,9 @@ def compact(*, as_json: bool, store: str | None) -> None:
 
     Nobody else may have the store open: end its collector and whoever reads it. The new file lies beside the old one
     until it is whole; where the disk has no room for it, or this is killed, the store is as it was.
+
+    Of a store on a network file system small segments are merged into one, by way of the folder for temporary files
+    (TMPDIR); there everybody may go on to read and write.
     """
     from provtel_query.stores import shown
     from provtel_query.text import size_text
@@ -26,10 +36,20 @@ def compact(*, as_json: bool, store: str | None) -> None:
     location = shown(located(store))
     if folder is None:
         raise UnsupportedError(f"{location} is no store folder; only those are compacted")
-    from provtel_exporters.lmdb.maintenance import compact as compact_folder
-
-    done = compact_folder(folder)
+    done = _compacted(folder)
     if as_json:
         print_json([{"store": location, "before": done.before, "after": done.after}])
     else:
         click.echo(f"{location}: {size_text(done.before)} before, {size_text(done.after)} after")
+
+
+def _compacted(folder: Path) -> Compacted:
+    from provtel_model.store_folder import keeps_segments
+
+    if keeps_segments(folder.parent):
+        from provtel_exporters.lmdb.network.maintenance import compact as compact_segments
+
+        return compact_segments(folder.parent)
+    from provtel_exporters.lmdb.maintenance import compact as compact_files
+
+    return compact_files(folder)

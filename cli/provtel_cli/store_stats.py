@@ -20,11 +20,15 @@ _TITLES: Final = {
     "runs": "runs",
     "points": "data points",
     "logs": "log records",
+    "segments": "segments",
+    "deletions": "deletions",
     "format": "format",
     "nbytes": "on disk",
     "page_size": "page size",
     "pages": "pages",
     "free_pages": "free pages",
+    "index": "index",
+    "index_nbytes": "index on disk",
 }
 
 
@@ -34,8 +38,9 @@ _TITLES: Final = {
 def stats(*, as_json: bool, store: str | None) -> None:
     """Show what a store holds, and what it takes: records by kind, runs, data points, log records, bytes, free pages.
 
-    Free pages are taken by what is written next; `provtel store compact` gives them back to the disk. Nothing is
-    brought in from journals by this.
+    Free pages are taken by what is written next; `provtel store compact` gives them back to the disk. Of a store on a
+    network file system it shows how many segments it has, and where this machine's index of them is. Nothing is brought
+    in from journals by this.
     """
     from provtel_query.stores import shown
 
@@ -51,6 +56,12 @@ def stats(*, as_json: bool, store: str | None) -> None:
 def _of_folder(folder: Path) -> dict[str, Any]:
     from dataclasses import asdict
 
+    from provtel_model.store_folder import keeps_segments
+
+    if keeps_segments(folder.parent):
+        from provtel_exporters.lmdb.network.maintenance import stats as stats_of_segments
+
+        return asdict(stats_of_segments(folder.parent))
     from provtel_exporters.lmdb.maintenance import stats as stats_of
 
     return asdict(stats_of(folder))
@@ -91,7 +102,7 @@ def _print(found: dict[str, Any]) -> None:
     grid.add_row("store", found["store"])
     for key, title in _TITLES.items():
         if key in found:
-            grid.add_row(title, size_text(found[key]) if key == "nbytes" else str(found[key]))
+            grid.add_row(title, size_text(found[key]) if key.endswith("nbytes") else str(found[key]))
         if key == "records":
             for kind, count in found["kinds"].items():
                 grid.add_row(f"  {kind}", str(count))

@@ -22,7 +22,8 @@ def verify(*, as_json: bool, store: str | None) -> int:
     """Look for damage: exit code 0 where there is none, 1 with what is damaged.
 
     Of a store folder the pages of the LMDB file are looked at, every row is read, and every entry of an index is
-    followed to its row and back; who writes meanwhile is not in the way. Of other stores every record is read.
+    followed to its row and back; who writes meanwhile is not in the way. Of one on a network file system every segment
+    is read, and this machine's index is looked at. Of other stores every record is read.
     """
     from provtel_query.stores import shown
 
@@ -39,6 +40,12 @@ def verify(*, as_json: bool, store: str | None) -> int:
 def _of_folder(folder: Path) -> dict[str, Any]:
     from dataclasses import asdict
 
+    from provtel_model.store_folder import keeps_segments
+
+    if keeps_segments(folder.parent):
+        from provtel_exporters.lmdb.network.maintenance import verify as verify_segments
+
+        return asdict(verify_segments(folder.parent))
     from provtel_exporters.lmdb.verification import verify as verify_folder
 
     return asdict(verify_folder(folder))

@@ -1,6 +1,7 @@
 """Where the store is: the folder ``.provtel``, found upward from the working folder like a git folder.
 
-A store folder holds ``journal/`` (one folder a process) and ``lmdb/`` (the index of what was drained).
+A store folder holds ``journal/`` (one folder a process) and what was drained from there: ``lmdb/``, an index, or on a
+network file system ``segments/``, of which every reader keeps an index elsewhere.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from provtel_model.errors import StoreError
+from provtel_model.file_systems import on_network_file_system
 
 FOLDER_NAME: Final = ".provtel"
 STORE_VARIABLE: Final = "PROVTEL_STORE"
 JOURNAL_FOLDER: Final = "journal"
 LMDB_FOLDER: Final = "lmdb"
+SEGMENTS_FOLDER: Final = "segments"
 
 
 def find_store(start: Path | None = None) -> Path:
@@ -52,6 +55,21 @@ def make_store(store: Path) -> None:
     if stat.S_IMODE(status.st_mode) & 0o022:
         msg = f"the store {store} can be written by others; run: chmod go-w {store}"
         raise StoreError(msg)
+
+
+def keeps_segments(store: Path) -> bool:
+    """Say whether a store keeps segments: one that has some does wherever it is seen from.
+
+    Raises:
+        StoreError: What the environment says of file systems is not understood.
+    """
+    has_segments = os.path.isdir(store / SEGMENTS_FOLDER)  # noqa: PTH112  # where it may not be looked at, it has none
+    return has_segments or on_network_file_system(store)
+
+
+def holds_records(store: Path) -> bool:
+    """Say whether anything was brought into a store yet."""
+    return any((store / name).is_dir() for name in (LMDB_FOLDER, SEGMENTS_FOLDER))
 
 
 def is_own_folder(path: Path) -> bool:

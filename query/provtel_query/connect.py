@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from provtel_model.components import DrainReport
 from provtel_model.errors import StoreError
 from provtel_model.memory import Memory
-from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER, find_store, is_own_folder
+from provtel_model.store_folder import JOURNAL_FOLDER, find_store, holds_records, is_own_folder
 
 from provtel_query.store import Store
 from provtel_query.stores import FILE_SUFFIXES, FOLDER_SCHEME, open_reader, scheme_of, shown
@@ -55,7 +55,7 @@ def connect(store: str | os.PathLike[str] | None = None, *, drain: bool = True) 
 
 def folder_reader(folder: Path) -> Reader:
     """Open a store folder for reading; one that nothing was brought into yet is empty."""
-    return open_reader(str(folder)) if (folder / LMDB_FOLDER).is_dir() else Memory()
+    return open_reader(str(folder)) if holds_records(folder) else Memory()
 
 
 def bring_pending(folder: Path) -> DrainReport:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from provtel_model.components import Changes
 from provtel_model.filters import Query
 from provtel_model.memory import Memory
-from provtel_model.store_folder import LMDB_FOLDER
+from provtel_model.store_folder import holds_records
 
 from provtel_query.connect import bring_pending, connect, folder_reader
 from provtel_query.stores import FOLDER_SCHEME, scheme_of
@@ -63,7 +63,7 @@ class _Reopened:
         self._folder = folder
 
     def current(self) -> Reader:
-        if self._folder is not None and isinstance(self._reader, Memory) and (self._folder / LMDB_FOLDER).is_dir():
+        if self._folder is not None and isinstance(self._reader, Memory) and holds_records(self._folder):
             self._reader = folder_reader(self._folder)
         return self._reader
 

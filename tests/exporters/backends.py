@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,10 +15,12 @@ from zlib import crc32
 import pytest
 from provtel_exporters.file import open_reader as open_file_reader
 from provtel_exporters.file import open_writer as open_file_writer
-from provtel_exporters.lmdb import LmdbWriter, open_reader
+from provtel_exporters.lmdb import LmdbWriter, open_reader, open_writer
+from provtel_exporters.lmdb.network.cache import VARIABLE as CACHE
 from provtel_exporters.mongodb import open_reader as open_mongodb_reader
 from provtel_exporters.mongodb import open_writer as open_mongodb_writer
 from provtel_model.components import Reader, Writer
+from provtel_model.file_systems import VARIABLE as FILE_SYSTEMS
 from provtel_model.store_folder import LMDB_FOLDER
 from pymongo import MongoClient
 
@@ -108,6 +111,16 @@ def _folder() -> Iterator[str]:
 
 
 @contextmanager
+def _network_folder() -> Iterator[str]:
+    """Give a folder that is said to be on a network file system, and a place for indexes beside it."""
+    with _folder() as folder, pytest.MonkeyPatch.context() as patched:
+        told = os.environ.get(FILE_SYSTEMS, "")
+        patched.setenv(FILE_SYSTEMS, f"{told}:{folder}/far=network")
+        patched.setenv(CACHE, f"{folder}/cache")
+        yield f"{folder}/far/store"
+
+
+@contextmanager
 def _file(name: str = "store.jsonl") -> Iterator[str]:
     with _folder() as folder:
         yield f"{folder}/{name}"
@@ -134,7 +147,12 @@ MONGODB = Backend(
     "mongodb", _database, open_mongodb_writer, open_mongodb_reader, no_files=True, service="mongodb", one_in=4
 )
 
+SEGMENTS = Backend("segments", _network_folder, open_writer, open_reader, one_in=4)
+"""The same folders on a network file system; what the suite says of it beside LMDB has a module of its own."""
+
 BACKENDS = {backend.name: backend for backend in (FILE, LMDB, MONGODB)}
+
+IN_PROCESSES = {**BACKENDS, SEGMENTS.name: SEGMENTS}
 
 
 def served(request: pytest.FixtureRequest, name: str) -> Backend:

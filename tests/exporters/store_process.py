@@ -10,7 +10,7 @@ from provtel_model.components import Reader, Writer
 from provtel_model.errors import RetryableError
 from provtel_model.filters import Query
 
-from tests.exporters.backends import BACKENDS
+from tests.exporters.backends import IN_PROCESSES
 from tests.exporters.records import content, numbered
 
 _NOBODY = 65534
@@ -100,7 +100,7 @@ def drop_privileges() -> None:
 
 def main(verb: str, name: str, location: str, *arguments: str) -> None:
     """Do what the arguments say."""
-    backend = BACKENDS[name]
+    backend = IN_PROCESSES[name]
     match verb:
         case "write":
             write(backend.writer(location), *map(int, arguments))

@@ -212,7 +212,7 @@ def test_what_others_have_open_is_copied_to_be_read(store: Path, monkeypatch: py
     monkeypatch.setattr(environment, "can_lock", lambda _: False)
     monkeypatch.setattr(tempfile, "tempdir", str(store.parent))
     with _reading(store) as process:
-        reader = open_reader(str(store))
+        reader = LmdbReader(store / LMDB_FOLDER)
 
         assert reader.count(Query()) == 1
         _run("write_thrice", store)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from provtel_model.components import Batch, Context, Factory
 from provtel_model.errors import RetryableError
-from provtel_model.store_folder import LMDB_FOLDER, find_store, make_store
+from provtel_model.store_folder import find_store
 
 from provtel_exporters.lmdb.config import LmdbConfig
-from provtel_exporters.lmdb.writer import LmdbWriter
+from provtel_exporters.lmdb.opening import open_writer
 from provtel_exporters.storing import store
+
+if TYPE_CHECKING:
+    from provtel_model.components import Writer
 
 
 class LmdbExporter:
@@ -28,7 +31,7 @@ class LmdbExporter:
     def __init__(self, config: LmdbConfig, context: Context) -> None:
         self._config = config
         self._context = context
-        self._writer: LmdbWriter | None = None
+        self._writer: Writer | None = None
 
     @property
     def store(self) -> Path:
@@ -41,8 +44,7 @@ class LmdbExporter:
         Raises:
             StoreError: The store cannot be written.
         """
-        make_store(self.store)
-        self._writer = LmdbWriter(self.store / LMDB_FOLDER)
+        self._writer = open_writer(str(self.store))
 
     def consume(self, batch: Batch) -> None:
         """Merge what a batch holds into the store; return when it is on the disk.

@@ -5,6 +5,7 @@ database          key                                 value
 ================  ==================================  ======================================================
 ``meta``          ``format``, ``engine``, ``store``   texts; the last a random name of this store
                   ``next_row``                        6 bytes
+                  ``source/`` and a name              nothing: what was taken in, where the store is an index
 ``rows``          row, 6 bytes                        a record, see `provtel_exporters.lmdb.rows`
 ``parts``         part, 4 bytes                       what many records share, packed
 ``part_ids``      digest of a part, 16 bytes          part
@@ -32,7 +33,7 @@ import lmdb
 from provtel_model.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from provtel_model.record import PlainRecord
@@ -47,6 +48,7 @@ _DIGEST: Final = 16
 _FORMAT: Final = b"format"
 _NEXT_ROW: Final = b"next_row"
 _STORE: Final = b"store"
+_SOURCE: Final = b"source/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,26 @@ def put_next_row(txn: lmdb.Transaction[Any], databases: Databases, number: int) 
 def name_of_store(txn: lmdb.Transaction[Any], databases: Databases) -> str:
     """Return the random name that tells this store from others."""
     return bytes(txn.get(_STORE, b"", db=databases.meta)).decode()
+
+
+def sources(txn: lmdb.Transaction[Any], databases: Databases) -> set[str]:
+    """Return the names of what was taken in."""
+    found = set()
+    with txn.cursor(databases.meta) as cursor:
+        cursor.set_range(_SOURCE)
+        for key in map(bytes, cursor.iternext(keys=True, values=False)):
+            if not key.startswith(_SOURCE):
+                break
+            found.add(key.removeprefix(_SOURCE).decode())
+    return found
+
+
+def note_sources(txn: lmdb.Transaction[Any], databases: Databases, names: Iterable[str], gone: Iterable[str]) -> None:
+    """Note the names of what was taken in, and forget some of them."""
+    for name in names:
+        txn.put(_SOURCE + name.encode(), b"", db=databases.meta)
+    for name in gone:
+        txn.delete(_SOURCE + name.encode(), db=databases.meta)
 
 
 def row_key(number: int) -> bytes:

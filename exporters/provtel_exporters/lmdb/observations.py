@@ -90,6 +90,10 @@ class Observations(Generic[PlainT]):
         """Remove those from before a moment; return how many."""
         return self._remove(list(self._between(0, moment - 1)))
 
+    def count_before(self, moment: int) -> int:
+        """Return how many are from before a moment."""
+        return sum(1 for _ in self._between(0, moment - 1))
+
     def remove_of(self, record_ids: Iterable[str]) -> int:
         """Remove those that name a record; return how many."""
         lists = {_RECORD + layout.digest(record_id) for record_id in record_ids}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from provtel_model.aggregation import aggregate, counted_groups, distinct
@@ -14,15 +13,14 @@ from provtel_model.errors import FilterError, StoreError
 from provtel_model.filters import Query
 from provtel_model.record import Record, ancestors
 from provtel_model.record import record_id as record_id_of
-from provtel_model.store_folder import JOURNAL_FOLDER, LMDB_FOLDER
 
 from provtel_exporters.lmdb.environment import Environment
-from provtel_exporters.lmdb.files import DATA_FILE
 from provtel_exporters.lmdb.index.keys import GENERATED, LINK, PARENT, USED, data_key, reference_key
 from provtel_exporters.lmdb.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
 
     from provtel_model.aggregation import Aggregation
     from provtel_model.anyvalue import AnyValue
@@ -177,33 +175,6 @@ def _changes(snapshot: Snapshot, after: str | None, limit: int) -> Changes:
 
 def _cursor(snapshot: Snapshot, row: int) -> str:
     return f"{snapshot.name}-{row}"
-
-
-def open_reader(location: str) -> LmdbReader:
-    """Open a store folder for reading; an entry point of ``provtel.readers``.
-
-    Raises:
-        StoreError: There is no store that this user can read; the text says what was found.
-    """
-    store = Path(location.removeprefix("lmdb://")).expanduser().absolute()
-    if not (store / LMDB_FOLDER / DATA_FILE).exists():
-        raise StoreError(f"there is no store in {store}: {_what_is_there(store)}")
-    return LmdbReader(store / LMDB_FOLDER)
-
-
-def _what_is_there(store: Path) -> str:
-    try:
-        names = sorted(entry.name for entry in store.iterdir())
-    except FileNotFoundError:
-        return "the folder does not exist; record something first, or name another store by PROVTEL_STORE"
-    except OSError as error:
-        return f"the folder cannot be read ({error.strerror}); ask its owner"
-    if JOURNAL_FOLDER in names:
-        return "nothing of its journals was brought into it yet; provtel.connect() and every provtel command do that"
-    if DATA_FILE in names:
-        return f"this is the {LMDB_FOLDER} folder of a store; name the folder above it"
-    found = ", ".join(names[:5]) or "nothing"
-    return f"it holds {found}, and no {LMDB_FOLDER}/{DATA_FILE}; name another store by PROVTEL_STORE"
 
 
 def _age(record: Record) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provtel_model.merge import merge
-from provtel_model.record import PlainRecord, key_of
+from provtel_model.record import Key, PlainRecord, key_of, record_id
 
 from provtel_exporters.lmdb import layout, observations
 from provtel_exporters.lmdb.index.block import Block, Entries
@@ -17,7 +17,7 @@ from provtel_exporters.lmdb.rows import EncodedRecord, decode, id_of
 from provtel_exporters.lmdb.runs import rows_of_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from provtel_exporters.lmdb.files import Transaction
     from provtel_exporters.lmdb.observations import EncodedObservation
@@ -97,6 +97,42 @@ class Session:
         self._blocks.bury(removed)
         self._logs.remove_of(ids)
         return len(removed)
+
+    def remove_records(self, keys: Collection[Key]) -> int:
+        """Remove records, and the log records that name them; return how many records."""
+        self._put()
+        wanted = [*keys]
+        ids = [bytes.fromhex(key.id.replace("-", "")) for key in wanted]
+        removed: list[tuple[Block, int]] = []
+        for number, block, place in self._blocks.find([id_key(known[:16], known[16:]) for known in ids]):
+            row = layout.row_key(block.row(place))
+            same = block.start(place) == wanted[number].started_at
+            if same and id_of(self._txn.get(row, b"", db=self._databases.rows)) == ids[number]:
+                self._txn.delete(row, db=self._databases.rows)
+                removed.append((block, place))
+        self._blocks.bury(removed)
+        self._logs.remove_of(key.id for key in wanted)
+        return len(removed)
+
+    def keys_of_runs(self, runs: Collection[str]) -> set[Key]:
+        """Return what identifies the records of runs."""
+        found = set()
+        for block, place in rows_of_run(self._blocks, self.parts, frozenset(runs)):
+            known = id_of(self._txn.get(layout.row_key(block.row(place)), db=self._databases.rows))
+            found.add(Key(record_id(known[:16].hex(), known[16:].hex()), block.start(place)))
+        return found
+
+    def count_telemetry(self, before: int) -> int:
+        """Return how many data points and log records are from before a moment."""
+        return self._points.count_before(before) + self._logs.count_before(before)
+
+    def sources(self) -> set[str]:
+        """Return the names of what was taken in, for a store that is an index of something else."""
+        return layout.sources(self._txn, self._databases)
+
+    def note_sources(self, names: Iterable[str], gone: Iterable[str]) -> None:
+        """Note the names of what was taken in, and forget some of them."""
+        layout.note_sources(self._txn, self._databases, names, gone)
 
     def remove_telemetry(self, before: int) -> int:
         """Remove data points and log records from before a moment; return how many."""

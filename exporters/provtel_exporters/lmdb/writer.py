@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from provtel_model.components import WriteResult
 from provtel_model.errors import PermanentError, RetryableError
-from provtel_model.store_folder import LMDB_FOLDER, make_store
 
 from provtel_exporters.lmdb.environment import Environment
 from provtel_exporters.lmdb.line import Line, Order
@@ -18,10 +15,12 @@ from provtel_exporters.lmdb.rows import encode_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from provtel_model.record import PlainRecord
     from provtel_model.telemetry import PlainLog, PlainPoint
 
+    from provtel_exporters.lmdb.observations import EncodedObservation
     from provtel_exporters.lmdb.session import Session
 
 PlainT = TypeVar("PlainT")
@@ -52,22 +51,43 @@ class LmdbWriter:
 
     def write_points(self, points: Sequence[PlainPoint]) -> WriteResult:
         """Add data points of metrics; one that the store has is a duplicate."""
-        return self._add(points, partial(_each, encode_point), lambda session, encoded: session.add_points(encoded))
+        return self._add(points, encode_points, lambda session, encoded: session.add_points(encoded))
 
     def write_logs(self, logs: Sequence[PlainLog]) -> WriteResult:
         """Add log records; one that the store has is a duplicate."""
-        return self._add(logs, partial(_each, encode_log), lambda session, encoded: session.add_logs(encoded))
+        return self._add(logs, encode_logs, lambda session, encoded: session.add_logs(encoded))
 
     def delete(self, runs: Sequence[str]) -> int:
         """Remove the records of runs, and the log records that name them; return how many records.
 
         What is written later takes their space.
         """
-        return self._serve(lambda session: session.remove_runs(runs)) if runs else 0
+        return self.transact(lambda session: session.remove_runs(runs)) if runs else 0
 
     def delete_telemetry(self, before: int) -> int:
         """Remove data points and log records from before a moment, in nanoseconds; return how many."""
-        return self._serve(lambda session: session.remove_telemetry(before))
+        return self.transact(lambda session: session.remove_telemetry(before))
+
+    def transact(self, work: Callable[[Session], ResultT]) -> ResultT:
+        """Do a piece of work in a transaction, which others share; return what it returns when that is durable.
+
+        Args:
+            work: May be done more than once; what it returned last counts.
+
+        Raises:
+            RetryableError: Nothing was written; it may succeed later.
+            PermanentError: Nothing was written and never will be.
+        """
+        environment = self._environment
+        if environment is None:
+            raise RetryableError("the store was closed")
+        order = Order(work)
+        if self._line.process != os.getpid():  # a fork copies locks that nobody here will release
+            self._line = Line()
+        self._line.serve(cast("Order[object]", order), environment)
+        if order.failure is not None:
+            raise order.failure
+        return cast("ResultT", order.result)
 
     def close(self) -> None:
         """Release the store; safe to call twice."""
@@ -81,41 +101,33 @@ class LmdbWriter:
         encode: Callable[[Sequence[PlainT]], list[EncodedT]],
         add: Callable[[Session, list[EncodedT]], int],
     ) -> WriteResult:
-        encoded = _encoded(plains, encode)
-        if not encoded:
+        ready = encoded(plains, encode)
+        if not ready:
             return WriteResult(0, 0)
-        stored = self._serve(lambda session: add(session, encoded))
-        return WriteResult(stored, len(encoded) - stored)
-
-    def _serve(self, work: Callable[[Session], ResultT]) -> ResultT:
-        environment = self._environment
-        if environment is None:
-            raise RetryableError("the store was closed")
-        order = Order(work)
-        if self._line.process != os.getpid():  # a fork copies locks that nobody here will release
-            self._line = Line()
-        self._line.serve(cast("Order[object]", order), environment)
-        if order.failure is not None:
-            raise order.failure
-        return cast("ResultT", order.result)
+        stored = self.transact(lambda session: add(session, ready))
+        return WriteResult(stored, len(ready) - stored)
 
 
-def open_writer(location: str) -> LmdbWriter:
-    """Open a store folder for writing, and make it where it is missing; an entry point of ``provtel.writers``.
+def encode_points(points: Sequence[PlainPoint]) -> list[EncodedObservation]:
+    """Return data points ready to be written; it raises what `encode_point` does."""
+    return [*map(encode_point, points)]
+
+
+def encode_logs(logs: Sequence[PlainLog]) -> list[EncodedObservation]:
+    """Return log records ready to be written; it raises what `encode_log` does."""
+    return [*map(encode_log, logs)]
+
+
+def encoded(plains: Sequence[PlainT], encode: Callable[[Sequence[PlainT]], list[EncodedT]]) -> list[EncodedT]:
+    """Return what is to be written, ready for it.
+
+    Args:
+        plains: Plain forms.
+        encode: `encode_all`, `encode_points` or `encode_logs`.
 
     Raises:
-        StoreError: It cannot be made or written, or is not this user's alone.
+        PermanentError: Something cannot be stored.
     """
-    store = Path(location.removeprefix("lmdb://")).expanduser().absolute()
-    make_store(store)
-    return LmdbWriter(store / LMDB_FOLDER)
-
-
-def _each(encode: Callable[[PlainT], EncodedT], plains: Sequence[PlainT]) -> list[EncodedT]:
-    return [*map(encode, plains)]
-
-
-def _encoded(plains: Sequence[PlainT], encode: Callable[[Sequence[PlainT]], list[EncodedT]]) -> list[EncodedT]:
     try:
         return encode(plains)
     except (KeyError, ValueError, TypeError, OverflowError, AttributeError) as error:

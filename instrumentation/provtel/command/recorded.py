@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.context import Context
 from provtel_model import attributes as names
-from provtel_model.file_systems import on_network_file_system
 from provtel_model.journal.layout import Status
 from provtel_model.store_folder import STORE_VARIABLE, find_store
 
@@ -98,15 +97,14 @@ def run_recorded(command: tuple[str, ...], told: Told) -> Ended:
 def store_to_fill() -> Path | None:
     """Return the store into which what was recorded is to be brought by this process, which records no more.
 
-    ``None`` where it is sent to an endpoint, where the run is another one's, who does that, where the store's disk is
-    another machine's, and where nothing is recorded.
+    ``None`` where it is sent to an endpoint, where the run is another one's, who does that, and where nothing is
+    recorded.
     """
     taking = recorder()
     if taking is None or taking.settings.endpoint or surroundings.here.is_run:
         return None
     taking.close()
-    store = find_store().absolute()
-    return None if on_network_file_system(store) else store
+    return find_store().absolute()
 
 
 def _start(command: tuple[str, ...], told: Told, used: dict[str, Any]) -> Activity:
