@@ -18,7 +18,8 @@ is ignored, and one line on the standard error says what, where, and which name 
 `PROVTEL_STORE` names the store folder; as readers have to find it too, it is a variable only. `PROVTEL_PURE_PYTHON=1`
 leaves the compiled modules of an installation aside: the same runs in Python, and slower. `PROVTEL_FILE_SYSTEMS` says
 of folders whether their disk is another machine's, where provtel maps no file into memory, for the few whose kind of
-file system does not tell: `/scratch=network:/fast=local`.
+file system does not tell: `/scratch=network:/fast=local`. `PROVTEL_CACHE` names the folder for indexes of stores on
+such disks, and must not be on one; by default they lie in the cache folder of the user, or in that for temporary files.
 
 | variable | key | default | meaning |
 |---|---|---|---|

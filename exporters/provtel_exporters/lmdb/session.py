@@ -12,6 +12,7 @@ from provtel_model.record import Key, PlainRecord, key_of, record_id
 from provtel_exporters.lmdb import layout, observations
 from provtel_exporters.lmdb.index.block import Block, Entries
 from provtel_exporters.lmdb.index.blocks import Blocks
+from provtel_exporters.lmdb.index.keys import id_key
 from provtel_exporters.lmdb.parts import Parts
 from provtel_exporters.lmdb.rows import EncodedRecord, decode, id_of
 from provtel_exporters.lmdb.runs import rows_of_run
@@ -103,8 +104,9 @@ class Session:
         self._put()
         wanted = [*keys]
         ids = [bytes.fromhex(key.id.replace("-", "")) for key in wanted]
+        digests = array("Q", [id_key(known[:16], known[16:]) for known in ids])
         removed: list[tuple[Block, int]] = []
-        for number, block, place in self._blocks.find([id_key(known[:16], known[16:]) for known in ids]):
+        for number, block, place in self._blocks.find(digests):
             row = layout.row_key(block.row(place))
             same = block.start(place) == wanted[number].started_at
             if same and id_of(self._txn.get(row, b"", db=self._databases.rows)) == ids[number]:

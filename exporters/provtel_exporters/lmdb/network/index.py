@@ -24,16 +24,15 @@ from provtel_exporters.file.contents import Contents
 from provtel_exporters.lmdb.network.cache import index_folder
 from provtel_exporters.lmdb.network.deletions import Deletion, covering, spared
 from provtel_exporters.lmdb.network.folder import SEGMENT, GoneError, Listing, SegmentFolder
+from provtel_exporters.lmdb.observations import EncodedObservation
 from provtel_exporters.lmdb.reader import LmdbReader
-from provtel_exporters.lmdb.rows import encode_all
+from provtel_exporters.lmdb.rows import EncodedRecord, encode_all
 from provtel_exporters.lmdb.writer import LmdbWriter, encode_logs, encode_points, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
-    from provtel_exporters.lmdb.observations import EncodedObservation
-    from provtel_exporters.lmdb.rows import EncodedRecord
     from provtel_exporters.lmdb.session import Session
 
 _log = logging.getLogger(__name__)
@@ -166,9 +165,10 @@ class Index:
         deletions = [self._segments.deletion(name) for name in sorted(found.deletions)]
         if new:
             self._delete(new, deletions, taken & found.segments)
-        self._take(sorted(found.segments - taken), deletions)
-        if gone:
-            self._transact(lambda session: session.note_sources((), gone))
+        held = {name for name in found.segments - taken if self._is_held(name, taken, taken | found.deletions)}
+        self._take(sorted(found.segments - taken - held), deletions)
+        if gone or held:
+            self._transact(lambda session: session.note_sources(held, gone))
 
     def _open(self) -> set[str]:
         """Return what the index has, which is open for writing then; one that cannot be opened is made anew."""
@@ -209,6 +209,11 @@ class Index:
             return False
         merged = (self._segments.origin(name).segments for name in found.segments)
         return not frozenset(gone) <= frozenset().union(*merged)
+
+    def _is_held(self, name: str, taken: Collection[str], applied: Collection[str]) -> bool:
+        """Say whether a segment was merged of what the index has."""
+        origin = self._segments.origin(name)
+        return bool(origin.segments) and origin.segments <= set(taken) and origin.deletions <= set(applied)
 
     def _delete(self, new: Sequence[Deletion], deletions: Sequence[Deletion], taken: Collection[str]) -> None:
         """Apply deletions, and give back what is said by segments that they are not about."""
