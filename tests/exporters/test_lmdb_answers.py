@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from provtel_exporters.lmdb import LmdbWriter, open_reader
+from provtel_exporters.lmdb import LmdbWriter
 from provtel_exporters.lmdb.reader import LmdbReader
 from provtel_model.filters import Query
 from provtel_model.memory import Memory
@@ -73,7 +73,7 @@ def _store(batches: list[list[PlainRecord]]) -> Iterator[tuple[LmdbReader, list[
         for batch in batches:
             writer.write(batch)
         writer.close()
-        reader = open_reader(folder)
+        reader = LmdbReader(Path(folder) / LMDB_FOLDER)
         try:
             yield reader, merged([plain for batch in batches for plain in batch])
         finally:
