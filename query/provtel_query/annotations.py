@@ -11,6 +11,7 @@ import getpass
 import secrets
 import time
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from provtel_model.attributes import PROV_RELATION, PROV_SOURCE_ROLE
@@ -22,7 +23,7 @@ from provtel_model.values import encode
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from provtel_model.anyvalue import AnyValue
     from provtel_model.components import Reader
@@ -77,6 +78,11 @@ class Annotation:
     def value(self) -> Any:
         """The datum that it is about; ``None`` where it is about an activity."""
         return self.record.used.get(TARGET)
+
+    @property
+    def keys(self) -> list[str]:
+        """By which content the datum is known wherever it occurs; none for an activity, or for what is small."""
+        return _keys(self.record.plain.get("used", {}).get(TARGET))
 
 
 def annotation(start: Start, said: Mapping[str, object], by: str | None) -> PlainRecord:
@@ -139,6 +145,33 @@ def annotations_that(reader: Reader, where: Mapping[str, Any]) -> list[Annotatio
     """
     asked = {"$and": [{"kind": KIND}, _of_generated(where)]} if where else {"kind": KIND}
     return list(map(Annotation, reader.find(Query(asked, sort=(("started_at", 1),)))))
+
+
+def with_annotations(reader: Reader, records: Sequence[Record]) -> list[Record]:
+    """Return activities, and behind them what `annotations_about` finds."""
+    return [*records, *annotations_about(reader, {record.id for record in records}, lambda: records)]
+
+
+def annotations_about(reader: Reader, ids: Container[str], records: Callable[[], Iterable[Record]]) -> list[Record]:
+    """Return the annotations of activities and of data that they used or generated, oldest first.
+
+    Those that are among the activities are left out.
+
+    Args:
+        reader: Has the annotations.
+        ids: The activities.
+        records: Returns the activities with their data; called only where something is said of data.
+    """
+    others = [found for found in annotations_that(reader, {}) if found.record.id not in ids]
+    wanted = {key for found in others if found.of not in ids for key in found.keys}
+    data = chain.from_iterable(map(_data, records())) if wanted else ()
+    here = {key for value in data for key in _keys(value) if key in wanted}
+    return [found.record for found in others if found.of in ids or not here.isdisjoint(found.keys)]
+
+
+def _data(record: Record) -> Iterator[AnyValue]:
+    for values in (record.plain.get("used", {}), record.plain.get("generated", {})):
+        yield from values.values()
 
 
 def _of_generated(where: Mapping[str, Any]) -> dict[str, Any]:

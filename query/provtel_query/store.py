@@ -5,19 +5,26 @@ from __future__ import annotations
 import re
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from provtel_model.aggregation import Aggregation, Figure
 from provtel_model.attributes import PROVTEL_PYTHON_ENVIRONMENT_HASH
 from provtel_model.errors import FilterError, UserError
-from provtel_model.fields import order_of
 from provtel_model.filters import NEWEST_FIRST, Query
 from provtel_model.record import Record
 from provtel_model.telemetry import Window
 from provtel_model.values import decode
 
 from provtel_query.annotations import KIND as ANNOTATION
-from provtel_query.annotations import Annotation, annotation, annotations_of, annotations_that
+from provtel_query.annotations import (
+    Annotation,
+    annotation,
+    annotations_about,
+    annotations_of,
+    annotations_that,
+    with_annotations,
+)
 from provtel_query.difference import compare
 from provtel_query.entities import NEEDED, entities_of
 from provtel_query.evidence import chosen
@@ -28,6 +35,7 @@ from provtel_query.identity import find_record, find_run, last_run
 from provtel_query.joined import JoinedReader
 from provtel_query.lineage import Direction, Extent, Lineage, trace
 from provtel_query.narrowing import between
+from provtel_query.order import sort_order, sorted_rows
 from provtel_query.packages import changed_packages, environments
 from provtel_query.sql import answer
 from provtel_query.target import Finder
@@ -420,7 +428,7 @@ class Store:
         of: object = None,
         bundles: bool = False,
     ) -> ProvDocument:
-        """Return activities as a W3C PROV document of the package ``prov``.
+        """Return activities, and what was said of them and their data, as a W3C PROV document of the package ``prov``.
 
         Args:
             run: A run; by default the last.
@@ -435,11 +443,11 @@ class Store:
 
         records = self._selected(self._where(run, campaign, of), of)
         if not bundles:
-            return prov_document(records, Flow(self._reader))
+            return prov_document(with_annotations(self._reader, records), Flow(self._reader))
         runs: dict[str, list[Record]] = {}
         for record in records:
             runs.setdefault(record.run, []).append(record)
-        return prov_bundles(runs.values(), Flow(self._reader))
+        return prov_bundles((with_annotations(self._reader, run) for run in runs.values()), Flow(self._reader))
 
     def write_prov_json(
         self, out: Callable[[str], object], run: str | None = None, *, campaign: str | None = None, of: object = None
@@ -455,17 +463,20 @@ class Store:
         Raises:
             UserError: There is no such run, or no run at all.
         """
-        from provtel_query.copying.pages import record_pages
+        from provtel_query.copying.pages import records_that
         from provtel_query.prov_document import write_prov_json
 
         where = self._where(run, campaign, of)
         outlines = self._selected(where, of, fields=("parent_id",))
-        records: Iterable[Record] = outlines
-        if where is not None:
-            records = (Record(plain) for page in record_pages(self._reader, where) for plain in page.records)
+
+        def whole() -> Iterable[Record]:
+            return outlines if where is None else records_that(self._reader, where)
+
         known = {record.id for record in outlines}
         parents = {record.parent_id for record in outlines if record.parent_id}
-        return write_prov_json(out, records, lambda: Flow(self._reader), known, parents)
+        said = annotations_about(self._reader, known, whole)
+        known |= {record.id for record in said}
+        return write_prov_json(out, chain(whole(), said), lambda: Flow(self._reader), known, parents)
 
     def _where(self, run: str | None, campaign: str | None, of: object) -> Mapping[str, Any] | None:
         """Return the filter of what is to be exported; ``None`` where it is what something came from."""
@@ -566,25 +577,6 @@ def _figure(text: str) -> Figure:
     if match is None:
         raise FilterError(f"{text!r} is no figure; write count, sum(FIELD), avg(FIELD), min, max, or p95(FIELD)")
     return Figure(match[1], match[2])
-
-
-def sort_order(fields: Sequence[str] | str) -> Sequence[tuple[str, int]]:
-    """Return the order that fields stand for, in order of weight, each with ``-`` before it to descend."""
-    names = fields.split(",") if isinstance(fields, str) else fields
-    return [(name.strip().removeprefix("-"), -1 if name.strip().startswith("-") else 1) for name in names]
-
-
-def sorted_rows(rows: list[dict[str, Any]], sort: Sequence[str] | str) -> list[dict[str, Any]]:
-    """Return rows in an order of their keys, each with ``-`` before it to descend.
-
-    Raises:
-        FilterError: No row has such a key.
-    """
-    for name, direction in reversed(sort_order(sort) if sort else ()):
-        if rows and not any(name in row for row in rows):
-            raise FilterError(f"there is nothing to sort by called {name!r}; there are {', '.join(rows[0])}")
-        rows = sorted(rows, key=lambda row, name=name: order_of(row.get(name)), reverse=direction < 0)  # type: ignore[misc]
-    return rows
 
 
 def _both(scope: dict[str, Any], where: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from prov.model import ProvDocument
 from provtel_exporters.lmdb import LmdbWriter, open_reader
 from provtel_model.components import DrainReport
 from provtel_model.errors import UserError
@@ -105,6 +106,27 @@ def test_as_prov(store: Store) -> None:
     assert check(document).valid
     assert "annotates" in document.get_provn()
     assert "provtel:Annotation" in document.get_provn()
+
+
+def test_as_prov_of_data(store: Store) -> None:
+    """What is said of data is exported with each run and each closure that has them, streamed or not, and no other."""
+    kept = store.annotate("file:///data/anatomy1.img", {"center": "UChicago"}, by="me")
+    told = f"run:{kept.record.id}"
+    selections: list[tuple[dict[str, Any], bool]] = [
+        ({"run": "one"}, True),
+        ({"run": "two"}, True),
+        ({"run": id_of(1)}, False),
+        ({"of": LARGE}, True),
+        ({"run": "two", "bundles": True}, True),
+    ]
+    for selection, is_there in selections:
+        document = store.prov(**selection)
+        assert check(document).valid
+        assert (told in document.get_provn()) is is_there
+        if "bundles" not in selection:
+            pieces: list[str] = []
+            store.write_prov_json(pieces.append, **selection)
+            assert ProvDocument.deserialize(content="".join(pieces), format="json") == document
 
 
 def test_what_cannot_be_said(store: Store) -> None:

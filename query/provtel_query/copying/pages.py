@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from provtel_model.filters import Query
-from provtel_model.record import PlainRecord
+from provtel_model.record import PlainRecord, Record
 from provtel_model.telemetry import PlainLog, PlainPoint, Window, observation_id
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def record_pages(
         yield Page(records, after, start)
         if len(records) < PAGE:
             return
+
+
+def records_that(reader: Reader, where: Mapping[str, Any]) -> Iterator[Record]:
+    """Yield the records that a filter selects, the oldest first, with no more of them in memory than a page."""
+    return (Record(plain) for page in record_pages(reader, where) for plain in page.records)
 
 
 def observation_pages(ask: Ask, window: Window) -> Iterator[list[Observation]]:
