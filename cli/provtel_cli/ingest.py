@@ -75,7 +75,7 @@ def ingest(
     from provtel_model.components import Signal
     from provtel_model.store_folder import find_store
     from provtel_query.ingesting import Ingest
-    from provtel_query.stores import open_writer
+    from provtel_query.stores import open_writer, shown
 
     if from_offset is not None and not any(source.startswith(KAFKA) for source in sources):
         raise click.UsageError("--from-offset is for a topic of Kafka")
@@ -87,7 +87,7 @@ def ingest(
         work = Ingest(writer, contents_of, keep_going=keep_going)
         try:
             for source in sources:
-                if not work.take(source, _entries(source, wanted, from_offset)):
+                if not work.take(shown(source), _entries(source, wanted, from_offset)):
                     break
         finally:
             _tell(work.done, as_json=as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -19,6 +20,8 @@ FOLDER_SCHEME: Final = "lmdb"
 FILE_SCHEME: Final = "file"
 FILE_SUFFIXES: Final = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst", ".parquet")
 
+_PASSWORDS: Final = re.compile(r"(?<=password=)[^&]*", re.IGNORECASE)
+
 
 def scheme_of(location: str) -> str:
     """Return the kind of store that a location names: its scheme; ``file`` by its suffix; else that of folders."""
@@ -29,12 +32,13 @@ def scheme_of(location: str) -> str:
 
 
 def shown(location: str) -> str:
-    """Return a location as people may see it: without the user and password that an address has."""
+    """Return a location as people may see it: without the user and the passwords that an address has."""
     scheme, found, rest = location.partition("://")
-    authority, slash, path = rest.partition("/")
-    if not found or "@" not in authority:
+    if not found:
         return location
-    return f"{scheme}://***@{authority.rpartition('@')[2]}{slash}{path}"
+    authority, slash, path = rest.partition("/")
+    host = f"***@{authority.rpartition('@')[2]}" if "@" in authority else authority
+    return f"{scheme}://{_PASSWORDS.sub('***', host + slash + path)}"
 
 
 def resolved(location: str) -> str:

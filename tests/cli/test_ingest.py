@@ -22,7 +22,7 @@ from provtel_query.stores import open_reader
 
 from tests.cli.conftest import Ask
 from tests.exporters.records import numbered
-from tests.services.kafka.server import Kafka
+from tests.services.kafka.server import PASSWORD, USER, Kafka
 from tests.services.kafka.topics import make_topic
 from tests.services.otelcol.server import Otelcol
 
@@ -154,7 +154,8 @@ def test_spans_without_an_id_are_skipped(ask: Ask) -> None:
         (("missing.jsonl",), 1, "missing.jsonl cannot be read: No such file"),
         (("a.jsonl", "--from-offset", "3"), 2, "--from-offset is for a topic of Kafka"),
         (("kafka://h:1/t", "--from-offset", "yesterday"), 1, "'yesterday' is neither an offset"),
-        (("kafka://user:secret@h:1/t",), 1, "this is no topic of Kafka"),
+        (("kafka://user:secret@h:1/t",), 1, "auth.sasl.mechanism must say how to log in: PLAIN, SCRAM-SHA-256 or"),
+        (("kafka://h:1/t?signal=odd",), 1, "this is no topic of Kafka"),
         (("kafka://h:1",), 1, "this is no topic of Kafka"),
         (("guess.pb",), 1, "guess.pb: byte 0: it cannot be told whether it carries traces"),
         ((), 2, "Missing argument"),
@@ -209,5 +210,9 @@ def test_a_topic_is_taken_from_where_one_wants(ask: Ask, kafka: Kafka) -> None:
     assert everything["records"] == {"stored": 2, "duplicates": 3}
     assert everything["malformed"] == 1
     assert stored() == [0, 1, 2, 3, 4]
+    login = f"{USER}:{PASSWORD}@{kafka.address_of('SASL_TLS')}/{topic}?auth.sasl.mechanism=SCRAM-SHA-256"
+    secured = ask("ingest", f"kafka://{login}&tls.ca_file={kafka.authority}", *STORE)
+    assert f"kafka://***@localhost:{kafka.ports['SASL_TLS']}/{topic}" in secured.err
+    assert (secured.objects[0]["records"]["duplicates"] > 0, PASSWORD in secured.err) == (True, False)
     missing = ask("ingest", f"kafka://{kafka.address}/nothing-there", *STORE)
     assert (missing.code, "there is no topic 'nothing-there'; there are " in missing.err) == (1, True)

@@ -10,20 +10,26 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from kafka import KafkaProducer
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from provtel_exporters.kafka import reader as reader_module
+from provtel_exporters.kafka.address import BY_PASSWORD, CLIENT_ID, TopicAddress, address_of
 from provtel_exporters.kafka.reader import KafkaReader, open_reader
 from provtel_model import attributes as names
 from provtel_model.components import Reader, Signal
 from provtel_model.errors import FilterError, StoreError, UnsupportedError
 from provtel_model.filters import Query
+from provtel_model.kafka import Auth, KafkaClient, Sasl
 from provtel_model.otlp import to_json
 from provtel_model.record import State
+from provtel_model.settings import Secret
+from provtel_model.tls import ClientTls
 from provtel_query.stores import open_reader as open_any
 
-from tests.services.kafka.server import Kafka
+from tests.services.kafka.server import PASSWORD, USER, Kafka
 from tests.services.kafka.topics import make_topic
 
 # kafka-python leaves the sockets of connections that failed to the garbage collector.
@@ -168,11 +174,20 @@ def test_foreign_cursors_are_refused(kafka: Kafka) -> None:
     ("location", "why"),
     [
         ("kafka://localhost:1/topic", "no broker of Kafka answers at localhost:1"),
-        ("kafka://user:hunter2@host:9092/topic", "no address of Kafka"),
+        ("kafka://user:hunter2@host:9092/topic", r"auth\.sasl\.mechanism must say how to log in"),
+        ("kafka://user:hunter2@host:9092/topic?auth.sasl.mechanism=OAUTHBEARER", "must say how to log in"),
+        ("kafka://:hunter2@host:9092/topic?auth.sasl.mechanism=PLAIN", "username is required"),
+        ("kafka://user:1?hunter2@host:9092/topic", "no address of Kafka"),
+        ("kafka://user:1#hunter2@host:9092/topic", "no address of Kafka"),
+        ("kafka://user:1/hunter2@host:9092/topic", "no address of Kafka"),
+        ("kafka://user:[hunter2@host:9092/topic", "no address of Kafka"),
+        ("kafka://host:9092/topic?tls=maybe", "tls is true or false"),
+        ("kafka://host:9092/topic?tls=false&tls.ca_file=x", "tls is false, and tls.ca_file is said"),
+        ("kafka://host:9092/topic?tls.cert_file=x", "provide both cert_file and key_file"),
         ("kafka://host/topic", "no address of Kafka"),
-        ("kafka://host:9092/to/pic", "no name of a topic"),
-        ("kafka://host:9092/topic?signal=metrics", "no address of Kafka"),
-        ("kafka://host:9092/topic?offset=3", "no address of Kafka"),
+        ("kafka://host:9092/to/pic", "no address of Kafka"),
+        ("kafka://host:9092/topic?signal=metrics", "spans and log records can be watched"),
+        ("kafka://host:9092/topic?offset=3", "has no option 'offset'; there are signal, auth"),
     ],
 )
 def test_wrong_places_are_refused(location: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,3 +204,59 @@ def test_missing_topic_is_told(kafka: Kafka) -> None:
     for _ in range(2):
         with pytest.raises(StoreError, match="has no topic missing"):
             open_reader(f"kafka://{kafka.address}/missing")
+
+
+def address_over(kafka: Kafka, listener: str, topic: str, password: str = PASSWORD) -> str:
+    """Return the address of a topic by a listener that asks who one is, speaks TLS, or does both."""
+    sasl = Sasl("SCRAM-SHA-512", USER, Secret(password)) if "SASL" in listener else None
+    tls = ClientTls(ca_file=str(kafka.authority)) if "TLS" in listener else None
+    return str(TopicAddress(KafkaClient((kafka.address_of(listener),), auth=Auth(sasl), tls=tls), topic, ""))
+
+
+@pytest.mark.parametrize("listener", ["TLS", "SASL", "SASL_TLS"])
+def test_it_says_who_it_is_and_knows_the_brokers(kafka: Kafka, listener: str) -> None:
+    """Over TLS, and where one has to log in, the same comes."""
+    topic = make_topic(kafka)
+    send(kafka, topic, spans(1, 2))
+    with closing(open_reader(address_over(kafka, listener, topic))) as reader:
+        assert [record.name for record in reader.changes("").records] == ["task 1", "task 2"]
+
+
+def test_who_is_not_let_in_is_told(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong password and an unknown authority are errors that show no password."""
+    monkeypatch.setattr(reader_module, "_CONNECT_SECONDS", 1)
+    for location in (address_over(kafka, "SASL", "any", "hunter2"), f"kafka://{kafka.address_of('TLS')}/any?tls=true"):
+        with pytest.raises(StoreError, match="no broker of Kafka answers") as error:
+            open_reader(location)
+
+        assert "hunter2" not in str(error.value)
+
+
+TEXTS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=1, max_size=8)
+ADDRESSES = st.builds(
+    TopicAddress,
+    st.builds(
+        KafkaClient,
+        st.lists(st.sampled_from(["a:1", "b.example:9092"]), min_size=1, max_size=2).map(tuple),
+        client_id=st.just(CLIENT_ID),
+        auth=st.builds(
+            Auth, st.none() | st.builds(Sasl, st.sampled_from(BY_PASSWORD), TEXTS, st.builds(Secret, TEXTS))
+        ),
+        tls=st.none()
+        | st.builds(
+            ClientTls,
+            ca_file=TEXTS,
+            insecure_skip_verify=st.booleans(),
+            key_password=st.none() | st.builds(Secret, TEXTS),
+            min_version=st.sampled_from(["", "1.3"]),
+        ),
+    ),
+    st.sampled_from(["", "topic", "otlp_logs"]),
+    st.sampled_from(["", "traces", "logs"]),
+)
+
+
+@given(address=ADDRESSES)
+def test_addresses_come_back(address: TopicAddress) -> None:
+    """Whatever names, passwords and files there are, an address as text is the same address."""
+    assert address_of(str(address)) == address

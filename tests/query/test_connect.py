@@ -156,6 +156,8 @@ def test_a_folder_is_written_by_its_location(tmp_path: Path) -> None:
         ("mongodb://me:se@cret@db/runs?x=@", "mongodb", "mongodb://***@db/runs?x=@"),
         ("mongodb+srv://me:secret@db", "mongodb", "mongodb+srv://***@db"),
         ("kafka://h:1/t@", "kafka", "kafka://h:1/t@"),
+        ("kafka://h:1/t?tls.key_password=x&a=b", "kafka", "kafka://h:1/t?tls.key_password=***&a=b"),
+        ("mongodb://h?tlsCertificateKeyFilePassword=x", "mongodb", "mongodb://h?tlsCertificateKeyFilePassword=***"),
         ("x@y.jsonl", "file", "x@y.jsonl"),
         (".provtel", "lmdb", ".provtel"),
     ],

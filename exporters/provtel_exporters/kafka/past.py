@@ -6,16 +6,19 @@ import datetime as dt
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, urlsplit
 
 from provtel_model.components import Signal
 from provtel_model.errors import MalformedError, StoreError, UserError
-from provtel_model.kafka import connected, need_package
+from provtel_model.kafka import connected, connection, need_package
 from provtel_model.otlp.files import Entry, request_of
 from provtel_model.record import nanoseconds_of
 
+from provtel_exporters.kafka.address import address_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from provtel_exporters.kafka.address import TopicAddress
 
 BEGINNING: Final = "beginning"
 _USUAL: Final = {"otlp_spans": Signal.TRACES, "otlp_logs": Signal.LOGS, "otlp_metrics": Signal.METRICS}
@@ -29,50 +32,45 @@ def past_entries(location: str, begin: str = BEGINNING) -> Iterator[Entry]:
     """Yield the requests that a topic has now, partition by partition as they come.
 
     Args:
-        location: ``kafka://host:port/topic``, several brokers with commas; with ``?signal=traces``, ``metrics`` or
-            ``logs`` where the topic has not the usual name and its protobuf does not show what it carries.
+        location: See `provtel_exporters.kafka.address`; with ``?signal=traces``, ``metrics`` or ``logs`` where the
+            topic has not the usual name and its protobuf does not show what it carries.
         begin: ``beginning``, an offset, or a moment in ISO 8601, of each partition.
 
     Raises:
-        UserError: The address is none, the beginning is none, kafka-python is not installed.
-        StoreError: No broker answers, or there is no such topic.
+        UserError: The beginning is none, kafka-python is not installed, or a file of TLS cannot be used.
+        StoreError: The address is none, no broker answers, or there is no such topic.
     """
     need_package("reading from Kafka")
     from kafka import KafkaConsumer
     from kafka.errors import KafkaError
 
-    brokers, topic, signal = _parsed(location)
+    address, signal = _place(location)
     where = _begin(begin)
     arguments = {
-        "bootstrap_servers": brokers,
+        **connection(address.client, {}),
         "bootstrap_timeout_ms": _CONNECT_MS,
         "auto_offset_reset": "earliest",
         "enable_auto_commit": False,
         "allow_auto_create_topics": False,
         "max_partition_fetch_bytes": _LARGEST_FETCH,
-        "metrics_enabled": False,
     }
     try:
         consumer: Any = connected(KafkaConsumer, arguments)
         try:
-            yield from _read(consumer, topic, signal, where)
+            yield from _read(consumer, address.topic, signal, where)
         finally:
             with suppress(KafkaError):
                 consumer.close(autocommit=False)
     except (KafkaError, OSError) as error:
-        raise StoreError(f"Kafka at {','.join(brokers)} cannot be read: {error}") from error
+        raise StoreError(f"Kafka at {address.brokers} cannot be read: {error}") from error
 
 
-def _parsed(location: str) -> tuple[list[str], str, Signal | None]:
-    parts = urlsplit(location)
-    topic, options = parts.path.strip("/"), dict(parse_qsl(parts.query, keep_blank_values=True))
-    named = options.pop("signal", None)
+def _place(location: str) -> tuple[TopicAddress, Signal | None]:
+    address = address_of(location)
     known = {str(signal): signal for signal in Signal}
-    wrong = "@" in parts.netloc or not parts.netloc or not topic or "/" in topic or options
-    if wrong or (named is not None and named not in known):
-        # Not shown: somebody may have put a password there.
+    if not address.topic or (address.signal and address.signal not in known):
         raise UserError("this is no topic of Kafka; write kafka://host:port/topic, and ?signal=traces, metrics or logs")
-    return parts.netloc.split(","), topic, _USUAL.get(topic) if named is None else known[named]
+    return address, known[address.signal] if address.signal else _USUAL.get(address.topic)
 
 
 def _begin(text: str) -> int | dt.datetime | None:

@@ -8,19 +8,21 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
-from urllib.parse import parse_qsl, urlsplit
 
 from provtel_model.components import Batch, Changes, Signal
 from provtel_model.errors import FilterError, MalformedError, StoreError, UnsupportedError
-from provtel_model.kafka import connected, need_package
+from provtel_model.kafka import connected, connection, need_package
 from provtel_model.otlp import decode, from_json
 from provtel_model.record import Record
+
+from provtel_exporters.kafka.address import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from provtel_model.aggregation import Aggregation
     from provtel_model.filters import Query
+    from provtel_model.kafka import KafkaClient
     from provtel_model.record import PlainRecord
     from provtel_model.telemetry import Window
 
@@ -28,7 +30,6 @@ _log = logging.getLogger(__name__)
 
 _DEFAULT_TOPICS: Final = {"otlp_spans": Signal.TRACES, "otlp_logs": Signal.LOGS}
 _SIGNALS: Final = {"traces": Signal.TRACES, "logs": Signal.LOGS}
-_BROKERS: Final = re.compile(r"[^:,/@\s]+:\d{1,5}(?:,[^:,/@\s]+:\d{1,5})*")
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _SPOT: Final = re.compile(
     rf"(?P<topic>{_TOPIC.pattern}):(?P<number>\d{{1,9}})=(?P<offset>\d{{1,18}})\.(?P<index>\d{{1,9}})"
@@ -57,26 +58,21 @@ Spots = dict[tuple[str, int], Spot]
 
 
 def open_reader(location: str) -> KafkaReader:
-    """Return a reader of ``kafka://host:port/topic``.
+    """Return a reader of ``kafka://host:port/topic``, see `provtel_exporters.kafka.address`.
 
-    Several brokers stand one after the other, with commas. ``?signal=logs`` says that the topic has log records, else
-    it has spans, unless its name is ``otlp_logs``. Without a topic both ``otlp_spans`` and ``otlp_logs`` are read.
+    ``?signal=logs`` says that the topic has log records, else it has spans, unless its name is ``otlp_logs``. Without a
+    topic both ``otlp_spans`` and ``otlp_logs`` are read.
 
     Raises:
         StoreError: The address is none, no broker answers, or there is no such topic.
-        UserError: kafka-python is not installed.
+        UserError: kafka-python is not installed, or a file of TLS cannot be used.
     """
     need_package("reading from Kafka")
-    parts = urlsplit(location)
-    topic = parts.path.strip("/")
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    signal = options.pop("signal", "logs" if topic == "otlp_logs" else "traces")
-    if not _BROKERS.fullmatch(parts.netloc) or options or signal not in _SIGNALS:
-        # Not shown: somebody may have put a password there.
-        raise StoreError("this is no address of Kafka; write kafka://host:port/topic, and ?signal=logs for log records")
-    if topic and not _TOPIC.fullmatch(topic):
-        raise StoreError(f"{topic!r} is no name of a topic; write kafka://host:port/topic")
-    return KafkaReader(parts.netloc.split(","), {topic: _SIGNALS[signal]} if topic else _DEFAULT_TOPICS)
+    address = address_of(location)
+    signal = address.signal or ("logs" if address.topic == "otlp_logs" else "traces")
+    if signal not in _SIGNALS:
+        raise StoreError(f"of Kafka spans and log records can be watched: ?signal=traces or logs, and not {signal!r}")
+    return KafkaReader(address.client, {address.topic: _SIGNALS[signal]} if address.topic else _DEFAULT_TOPICS)
 
 
 class KafkaReader:
@@ -86,29 +82,29 @@ class KafkaReader:
     them. It reads beside every consumer group and commits nothing.
 
     Args:
-        brokers: Where to begin.
+        client: How the brokers are reached.
         topics: What each topic holds.
 
     Raises:
         StoreError: No broker answers, or there is none of the topics.
+        UserError: A file of TLS cannot be used.
     """
 
-    def __init__(self, brokers: Sequence[str], topics: Mapping[str, Signal]) -> None:
+    def __init__(self, client: KafkaClient, topics: Mapping[str, Signal]) -> None:
         from kafka import KafkaConsumer
         from kafka.errors import KafkaError
 
         self._topics = topics
-        self._where = ",".join(brokers)
+        self._where = ",".join(client.brokers)
         self._lock = threading.Lock()
         self._reached: dict[tuple[str, int], int] = {}
         arguments = {
-            "bootstrap_servers": list(brokers),
+            **connection(client, {}),
             "bootstrap_timeout_ms": int(_CONNECT_SECONDS * 1000),
             "metadata_max_age_ms": _NEW_PARTITIONS_MS,
             "auto_offset_reset": "earliest",
             "enable_auto_commit": False,
             "allow_auto_create_topics": False,
-            "metrics_enabled": False,
         }
         try:
             self._consumer: Any = connected(KafkaConsumer, arguments)
