@@ -12,6 +12,7 @@
 
 enum { ORIGIN, ACTIVITY = 5, RUN = 9, SLOTS = 12, MAP = SLOTS, TRACE_ID, SPAN_ID, PARENT_ID, STATUS, STARTED_AT, LINKS, USED, GENERATED };
 enum { PARTS = 4, SHAPE = 3, HEAD = 5, COMPRESS_FROM = 1024, TRACE_DIGITS = 32, SPAN_DIGITS = 16, ID_BYTES = 24, KEY_BYTES = 32 };
+enum { BEFORE = ID_BYTES + HEAD }; /* room before an array, for its beginning, and for what comes before it */
 
 static const int FIRST_SLOTS[PARTS] = {ORIGIN, ACTIVITY, RUN, SLOTS}; /* of each part, and where the last ends */
 
@@ -334,7 +335,7 @@ static int put_fields(Batch *batch, Found *found, PyObject *plain, uint8_t *pare
         return NOT_PLAIN;
     }
     batch->shape.size = batch->values.size = 0;
-    int done = more(&batch->shape, HEAD) && more(&batch->values, HEAD) ? DONE : FAILED;
+    int done = more(&batch->shape, BEFORE) && more(&batch->values, BEFORE) ? DONE : FAILED;
     PyObject *name, *value;
     for (Py_ssize_t place = 0; done == DONE && PyDict_Next(plain, &place, &name, &value);) {
         done = PyUnicode_CheckExact(name) ? put_field(batch, found, name, value, parent) : NOT_PLAIN;
@@ -343,13 +344,13 @@ static int put_fields(Batch *batch, Found *found, PyObject *plain, uint8_t *pare
 }
 
 /* Write the beginning of an array into the room that was left before it; return where it begins. */
-static const uint8_t *with_head(Packed *of, Py_ssize_t length, Py_ssize_t *size)
+static uint8_t *with_head(Packed *of, Py_ssize_t length, Py_ssize_t *size)
 {
     Packed head = {of->bytes, 0, HEAD};
     put_array(&head, length); /* five bytes at most: `bytes` has them */
-    memmove(of->bytes + HEAD - head.size, of->bytes, head.size);
-    *size = (Py_ssize_t)(of->size - HEAD + head.size);
-    return of->bytes + HEAD - head.size;
+    memmove(of->bytes + BEFORE - head.size, of->bytes, head.size);
+    *size = (Py_ssize_t)(of->size - BEFORE + head.size);
+    return of->bytes + BEFORE - head.size;
 }
 
 static int check(Found *found)
@@ -429,33 +430,43 @@ static int set_parts(Batch *batch, const Found *found)
 
 /* ---- records ------------------------------------------------------------------------------------------------------ */
 
-/* Return flags and values. */
-static PyObject *squeezed(const uint8_t *bytes, Py_ssize_t size)
+/* Return the end of a row: ids, for which there is room before the values, and these; and how they are packed. */
+static PyObject *end_of(const uint8_t *ids, uint8_t *values, Py_ssize_t size, long *flags)
 {
-    PyObject *values = PyBytes_FromStringAndSize((const char *)bytes, size);
-    if (values == NULL || size < COMPRESS_FROM) {
-        return values == NULL ? NULL : Py_BuildValue("(iN)", 0, values);
+    *flags = 0;
+    if (size < COMPRESS_FROM) {
+        memcpy(values - ID_BYTES, ids, ID_BYTES);
+        return PyBytes_FromStringAndSize((const char *)values - ID_BYTES, ID_BYTES + size);
     }
-    PyObject *smaller = PyObject_CallOneArg(compressed, values);
-    Py_DECREF(values);
-    if (smaller != NULL && !(PyTuple_CheckExact(smaller) && PyTuple_GET_SIZE(smaller) == 2)) {
+    PyObject *end = PyBytes_FromStringAndSize((const char *)ids, ID_BYTES);
+    PyObject *smaller = PyObject_CallFunction(compressed, "y#", (const char *)values, size), *content;
+    if (smaller != NULL && !PyArg_ParseTuple(smaller, "lO!", flags, &PyBytes_Type, &content)) {
         Py_CLEAR(smaller);
-        PyErr_SetString(PyExc_TypeError, "what is compressed is no pair");
     }
-    return smaller;
+    if (smaller == NULL) {
+        Py_CLEAR(end);
+    } else {
+        PyBytes_Concat(&end, content);
+        Py_DECREF(smaller);
+    }
+    return end;
 }
 
 static PyObject *record_of(Batch *batch, const Found *found, PyObject *plain, PyObject *together)
 {
     Py_ssize_t size;
-    const uint8_t *values = with_head(&batch->values, found->items, &size);
-    PyObject *packed = squeezed(values, size);
+    long flags;
+    uint8_t *values = with_head(&batch->values, found->items, &size);
+    PyObject *end = end_of(found->key, values, size, &flags);
     PyObject *key = PyBytes_FromStringAndSize((const char *)found->key, KEY_BYTES);
     PyObject *keys = keys_once(batch);
     PyTypeObject *type = (PyTypeObject *)record_type;
-    PyObject *record = packed == NULL || key == NULL || keys == NULL ? NULL : type->tp_alloc(type, 6);
+    PyObject *packing = PyLong_FromLong(flags);
+    bool is_well = end != NULL && key != NULL && keys != NULL && packing != NULL;
+    PyObject *record = is_well ? type->tp_alloc(type, 6) : NULL;
     if (record == NULL) {
-        Py_XDECREF(packed);
+        Py_XDECREF(packing);
+        Py_XDECREF(end);
         Py_XDECREF(key);
         Py_XDECREF(keys);
         return NULL;
@@ -463,10 +474,9 @@ static PyObject *record_of(Batch *batch, const Found *found, PyObject *plain, Py
     PyTuple_SET_ITEM(record, 0, Py_NewRef(plain));
     PyTuple_SET_ITEM(record, 1, key);
     PyTuple_SET_ITEM(record, 2, Py_NewRef(together));
-    PyTuple_SET_ITEM(record, 3, Py_NewRef(PyTuple_GET_ITEM(packed, 0)));
-    PyTuple_SET_ITEM(record, 4, Py_NewRef(PyTuple_GET_ITEM(packed, 1)));
+    PyTuple_SET_ITEM(record, 3, packing);
+    PyTuple_SET_ITEM(record, 4, end);
     PyTuple_SET_ITEM(record, 5, keys);
-    Py_DECREF(packed);
     return record;
 }
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from itertools import count
+from operator import add
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import ormsgpack
@@ -35,7 +36,7 @@ from provtel_exporters.lmdb.packing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from provtel_exporters.lmdb.parts import Parts
 
@@ -56,8 +57,8 @@ class EncodedRecord(NamedTuple):
         plain: The record.
         key: Its key in `ids`.
         parts: What it shares with others, packed: origin, activity, run, shape.
-        flags: How `values` is packed.
-        values: Everything else.
+        flags: How the values are packed.
+        end: The end of its row: ids and values.
         keys: The keys that lead to it, as `provtel_exporters.lmdb.index.keys.packed_keys` has them.
     """
 
@@ -65,17 +66,17 @@ class EncodedRecord(NamedTuple):
     key: bytes
     parts: tuple[bytes, bytes, bytes, bytes]
     flags: int
-    values: bytes
+    end: bytes
     keys: bytes
 
     @property
     def size(self) -> int:
         """How long its row is."""
-        return _HEADER.size + len(self.values)
+        return _HEAD.size + len(self.end)
 
     def row(self, numbers: tuple[int, int, int, int]) -> bytes:
         """Return the row, given the numbers of its parts."""
-        return _HEAD.pack(self.flags, *numbers) + self.key[:_ID_BYTES] + self.values
+        return _HEAD.pack(self.flags, *numbers) + self.end
 
 
 def encode_all(plains: Sequence[PlainRecord]) -> list[EncodedRecord]:
@@ -83,6 +84,14 @@ def encode_all(plains: Sequence[PlainRecord]) -> list[EncodedRecord]:
     if _compiled is None:
         return [*map(encode, plains)]
     return _compiled.encode_all(plains, encode)  # type: ignore[no-any-return]  # it is what `encode` returns
+
+
+def rows_of(
+    flags: Sequence[int], numbers: Sequence[tuple[int, int, int, int]], ends: Sequence[bytes]
+) -> Iterator[bytes]:
+    """Return what `EncodedRecord.row` returns of each."""
+    heads = {begin: _HEAD.pack(begin[0], *begin[1]) for begin in {*zip(flags, numbers, strict=True)}}
+    return map(add, map(heads.__getitem__, zip(flags, numbers, strict=True)), ends)
 
 
 def encode(plain: PlainRecord) -> EncodedRecord:
@@ -101,7 +110,8 @@ def encode(plain: PlainRecord) -> EncodedRecord:
     shape, values = shape_and_values(whole.items(), _ELSEWHERE)
     flags, packed = pack(values)
     parts = (part(plain, ORIGIN), part(plain, ACTIVITY), part(plain, RUN), ormsgpack.packb(shape))
-    return EncodedRecord(plain, layout.id_key(plain), parts, flags, packed, packed_keys(plain))
+    key = layout.id_key(plain)
+    return EncodedRecord(plain, key, parts, flags, key[:_ID_BYTES] + packed, packed_keys(plain))
 
 
 def entry_of(number: int, row: Any, parts: Parts) -> Entry:

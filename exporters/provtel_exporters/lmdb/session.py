@@ -14,7 +14,7 @@ from provtel_exporters.lmdb.index.block import Block, Entries
 from provtel_exporters.lmdb.index.blocks import Blocks
 from provtel_exporters.lmdb.index.keys import id_key
 from provtel_exporters.lmdb.parts import Parts
-from provtel_exporters.lmdb.rows import EncodedRecord, decode, id_of
+from provtel_exporters.lmdb.rows import EncodedRecord, decode, id_of, rows_of
 from provtel_exporters.lmdb.runs import rows_of_run
 
 if TYPE_CHECKING:
@@ -184,12 +184,13 @@ class Session:
             return
         number = layout.next_row(self._txn, self._databases)
         rows = range(number, number + len(records))
-        parts = [*map(self.parts.numbers_of, [record.parts for record in records])]
-        contents = map(EncodedRecord.row, records, parts)
+        plains, keys, packed, flags, ends, led_to_by = zip(*records, strict=True)
+        numbers = {some: self.parts.numbers_of(some) for some in dict.fromkeys(packed)}
+        parts = [*map(numbers.__getitem__, packed)]
+        contents = rows_of(flags, parts, ends)
         with self._txn.cursor(self._databases.rows) as cursor:
             cursor.putmulti(zip(map(layout.row_key, rows), contents, strict=True), append=True)
         layout.put_next_row(self._txn, self._databases, number + len(records))
-        plains, keys, _, _, _, led_to_by = zip(*records, strict=True)
         self._blocks.add(Entries(rows, plains, parts, keys, led_to_by))
 
     def _changed(self) -> tuple[list[EncodedRecord], list[_Stored]]:

@@ -9,27 +9,25 @@ typedef struct {
     uint16_t row;
 } Key;
 
-/* Put keys in the order of one byte of their digests, or of their rows, without changing it otherwise. */
+/* Put keys in the order of one byte of their digests, without changing it otherwise. */
 static void order_by_byte(const Key *from, Key *to, Py_ssize_t count, int byte)
 {
     Py_ssize_t places[257] = {0};
-#define BYTE(key) (byte < 0 ? (key).row >> (8 * (byte + 2)) & 0xFF : (key).digest >> (8 * byte) & 0xFF)
     for (Py_ssize_t place = 0; place < count; place++) {
-        places[BYTE(from[place]) + 1]++;
+        places[(from[place].digest >> (8 * byte) & 0xFF) + 1]++;
     }
     for (int value = 0; value < 256; value++) {
         places[value + 1] += places[value];
     }
     for (Py_ssize_t place = 0; place < count; place++) {
-        to[places[BYTE(from[place])]++] = from[place];
+        to[places[from[place].digest >> (8 * byte) & 0xFF]++] = from[place];
     }
-#undef BYTE
 }
 
-/* Sort keys, the lowest byte first; `keys` has room for twice as many. */
+/* Sort keys whose rows are in order, the lowest byte first; `keys` has room for twice as many. */
 static void order(Key *keys, Py_ssize_t count)
 {
-    for (int byte = -2; byte < 8; byte += 2) { /* two bytes are rows, eight are digests */
+    for (int byte = 0; byte < 8; byte += 2) {
         order_by_byte(keys, keys + count, count, byte);
         order_by_byte(keys + count, keys, count, byte + 1);
     }
@@ -61,31 +59,41 @@ static PyObject *apart(const Key *keys, Py_ssize_t count)
     return Py_BuildValue("(NN)", digests, rows);
 }
 
-static PyObject *sort_keys(PyObject *module, PyObject *arguments)
+/* How many keys there are of some rows; -1 with an error where one's keys are none. */
+static Py_ssize_t count_keys(PyObject *rows)
+{
+    Py_ssize_t count = 0;
+    for (Py_ssize_t row = 0; row < PySequence_Fast_GET_SIZE(rows); row++) {
+        PyObject *keys = PySequence_Fast_GET_ITEM(rows, row);
+        if (row > UINT16_MAX || !PyBytes_Check(keys) || PyBytes_GET_SIZE(keys) % 8) {
+            return wrong("there are too many rows, or one's keys are no whole number of digests");
+        }
+        count += PyBytes_GET_SIZE(keys) / 8;
+    }
+    return count;
+}
+
+static PyObject *sort_keys(PyObject *module, PyObject *given)
 {
     (void)module;
-    Py_buffer digests, rows;
-    if (!PyArg_ParseTuple(arguments, "y*y*", &digests, &rows)) {
-        return NULL;
-    }
-    PyObject *result = NULL;
-    Py_ssize_t count = count_in(&digests, 8);
-    Key *keys = NULL;
-    if (count >= 0 && (rows.len == 2 * count || wrong("there are not as many rows as digests") == 0)) {
-        keys = PyMem_Malloc(sizeof(Key) * (size_t)(2 * count + 1));
-        if (keys == NULL) {
-            PyErr_NoMemory();
-        } else {
-            for (Py_ssize_t place = 0; place < count; place++) {
-                keys[place] = (Key){u64_at(digests.buf, place), u16_at(rows.buf, place)};
+    PyObject *rows = PySequence_Fast(given, "the keys of rows are no sequence"), *result = NULL;
+    Py_ssize_t count = rows == NULL ? -1 : count_keys(rows);
+    Key *keys = count < 0 ? NULL : PyMem_Malloc(sizeof(Key) * (size_t)(2 * count + 1));
+    if (keys != NULL) {
+        Key *next = keys;
+        for (Py_ssize_t row = 0; row < PySequence_Fast_GET_SIZE(rows); row++) {
+            PyObject *digests = PySequence_Fast_GET_ITEM(rows, row);
+            for (Py_ssize_t place = 0; place < PyBytes_GET_SIZE(digests) / 8; place++) {
+                *next++ = (Key){u64_at(PyBytes_AS_STRING(digests), place), (uint16_t)row};
             }
-            order(keys, count);
-            result = apart(keys, count);
         }
+        order(keys, count);
+        result = apart(keys, count);
+    } else if (count >= 0) {
+        PyErr_NoMemory();
     }
     PyMem_Free(keys);
-    PyBuffer_Release(&digests);
-    PyBuffer_Release(&rows);
+    Py_XDECREF(rows);
     return result;
 }
 
@@ -245,7 +253,7 @@ static PyObject *search(PyObject *module, PyObject *arguments)
 }
 
 static PyMethodDef METHODS[] = {
-    {"sort_keys", sort_keys, METH_VARARGS, "Return keys in order."},
+    {"sort_keys", sort_keys, METH_O, "Return the keys of rows in order."},
     {"merge_keys", merge_keys, METH_O, "Return the keys of several blocks as those of one."},
     {"search", search, METH_VARARGS, "Return where wanted digests are."},
     {NULL, NULL, 0, NULL},

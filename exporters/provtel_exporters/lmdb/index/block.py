@@ -10,7 +10,6 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import ormsgpack
@@ -46,7 +45,6 @@ Head: TypeAlias = tuple[int, int, int, int, list[list[int]], dict[str, list[Any]
 """What the head of a block says: its first row, how many there are, when they began, where the rest of it lies."""
 
 _LENGTH: Final = 4
-_KEY: Final = 8
 _TRACE_BYTES: Final = 16
 _ALIGNED: Final = 8
 
@@ -209,8 +207,6 @@ def block_of(entries: Entries) -> Block:
     if sys.byteorder == "little":
         numbers.byteswap()
     starts = numbers[3::4]
-    digests = b"".join(keys)
-    places = array("H", chain.from_iterable(map(repeat, range(count), [len(some) // _KEY for some in keys])))
     return Block(
         first,
         count,
@@ -220,7 +216,7 @@ def block_of(entries: Entries) -> Block:
         starts.tobytes(),
         numbers[2::4].tobytes(),
         dict(_columns_of(plains, parts, ids)),
-        *sort_keys(digests, places),
+        *sort_keys(keys),
     )
 
 

@@ -29,6 +29,7 @@ NOTHING: Final = 0
 NO_NUMBER: Final = 1
 """The rank of NaN, below every other number."""
 _SIGN: Final = 2**63
+_MOST_ROWS: Final = 2**16
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "$eq": operator.eq,
     "$lt": operator.lt,
@@ -38,9 +39,19 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def sort_keys(digests: Any, rows: Any) -> tuple[bytes, bytes]:
-    """Return keys in order: digests (Q) and, beside each, its row (H); of equal digests the lower row comes first."""
-    pairs = sorted(zip(_view(digests, "Q"), _view(rows, "H"), strict=True))
+def sort_keys(rows: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Return keys in order: digests (Q) and, beside each, its row (H); of equal digests the lower row comes first.
+
+    Args:
+        rows: The keys (Q) of each row.
+    """
+    if len(rows) > _MOST_ROWS or any(len(keys) % 8 for keys in rows):
+        raise ValueError("there are too many rows, or one's keys are no whole number of digests")
+    return _in_order([(digest, row) for row, keys in enumerate(rows) for digest in _view(keys, "Q")])
+
+
+def _in_order(pairs: list[tuple[int, int]]) -> tuple[bytes, bytes]:
+    pairs.sort()
     return array("Q", [digest for digest, _ in pairs]).tobytes(), array("H", [row for _, row in pairs]).tobytes()
 
 
@@ -50,14 +61,13 @@ def merge_keys(parts: Sequence[tuple[Any, Any, Any]]) -> tuple[bytes, bytes]:
     Args:
         parts: Digests (Q), rows (H), and the new number (i) of each row of a block; a negative one leaves the row out.
     """
-    digests, rows = array("Q"), array("H")
+    pairs: list[tuple[int, int]] = []
     for found, old, renumbered in parts:
         numbers = _view(renumbered, "i")
         for digest, row in zip(_view(found, "Q"), _view(old, "H"), strict=True):
             if numbers[row] >= 0:
-                digests.append(digest)
-                rows.append(numbers[row])
-    return sort_keys(digests, rows)
+                pairs.append((digest, numbers[row]))
+    return _in_order(pairs)
 
 
 def search(digests: Any, wanted: Any) -> list[tuple[int, int]]:

@@ -41,7 +41,7 @@ _keys: Final[ModuleType] = load("provtel_exporters.lmdb.index._key_kernels") or 
 _columns: Final[ModuleType] = load("provtel_exporters.lmdb.index._column_kernels") or in_python
 _rows: Final[ModuleType] = load("provtel_exporters.lmdb.index._row_kernels") or in_python
 
-sort_keys: Final[Callable[[Any, Any], tuple[bytes, bytes]]] = _keys.sort_keys
+sort_keys: Final[Callable[[Sequence[bytes]], tuple[bytes, bytes]]] = _keys.sort_keys
 merge_keys: Final[Callable[[Sequence[tuple[Any, Any, Any]]], tuple[bytes, bytes]]] = _keys.merge_keys
 search: Final[Callable[[Any, Any], list[tuple[int, int]]]] = _keys.search
 compare: Final[Callable[[Any, str, str, float], bytes]] = _columns.compare
