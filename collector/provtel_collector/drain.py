@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Final
 from provtel_collector_config.ids import Kind
 from provtel_model.components import Context, DrainReport, Exporter
 from provtel_model.errors import MalformedError, PermanentError, RetryableError, StoreError
-from provtel_model.journal import Destination, DrainOutcome, destination, drain_journal, find_journals
+from provtel_model.journal import (
+    Destination,
+    DrainOutcome,
+    JournalDrainer,
+    destination,
+    drain_journal,
+    find_journals,
+)
+from provtel_model.store_folder import keeps_segments
 
 from provtel_collector.registry import find_factory
 
@@ -17,6 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _EXPORTER: Final = "lmdb"
+_HEARTBEAT_SECONDS: Final = 30.0
+
+_drainers: Final[dict[Path, JournalDrainer]] = {}
 
 
 def drain(store: Path) -> DrainReport:
@@ -51,13 +62,15 @@ def _not_for(store: Path, journal: Path) -> str:
 
 
 def _drain_into(store: Path, journals: list[Path], elsewhere: dict[Path, str]) -> int:
+    for gone in [journal for journal in _drainers if not journal.exists()]:
+        del _drainers[gone]
     exporter = _exporter(store)
     records = 0
     exporter.start()
     try:
         for journal in journals:
             try:
-                outcome = drain_journal(journal, exporter.consume)
+                outcome = _drain_one(store, journal, exporter)
             except PermanentError as error:
                 outcome = DrainOutcome(0, finished=False, skipped=f"the store does not take its records: {error}")
             records += outcome.records
@@ -68,6 +81,17 @@ def _drain_into(store: Path, journals: list[Path], elsewhere: dict[Path, str]) -
     finally:
         exporter.shutdown()
     return records
+
+
+def _drain_one(store: Path, journal: Path, exporter: Exporter) -> DrainOutcome:
+    """Drain a journal; where each write is a file, a process says of what still runs only now and then that it does."""
+    if not keeps_segments(store):
+        return drain_journal(journal, exporter.consume)
+    drainer = _drainers.pop(journal, None) or JournalDrainer(journal)
+    outcome = drainer.drain(exporter.consume, heartbeat=_HEARTBEAT_SECONDS)
+    if not outcome.finished:
+        _drainers[journal] = drainer
+    return outcome
 
 
 def _exporter(store: Path) -> Exporter:

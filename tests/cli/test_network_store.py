@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from provtel_exporters.lmdb import open_writer
 from provtel_exporters.lmdb.network.cache import VARIABLE as CACHE
+from provtel_exporters.lmdb.network.maintenance import compact
 from provtel_model.file_systems import VARIABLE as FILE_SYSTEMS
+from provtel_query.watching import BEGINNING, watch
 
 from tests.cli.conftest import OLDER, Ask, older_run
-from tests.query.activities import quickstart
+from tests.query.activities import activity, quickstart
 
 
 @pytest.fixture
@@ -55,6 +58,22 @@ def test_it_is_copied_and_what_is_old_goes(far: Path, ask: Ask) -> None:
 
     assert ask("store", "retain", "--older-than", "1s", "--yes").code == 0
     assert ask("tasks", "--all", "--json").objects == []
+
+
+def test_it_is_watched(far: Path) -> None:
+    """What others write is told as it comes, and after a merge from the same cursor on."""
+    store = far / ".provtel"
+    told = watch(str(store), since=BEGINNING)
+    assert len(next(told).records) == 6
+
+    compact(store)
+    with closing(open_writer(str(store))) as writer:
+        writer.write([activity(0xBEEF, "late", at=(1, 2))])
+    changes = next(told)
+    assert [record.name for record in changes.records] == ["late"]
+
+    again = watch(str(store), since=changes.cursor)
+    assert list(next(again).records) == []
 
 
 def test_damage_is_told(far: Path, ask: Ask) -> None:

@@ -15,6 +15,7 @@ from provtel_collector.drain import drain
 from provtel_exporters.lmdb import open_reader
 from provtel_model.components import DrainReport, Factory
 from provtel_model.errors import DeliveryError, PermanentError, RetryableError, StoreError
+from provtel_model.file_systems import VARIABLE as FILE_SYSTEMS
 from provtel_model.filters import Query
 
 from tests.collector.journals import living, write_journal
@@ -54,6 +55,23 @@ def test_journals_of_the_store(tmp_path: Path) -> None:
 
     assert states(tmp_path)["12"] == "lost"
     assert drain(tmp_path) == DrainReport(0, 0, {})
+
+
+def test_what_runs_is_told_now_and_then_where_each_write_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a network file system an open activity is not written at every drain of a process; its end is, at once."""
+    monkeypatch.setenv(FILE_SYSTEMS, f"{tmp_path}=network:{tmp_path / 'cache'}=local")
+    monkeypatch.setenv("PROVTEL_CACHE", str(tmp_path / "cache"))
+    alive = write_journal(tmp_path, "alive", goal=tmp_path, ended=1, unended=1)
+    with living(alive):
+        counts = [drain(tmp_path).records for _ in range(4)]
+        assert counts == [2, 0, 0, 0]
+        assert states(tmp_path) == {"1": "finished", "2": "running"}
+    drain(tmp_path)
+
+    assert states(tmp_path) == {"1": "finished", "2": "lost"}
+    assert not (tmp_path / "lmdb").exists()
 
 
 def test_journals_of_others(tmp_path: Path) -> None:
