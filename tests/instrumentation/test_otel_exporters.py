@@ -15,6 +15,7 @@ from tests.instrumentation.programs import Stage
 
 PAGE = Path(__file__).parents[2] / "docs/reference/tracer-provider.md"
 
+PREFERENCE = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 PROGRAM = """
 import logging, sys
 from opentelemetry import metrics
@@ -40,6 +41,47 @@ def test_metrics_of_libraries_reach_the_endpoint(stage: Stage, variable: str) ->
     assert points["requests"]["value"] == 3
     assert points["requests"]["attributes"] == {"method": "GET"}
     assert points["http.client.request.duration"]["kind"] == "histogram"
+
+
+COUNTING = """
+from opentelemetry import metrics
+from opentelemetry.metrics import Observation
+from provtel.otel.configurator import Configurator
+
+Configurator().configure()
+meter = metrics.get_meter("library")
+counter, level = meter.create_counter("counter"), meter.create_up_down_counter("level")
+histogram = meter.create_histogram("histogram")
+meter.create_observable_counter("observed", [lambda _: [Observation(7)]])
+for _ in range(2):
+    counter.add(3)
+    level.add(3)
+    histogram.record(0.25)
+    metrics.get_meter_provider().force_flush()
+"""
+
+
+@pytest.mark.parametrize(
+    ("preference", "deltas"),
+    [
+        (None, set()),
+        ("DELTA", {"counter", "histogram", "observed"}),
+        ("lowmemory", {"counter", "histogram"}),
+        ("sometimes", set()),
+    ],
+)
+def test_temporality(stage: Stage, preference: str | None, deltas: set[str]) -> None:
+    """Which instruments count from the export before is as the variable says, and what it cannot say is said."""
+    with serving() as server:
+        stage.environment |= {"PROVTEL_ENDPOINT": server.endpoint, "OTEL_METRICS_EXPORTER": "otlp"}
+        stage.environment |= {} if preference is None else {PREFERENCE: preference}
+        said = stage.run(COUNTING, quiet=False).stderr
+        points = server.points
+
+    assert {point["name"] for point in points if point["temporality"] == "delta"} == deltas
+    assert {point["name"] for point in points} == {"counter", "histogram", "level", "observed"}
+    assert max(point["value"] for point in points if point["name"] == "counter") == (3 if deltas else 6)
+    assert (PREFERENCE in said) is (preference == "sometimes")
 
 
 @pytest.mark.parametrize("wanted", [None, "none", ""])
@@ -90,9 +132,11 @@ def test_a_reader_of_metrics(stage: Stage) -> None:
 
 def test_what_is_not_heeded_is_said(stage: Stage) -> None:
     """A variable of the SDK that has no meaning here is said by its name, once; one that is heeded is not."""
-    unheeded = ["OTEL_CONFIG_FILE", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT"]
+    histograms = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
+    unheeded = [histograms, "OTEL_CONFIG_FILE", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT"]
     stage.environment |= dict.fromkeys(unheeded, "7")
     stage.environment |= {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel,provtel_git,aws", "OTEL_SERVICE_NAME": "mine"}
+    stage.environment |= {histograms: "base2_exponential_bucket_histogram", "OTEL_METRICS_EXPORTER": "otlp"}
     said = stage.run(PROGRAM, quiet=False).stderr
 
     assert sorted(re.findall("variable (OTEL_[A-Z_]+) is not heeded", said)) == sorted(unheeded)

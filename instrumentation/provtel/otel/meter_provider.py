@@ -20,6 +20,8 @@ VARIABLE: Final = "OTEL_METRICS_EXPORTER"
 _GROUP: Final = "opentelemetry_metrics_exporter"
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
+_HISTOGRAMS: Final = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
+_EXPLICIT: Final = "explicit_bucket_histogram"
 _OTLP: Final = "otlp"
 _GRPC: Final = "otlp_proto_grpc"
 _HTTP: Final = "otlp_proto_http"
@@ -42,9 +44,12 @@ def _exporter(name: str, environment: Mapping[str, str]) -> Any:
     place = _of_protocol(environment) if name == _OTLP else name
     try:
         if name == _OTLP and place == _HTTP and (settings.current().endpoint or not environment.get(_ENDPOINT)):
-            from provtel.otel.metric_exporter import JournalMetricExporter
+            from provtel.otel.metric_exporter import PREFERENCE, JournalMetricExporter
 
-            return JournalMetricExporter()
+            if (environment.get(_HISTOGRAMS) or _EXPLICIT).strip().lower() != _EXPLICIT:
+                reason = "histograms in the journal have explicit bounds"
+                notices.say(f"unheeded {_HISTOGRAMS}", f"the variable {_HISTOGRAMS} is not heeded: {reason}")
+            return JournalMetricExporter(environment.get(PREFERENCE, ""))
         found = next(iter(entry_points(group=_GROUP, name=place)), None)
         if found is not None:
             return found.load()()

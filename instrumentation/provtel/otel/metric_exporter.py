@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry.sdk.metrics import Counter, ObservableCounter
+from opentelemetry.sdk.metrics import Histogram as HistogramInstrument
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     Gauge,
@@ -29,15 +31,27 @@ if TYPE_CHECKING:
 
     from provtel.snapshot import Snapshots
 
+PREFERENCE: Final = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 _POINTS: Final = Kind.POINTS.value
+_DELTAS: Final[dict[str, tuple[type, ...]]] = {
+    "cumulative": (),
+    "delta": (Counter, ObservableCounter, HistogramInstrument),
+    "lowmemory": (Counter, HistogramInstrument),
+}
+"""The instruments whose points count from the export before, by the values of the variable."""
 
 
 class JournalMetricExporter(MetricExporter):
-    """Writes data points to the journal of this process: numbers, and histograms with explicit bounds."""
+    """Writes data points to the journal of this process: numbers, and histograms with explicit bounds.
 
-    def __init__(self) -> None:
+    Args:
+        preference: Whether sums and histograms count from the beginning or from the export before, as
+            ``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`` says; what is none of its values is said.
+    """
+
+    def __init__(self, preference: str = "") -> None:
         """Open the journal, so that what ships it ends after the provider, which exports a last time at the exit."""
-        super().__init__()
+        super().__init__(preferred_temporality=_temporality(preference))
         taking = recorder()
         if taking is not None:
             taking.resource()
@@ -66,6 +80,16 @@ class JournalMetricExporter(MetricExporter):
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """Do nothing: what was exported is in the journal."""
+
+
+def _temporality(preference: str) -> dict[type, AggregationTemporality]:
+    wanted = preference.strip().lower() or "cumulative"
+    if wanted not in _DELTAS:
+        notices.say(
+            f"temporality {preference}",
+            f"the variable {PREFERENCE} is {preference!r}; it is one of {', '.join(_DELTAS)}; cumulative is taken",
+        )
+    return dict.fromkeys(_DELTAS.get(wanted, ()), AggregationTemporality.DELTA)
 
 
 def _frames(data: MetricsData, snapshots: Snapshots) -> Iterator[bytes]:
