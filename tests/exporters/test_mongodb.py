@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -12,7 +12,8 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from provtel_exporters.mongodb import MongodbConfig, MongodbExporter, factory, open_reader, open_writer
-from provtel_exporters.mongodb.config import MongodbTls
+from provtel_exporters.mongodb.config import MongodbTls, WriteConcern
+from provtel_exporters.mongodb.connection import Connection
 from provtel_model.components import Batch, Context, Reader, Signal
 from provtel_model.errors import PermanentError, RetryableError, StoreError
 from provtel_model.filters import Query
@@ -23,6 +24,7 @@ from pymongo import MongoClient
 
 from tests.exporters.records import content, numbered
 from tests.services.found import Found
+from tests.services.mongodb.names import ZONE, names_on_this_machine
 from tests.services.mongodb.server import PASSWORD, USER, USERS_DATABASE, Mongodb, running
 
 OLDEST_FIRST = Query(sort=(("started_at", 1),))
@@ -281,6 +283,41 @@ def test_who_is_not_let_in_tries_again(secured: Mongodb, others: dict[str, Any],
 
     assert PASSWORD not in str(error.value)
     assert "wrong-password" not in str(error.value)
+
+
+def test_a_cluster_is_found_by_its_name(secured: Mongodb) -> None:
+    """A collector starts while its name is not known, finds the servers when it is, and speaks TLS with them."""
+    tls = {"tls": MongodbTls(insecure_skip_verify=True)}  # the certificate is this machine's
+    (batch,) = encode([numbered(1)])
+    with (
+        names_on_this_machine() as names,
+        exporting(f"mongodb+srv://{ZONE}", **login(secured, database="found", **tls)) as exporter,
+    ):
+        assert names.asked == []
+        with pytest.raises(RetryableError, match="DNS query name does not exist"):
+            exporter.consume(batch)
+        names.port = secured.tls_port
+        exporter.consume(batch)
+
+    assert f"_mongodb._tcp.{ZONE}. IN SRV" in names.asked
+
+
+def test_a_client_is_what_its_configuration_says() -> None:
+    """Who writes, when a write counts and what is read reach the client, one for all who want the same."""
+    concern = WriteConcern(2, journal=False, timeout=Duration(3))
+    config = MongodbConfig(
+        "mongodb://h/x?retryWrites=false", app_name="mine", write_concern=concern, read_concern="local"
+    )
+    with closing(Connection(config.address())) as one, closing(Connection(config.address())) as other:
+        client = one.database.client
+        assert client is other.database.client
+        assert client.write_concern.document == {"w": 2, "j": False, "wtimeout": 3000}
+        assert client.read_concern.level == "local"
+        assert (client.options.pool_options.appname, client.options.retry_writes) == ("mine", False)
+    with closing(Connection(MongodbConfig().address())) as usual:
+        client = usual.database.client
+        assert client.write_concern.document == {"w": "majority", "j": True}
+        assert (client.read_concern.level, client.options.pool_options.appname) == ("majority", "provtel")
 
 
 def test_a_missing_file_of_tls_is_told_at_the_start() -> None:

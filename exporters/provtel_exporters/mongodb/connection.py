@@ -13,7 +13,7 @@ from provtel_model.errors import PermanentError, RetryableError, StoreError
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure, PyMongoError
-from pymongo.uri_parser import parse_uri
+from pymongo.uri_parser import split_options
 
 from provtel_exporters.mongodb.address import DEFAULT_DATABASE, Address
 from provtel_exporters.mongodb.documents import CODEC
@@ -123,9 +123,9 @@ def _reason(error: Exception) -> str:
 
 def _open(address: Address) -> _Shared:
     # What the address says comes before our defaults, and what a configuration says before both.
-    said = {
-        name.lower() for name in parse_uri(address.uri, warn=False, connect_timeout=_SELECTION_MS / 1000)["options"]
-    }
+    # pymongo's parse_uri would ask for a mongodb+srv:// by DNS, which may be away when a collector starts.
+    query = address.uri.partition("?")[2]
+    said = {name.lower() for name in split_options(query, warn=False)} if query else set()
     defaults: dict[str, Any] = {
         "appname": _APP_NAME,
         "serverSelectionTimeoutMS": _SELECTION_MS,
