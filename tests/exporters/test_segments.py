@@ -278,6 +278,29 @@ def test_killed_merges_lose_nothing(place: Place, rounds: int) -> None:
             assert {int(record.span_id, 16) - 1 for record in reader.find(Query())} == expected
 
 
+def test_other_users_read_what_they_are_let(place: Place) -> None:
+    """Who may only read the files has an index of their own, and sees what comes later without being let again."""
+    writer = place.writer()
+    writer.write([numbered(1)])
+    store = Path(place.location)
+    outermost = store.parents[1]
+    for path in (outermost, store.parent, store, store / "segments"):
+        path.chmod(0o755)
+    for path in (store / "segments").iterdir():
+        path.chmod(0o644)
+    (outermost / "others").mkdir()
+    (outermost / "others").chmod(0o777)
+    counts = []
+    for number in range(2, 4):
+        command = [sys.executable, "-m", "tests.exporters.segments_process", "count_as_other", place.location]
+        variables = {**os.environ, CACHE: str(outermost / "others")}
+        done = subprocess.run(command, cwd=_ROOT, env=variables, check=True, capture_output=True, timeout=60)
+        counts.append(int(done.stdout))
+        writer.write([numbered(number)])
+
+    assert counts == [1, 2]
+
+
 def test_two_merges_at_once(place: Place) -> None:
     """A second merge waits for its turn with an error, and is not begun."""
     place.writer().write([numbered(1)])

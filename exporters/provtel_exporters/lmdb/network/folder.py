@@ -112,7 +112,7 @@ class SegmentFolder:
             StoreError: It is no folder of segments, or cannot be read.
         """
         try:
-            return (self.path / _IDENTITY).read_text(encoding="ascii")[:64]
+            return (self.path / _IDENTITY).read_bytes()[:64].decode()
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise StoreError(f"there is no store in {self.store}: {self.path / _IDENTITY}: {reason}") from None
