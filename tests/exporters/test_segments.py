@@ -218,13 +218,13 @@ def test_what_a_killed_writer_left_is_never_read_and_removed_later(place: Place)
     place.writer().write([numbered(1)])
     path = Path(place.location) / "segments"
     (name,) = SegmentFolder(Path(place.location)).listing().segments
-    for left, age in (("old", 2 * 24 * 3600), ("young", 0)):
-        shutil.copy(path / name, path / f".{left}{name}")
-        os.utime(path / f".{left}{name}", (time.time() - age,) * 2)
+    for left, age in ((f".old{name}", 2 * 24 * 3600), (f".young{name}", 0), (".lock", 2 * 24 * 3600)):
+        shutil.copy(path / name, path / left)
+        os.utime(path / left, (time.time() - age,) * 2)
 
     assert place.reader().count(Query()) == 1
     compact(Path(place.location))
-    assert [left.name for left in path.glob(".*.zst")] == [f".young{name}"]
+    assert sorted(left.name for left in path.glob(".*")) == [".lock", f".young{name}"]
 
 
 def test_a_full_disk_loses_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,6 +345,11 @@ def test_places_for_indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert cache.index_folder(store, "x").is_relative_to(temporary / f"provtel-{os.geteuid()}")
     monkeypatch.setenv(FILE_SYSTEMS, f"{tmp_path}=network")
     with pytest.raises(StoreError, match=rf"name a folder on a disk of this machine by {CACHE}"):
+        cache.index_folder(store, "x")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(FILE_SYSTEMS, f"{home}=network")
+    monkeypatch.setenv(CACHE, str(tmp_path / "file"))
+    with pytest.raises(StoreError, match=rf"cannot be kept in .*name another folder by {CACHE}"):
         cache.index_folder(store, "x")
     monkeypatch.setenv(CACHE, str(home))
     with pytest.raises(StoreError, match=rf"{CACHE} names .*, on a network file system"):

@@ -33,8 +33,14 @@ def index_folder(store: Path, identity: str) -> Path:
     """
     name = blake2b(f"{os.path.realpath(store)} {identity}".encode(errors="surrogateescape"), digest_size=12).hexdigest()
     folder = _root() / name
-    make_store(folder.parent)
-    make_store(folder)
+    try:
+        make_store(folder.parent)
+        make_store(folder)
+    except StoreError as error:
+        raise StoreError(
+            f"the index of {store} cannot be kept in {folder.parent}, which cannot be made or written, or is not yours "
+            f"alone; name another folder by {VARIABLE}"
+        ) from error
     return folder
 
 

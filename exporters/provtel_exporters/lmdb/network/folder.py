@@ -222,7 +222,7 @@ class SegmentFolder:
         with os.scandir(self.path) as found:
             for entry in found:
                 with contextlib.suppress(OSError):
-                    if entry.name.startswith(".") and entry.stat().st_mtime < time.time() - _OLD_SECONDS:
+                    if _is_unfinished(entry.name) and entry.stat().st_mtime < time.time() - _OLD_SECONDS:
                         os.unlink(entry.path)  # noqa: PTH108  # an entry of the scan
 
     def size(self, name: str) -> int:
@@ -292,6 +292,10 @@ class SegmentFolder:
 def _new_name() -> str:
     host = _UNSAFE.sub("-", host_name())[:_LONGEST_HOST] or "host"
     return f"{time.time_ns():016x}-{host}-{os.getpid()}-{secrets.token_hex(6)}"
+
+
+def _is_unfinished(name: str) -> bool:
+    return name.startswith(".") and name.endswith((SEGMENT, _DELETION, _ORIGIN))
 
 
 def _compress(content: Iterable[bytes], file: IO[bytes]) -> None:

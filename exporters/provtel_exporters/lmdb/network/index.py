@@ -21,7 +21,7 @@ from provtel_model.errors import DeliveryError, PermanentError, StoreError
 from provtel_model.store_folder import LMDB_FOLDER, make_store
 
 from provtel_exporters.file.contents import Contents
-from provtel_exporters.lmdb.network.cache import index_folder
+from provtel_exporters.lmdb.network.cache import VARIABLE, index_folder
 from provtel_exporters.lmdb.network.deletions import Deletion, covering, spared
 from provtel_exporters.lmdb.network.folder import SEGMENT, GoneError, Listing, SegmentFolder
 from provtel_exporters.lmdb.observations import EncodedObservation
@@ -75,8 +75,12 @@ class Index:
         """
         with self._own_lock():
             if self._segments.listing() != self._seen or self._generation != self._named():
-                with self._alone():
-                    self._catch_up()
+                try:
+                    with self._alone():
+                        self._catch_up()
+                except OSError as error:
+                    reason = error.strerror or error
+                    raise StoreError(f"the index {self.folder} cannot be written: {reason}; see {VARIABLE}") from error
             if self._reader is None:
                 self._reader = LmdbReader(self.lmdb_folder)
             return self._reader
