@@ -8,7 +8,6 @@ import pytest
 
 from tests.exporters.backends import SEGMENTS, Backend, Place
 from tests.exporters.test_contract import (  # noqa: F401  # run here, on the backend of this module
-    test_a_store_holds_the_merge_of_all_copies,
     test_an_open_reader_sees_later_writes,
     test_closing_twice_is_safe,
     test_order_and_number_of_deliveries_do_not_matter,
