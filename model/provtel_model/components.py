@@ -13,7 +13,7 @@ import enum
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, runtime_checkable
 
 from provtel_model.record import PlainRecord, Record
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from provtel_model.anyvalue import AnyValue
     from provtel_model.filters import Query
     from provtel_model.telemetry import PlainLog, PlainPoint, Window
+
+T = TypeVar("T")
 
 
 class Signal(enum.StrEnum):
@@ -371,6 +373,17 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Release the store; safe to call twice."""
+
+
+@runtime_checkable
+class Steady(Protocol):
+    """A `Reader` that gives many answers from one snapshot, and is spared to begin anew for each."""
+
+    def steady(self, work: Callable[[], T]) -> T:
+        """Run `work`, and answer what its thread asks meanwhile from one snapshot; return what it returned.
+
+        Nothing may be written from inside it. It may be run more than once, where the snapshot did not last.
+        """
 
 
 @runtime_checkable

@@ -13,8 +13,7 @@ evidence of equality. Elements of containers count as members to depth 2, by con
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from provtel_model.anyvalue import TYPE_KEY, AnyValue
 from provtel_model.compiled import load
@@ -43,8 +42,7 @@ NAME: Final = "name"
 _SCALARS: Final = frozenset({type(None), bool, int, float, str, bytes})
 
 
-@dataclass(frozen=True, slots=True)
-class Datum:
+class Datum(NamedTuple):
     """A value in a role, or a member of one.
 
     Args:
@@ -60,8 +58,9 @@ class Datum:
     @property
     def label(self) -> str:
         """Return the role and the path as people write them: ``results[3].score``."""
-        parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
-        return self.role + "".join(parts)
+        if not self.path:
+            return self.role
+        return self.role + "".join([f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path])
 
 
 def data(values: Mapping[str, AnyValue]) -> Iterator[Datum]:
@@ -103,11 +102,11 @@ def name_key(run: str, role: str, value: AnyValue) -> str:
 
 def content_key(value: AnyValue) -> str | None:
     """Return the key of a datum by content, or ``None`` where equality would mean nothing."""
-    if isinstance(value, dict) and value.get(TYPE_KEY) == "reference":
-        return _reference_key(value)
-    scalar = scalar_digest(value)
+    scalar = scalar_digest(value)  # as most data are
     if scalar is not None:
         return f"{CONTENT}:{SHA256_PREFIX}{scalar[0].hex()}" if scalar[1] else None
+    if isinstance(value, dict) and value.get(TYPE_KEY) == "reference":
+        return _reference_key(value)
     canonical = canonical_bytes(value)
     if _is_telling(value, canonical) and is_known_whole(value):
         return f"{CONTENT}:{hash_bytes(canonical)}"
@@ -172,9 +171,13 @@ def _is_distinctive(value: float) -> bool:
 
 def _with_members(datum: Datum, depth: int) -> Iterator[Datum]:
     yield datum
-    if depth:
+    if depth and isinstance(datum.value, list | dict):
         for step, member in _members(datum.value):
-            yield from _with_members(Datum(datum.role, (*datum.path, step), member), depth - 1)
+            inner = Datum(datum.role, (*datum.path, step), member)
+            if isinstance(member, list | dict):
+                yield from _with_members(inner, depth - 1)
+            else:
+                yield inner
 
 
 def _members(value: AnyValue) -> Iterator[tuple[str | int, AnyValue]]:

@@ -38,9 +38,15 @@ if TYPE_CHECKING:
 
     _Keyed = tuple[Datum, list[tuple[Evidence, str]]]
 
+# A member of an enumeration takes longer to look up than a name of the module, and is asked for at every use.
+_SAME_FILE: Final = Evidence.SAME_FILE
+_SAME_CONTENT: Final = Evidence.SAME_CONTENT
+_SAME_NAME_AND_VALUE: Final = Evidence.SAME_NAME_AND_VALUE
+
 _LINKED: Final = (Evidence.DECLARED, Evidence.SAME_OBJECT)
-_OF_MEMBERS: Final = (Evidence.SAME_FILE, Evidence.SAME_CONTENT)
-_INFERRED: Final = (*_OF_MEMBERS, Evidence.SAME_NAME_AND_VALUE)
+_OF_MEMBERS: Final = (_SAME_FILE, _SAME_CONTENT)
+_INFERRED: Final = (*_OF_MEMBERS, _SAME_NAME_AND_VALUE)
+_NOTHING: Final[Mapping[str, AnyValue]] = {}
 
 
 class Origin(NamedTuple):
@@ -82,11 +88,16 @@ class Flow:
         """Look things up in a reader, and take only these kinds of evidence."""
         self._lookups = Lookups(reader)
         self._evidence = evidence
+        self._inferred = [kind for kind in _INFERRED if kind in evidence]
+        self._of_members = [kind for kind in _OF_MEMBERS if kind in evidence]
         self._candidates: dict[str, Candidates] = {}
         self._origins: dict[tuple[str, str], tuple[Origin, ...]] = {}
         self._uses: dict[tuple[str, str], dict[tuple[str, str], Use]] = {}
+        self._unread: list[tuple[Record, str, tuple[Origin, ...]]] = []
         self._followed: set[str] = set()
         self._texts: dict[str, str | None] = {}
+        self._only: dict[str, Candidate] = {}
+        self._shared: dict[tuple[str, str], Origin] = {}
 
     def origins(self, user: Record, role: str) -> tuple[Origin, ...]:
         """Return where the value that an activity used in a role came from; several where its members differ."""
@@ -104,17 +115,21 @@ class Flow:
         """Return who used the value that an activity generated in a role, in the order of their start."""
         if generator.id not in self._followed:
             self.prepare_uses([generator])
-        found = self._uses.get((generator.id, role), {})
+        self._read_uses()
+        found = self._uses.get((generator.id, role))
+        if not found:
+            return []
         return sorted(found.values(), key=lambda use: (use.record.plain["started_at"], use.record.id, use.role))
 
     def prepare_uses(self, generators: Iterable[Record]) -> None:
         """Find at once who used everything that some activities generated: the origins of all who may have."""
         new = [generator for generator in generators if generator.id not in self._followed]
-        keys = {key for generator in new for key in _keys_of_uses(generator)} - self._followed
+        every = (key for generator in new for key in self._keys_of_uses(generator))
+        keys = dict.fromkeys(key for key in every if key not in self._followed)
         self._lookups.load_used(keys)
         linked = self._lookups.linked([generator.id for generator in new])
         possible = [(user, role) for user in linked for role in user.plain.get("used", {})]
-        possible += [(use.record, use.role) for key in sorted(keys) for use in self._lookups.used(key)]
+        possible += [(use.record, use.role) for key in keys for use in self._lookups.used(key)]
         self._find_origins(possible)
         self._followed.update(keys, (generator.id for generator in new))
 
@@ -154,23 +169,24 @@ class Flow:
     def _find_origins(self, uses: Iterable[tuple[Record, str]]) -> None:
         """Apply the rules to many uses, the strongest first, each rule to all that are still without an origin."""
         new = {(user.id, role): (user, role) for user, role in uses if (user.id, role) not in self._origins}
-        if not new:
-            return
-        self._lookups.load_records(_linked_ids(user for user, _ in new.values()))
+        linking = {user.id: user for user, _ in new.values() if "links" in user.plain}
+        self._lookups.load_records(_linked_ids(linking.values()))
         open_uses: list[tuple[Record, Datum]] = []
         for user, role in new.values():
-            linked = self._linked(user, role)
-            if linked is None and role in user.plain.get("used", {}):
-                open_uses.append((user, Datum(role, (), user.plain["used"][role])))
+            linked = self._linked(user, role) if "links" in user.plain else None
+            used = user.plain.get("used", _NOTHING)
+            if linked is None and role in used:
+                open_uses.append((user, Datum(role, (), used[role])))
             else:
                 self._keep(user, role, linked or ())
-        for evidence in _INFERRED:
-            if evidence in self._evidence and open_uses:
-                open_uses = self._find_by(evidence, open_uses)
+        for evidence in self._inferred:
+            open_uses = self._find_by(evidence, open_uses)
         self._find_by_members(open_uses)
 
-    def _find_by(self, evidence: Evidence, uses: Iterable[tuple[Record, Datum]]) -> list[tuple[Record, Datum]]:
+    def _find_by(self, evidence: Evidence, uses: list[tuple[Record, Datum]]) -> list[tuple[Record, Datum]]:
         """Find origins by one kind of evidence; return the uses for which there are none."""
+        if evidence is _SAME_FILE and not any(type(datum.value) is dict for _, datum in uses):
+            return uses
         keyed = [(user, datum, self._key(evidence, user, datum)) for user, datum in uses]
         self._prepare_candidates(key for _, _, key in keyed if key)
         left: list[tuple[Record, Datum]] = []
@@ -186,43 +202,68 @@ class Flow:
         members = [(user, whole, self._keyed_members(user, whole)) for user, whole in uses]
         self._prepare_candidates(key for _, _, some in members for _, keys in some for _, key in keys)
         for user, whole, some in members:
-            self._keep(user, whole.role, tuple(self._member_origins(user, some)))
+            self._keep(user, whole.role, tuple(self._member_origins(user, some)) if some else ())
 
     def _keyed_members(self, user: Record, whole: Datum) -> list[_Keyed]:
-        """Return the members of a datum, each with the keys that find it, by how they are known."""
+        """Return the members of a datum that have keys to be found by, each with these, by how they are known."""
         if not isinstance(whole.value, list | dict):
             return []
         members = [*data({whole.role: whole.value})][1:]
-        return [
-            (member, [(kind, key) for kind in _OF_MEMBERS if (key := self._key(kind, user, member))])
-            for member in members
-        ]
+        keyed = [(member, self._keys_of_member(user, member)) for member in members]
+        return [(member, keys) for member, keys in keyed if keys]
+
+    def _keys_of_member(self, user: Record, member: Datum) -> list[tuple[Evidence, str]]:
+        return [(kind, key) for kind in self._of_members if (key := self._key(kind, user, member))]
 
     def _keep(self, user: Record, role: str, origins: tuple[Origin, ...]) -> None:
         self._origins[user.id, role] = origins
-        for origin in origins:
-            uses = self._uses.setdefault((origin.record.id, origin.role), {})
-            uses.setdefault((user.id, role), Use(user, role, origin))
+        if origins:
+            self._unread.append((user, role, origins))
+
+    def _read_uses(self) -> None:
+        """Turn the origins that were found since the last time into uses."""
+        for user, role, origins in self._unread:
+            for origin in origins:
+                uses = self._uses.setdefault((origin.record.id, origin.role), {})
+                uses.setdefault((user.id, role), Use(user, role, origin))
+        self._unread.clear()
+
+    def _keys_of_uses(self, generator: Record) -> Iterator[str]:
+        """Yield the keys that find every use of what an activity generated; a content finds what its name does too."""
+        for role, value in generator.plain.get("generated", _NOTHING).items():
+            whole = self._key_of(_SAME_CONTENT, value)
+            if whole and not isinstance(value, list | dict):
+                yield whole
+            else:
+                keys = [key for key, _ in data_keys(generator.plain, {role: value})]
+                yield from sorted(key for key in keys if whole is None or not key.startswith(f"{NAME}:"))
 
     def _key(self, evidence: Evidence, user: Record, datum: Datum) -> str | None:
-        if evidence is Evidence.SAME_NAME_AND_VALUE:
+        if evidence is _SAME_NAME_AND_VALUE:
             return name_key(user.run, datum.role, datum.value)
         return self._key_of(evidence, datum.value)
 
     def _key_of(self, evidence: Evidence, value: AnyValue) -> str | None:
-        if evidence is Evidence.SAME_FILE:
+        if evidence is _SAME_FILE:
             return file_key(value) if type(value) is dict else None
         if type(value) is not str:
             return content_key(value)
-        if value not in self._texts:  # a value is seen at least twice: where it was used, and where it was generated
-            self._texts[value] = content_key(value)
-        return self._texts[value]
+        try:  # a value is seen at least twice: where it was used, and where it was generated
+            return self._texts[value]
+        except KeyError:
+            return self._texts.setdefault(value, content_key(value))
 
     def _prepare_candidates(self, keys: Iterable[str]) -> None:
-        new = dict.fromkeys(key for key in keys if key not in self._candidates)
+        new = dict.fromkeys(key for key in keys if key not in self._only and key not in self._candidates)
         self._lookups.load_generated(new)
-        several = [found for key in new if len(found := self._lookups.generated(key)) > 1]
-        self._lookups.load_ancestors(occurrence.record for found in several for occurrence in found)
+        several: list[Record] = []
+        for key in new:
+            found = self._lookups.generated(key)
+            if len(found) > 1:
+                several += [occurrence.record for occurrence in found]
+            elif found and "ended_at" in found[0].record.plain:  # as it mostly is; what has not ended is judged apart
+                self._only[key] = Candidate(found[0].record, (found[0].role,))
+        self._lookups.load_ancestors(several)
 
     def _linked(self, user: Record, role: str) -> tuple[Origin, ...] | None:
         """Return the origins that links declare; ``None`` where none says anything of this role."""
@@ -246,21 +287,20 @@ class Flow:
         return Origin(source, source_role, relation, 1, role, whole=True)
 
     def _member_origins(self, user: Record, members: Iterable[_Keyed]) -> Iterator[Origin]:
-        linked: list[tuple[str | int, ...]] = []
+        linked: tuple[str | int, ...] = ()
         seen: set[tuple[str, str]] = set()
         for member, keys in members:
-            if any(member.path[: len(path)] == path for path in linked[-1:]):
+            if linked and member.path[: len(linked)] == linked:
                 continue
             origin = self._first_by(keys, user, member)
             if origin:
-                linked.append(member.path)
+                linked = member.path
                 if (origin.record.id, origin.role) not in seen:
                     seen.add((origin.record.id, origin.role))
                     yield origin
 
-    def _infer(self, user: Record, datum: Datum, allowed: Callable[[Record], bool] | None = None) -> Origin | None:
-        kinds = _OF_MEMBERS if datum.path else _INFERRED
-        keys = ((kind, key) for kind in kinds if (key := self._key(kind, user, datum)))
+    def _infer(self, user: Record, datum: Datum, allowed: Callable[[Record], bool]) -> Origin | None:
+        keys = ((kind, key) for kind in self._inferred if (key := self._key(kind, user, datum)))
         return self._first_by(keys, user, datum, allowed)
 
     def _first_by(
@@ -271,7 +311,7 @@ class Flow:
         allowed: Callable[[Record], bool] | None = None,
     ) -> Origin | None:
         for evidence, key in keys:
-            origin = self._by_key(evidence, key, user, datum, allowed) if evidence in self._evidence else None
+            origin = self._by_key(evidence, key, user, datum, allowed)
             if origin:
                 return origin
         return None
@@ -284,20 +324,26 @@ class Flow:
         datum: Datum,
         allowed: Callable[[Record], bool] | None = None,
     ) -> Origin | None:
-        if allowed is None and len(occurrences := self._lookups.generated(key)) == 1:
-            (only,) = occurrences  # as it mostly is; what has not ended is judged below
-            if "ended_at" in only.record.plain:
-                is_before = only.record.plain["ended_at"] <= user.plain["started_at"] and only.record.id != user.id
-                one = Candidate(only.record, (only.role,))
-                return self._origin(one, 1, evidence, key, datum) if is_before else None
+        only = self._only.get(key) if allowed is None else None
+        if only is not None:
+            is_before = only.record.plain["ended_at"] <= user.plain["started_at"] and only.record.id != user.id
+            return self._origin_in_only(only, evidence, key, datum) if is_before else None
         candidates = self.candidates(key)
         found = self._latest(user, candidates.where(allowed) if allowed else candidates, inside=bool(allowed))
         return self._origin(*found, evidence, key, datum) if found else None
 
+    def _origin_in_only(self, only: Candidate, evidence: Evidence, key: str, datum: Datum) -> Origin:
+        if datum.path:
+            return self._origin(only, 1, evidence, key, datum)
+        found = self._shared.get((key, datum.role))
+        if found is None:
+            found = self._shared[key, datum.role] = self._origin(only, 1, evidence, key, datum)
+        return found
+
     def _origin(self, candidate: Candidate, count: int, evidence: Evidence, key: str, datum: Datum) -> Origin:
         role = candidate.role(datum.role)
         whole = not datum.path
-        if whole and evidence is not Evidence.SAME_NAME_AND_VALUE:
+        if whole and evidence is not _SAME_NAME_AND_VALUE:
             whole = self._key_of(evidence, candidate.record.plain.get("generated", {}).get(role)) == key
         return Origin(candidate.record, role, evidence, count, datum.label, whole)
 
@@ -313,14 +359,6 @@ class Flow:
             ancestor = self.record(identity)
             if ancestor and "ended_at" not in ancestor.plain:
                 yield identity
-
-
-def _keys_of_uses(generator: Record) -> Iterator[str]:
-    """Yield the keys that find every use of what an activity generated; a content finds what its name does too."""
-    for role, value in generator.plain.get("generated", {}).items():
-        keys = [key for key, _ in data_keys(generator.plain, {role: value})]
-        whole = content_key(value)
-        yield from (key for key in keys if whole is None or not key.startswith(f"{NAME}:"))
 
 
 def _linked_ids(users: Iterable[Record]) -> Iterator[str]:

@@ -213,7 +213,7 @@ class _Tracer(abc.ABC):
         self.activities: dict[str, Record] = {}
         self.entities: dict[str, Entity] = {}
         self.usages: dict[Usage, None] = {}
-        self.generations: dict[Generation, None] = {}
+        self.generations: dict[str, Generation] = {}
         self.passed_on: set[tuple[str, str]] = set()
         self._queue: list[tuple[Record, int]] = []
         self._extent = extent
@@ -274,18 +274,25 @@ class _Tracer(abc.ABC):
         """Take an entity into the graph."""
         return self.entities.setdefault(entity.id, entity)
 
-    def generate(self, record: Record, role: str) -> Entity:
+    def generate(self, record: Record, role: str) -> None:
         """Take into the graph that an activity in it generated something."""
-        entity = self.add_entity(generated_entity(record, role))
-        self.generations[Generation(entity.id, record.id, role)] = None
-        return entity
+        entity = self.add_generated(record, role)
+        if entity not in self.generations:
+            self.generations[entity] = Generation(entity, record.id, role)
 
-    def use(self, record: Record, origin: Origin, *, passed_on: bool = False) -> Entity:
-        """Take into the graph that an activity in it used something of known origin."""
-        entity = self.add_entity(generated_entity(origin.record, origin.role))
-        usage = Usage(record.id, entity.id, origin.label, origin.evidence, origin.candidates, passed_on)
+    def use(self, record: Record, origin: Origin, *, passed_on: bool = False) -> str:
+        """Take into the graph that an activity in it used something of known origin; return the id of the entity."""
+        entity = self.add_generated(origin.record, origin.role)
+        usage = Usage(record.id, entity, origin.label, origin.evidence, origin.candidates, passed_on)
         self.usages[usage] = None
         return entity
+
+    def add_generated(self, record: Record, role: str) -> str:
+        """Take into the graph what an activity generated in a role; return its id as an entity."""
+        identity = f"{record.id}/{role}"
+        if identity not in self.entities:
+            self.entities[identity] = generated_entity(record, role)
+        return identity
 
     def result(self, direction: Direction, others: int) -> Lineage:
         """Return the graph."""
@@ -295,7 +302,7 @@ class _Tracer(abc.ABC):
             self.activities,
             self.entities,
             list(self.usages),
-            list(self.generations),
+            list(self.generations.values()),
             self._cut,
             others,
         )
@@ -313,8 +320,8 @@ class _Upstream(_Tracer):
         for role in record.plain.get("used", {}):
             origins = self.flow.origins(record, role)
             for origin in origins:
-                self.use(record, origin)
-                self.follow(origin.record, origin.role, distance)
+                if self.use(record, origin) not in self.generations:
+                    self.follow(origin.record, origin.role, distance)
             if not origins:
                 entity = self.add_entity(used_entity(record, role))
                 self.usages[Usage(record.id, entity.id, role)] = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from provtel_model.components import Steady
 from provtel_model.filters import Query
 
 from provtel_query.annotations import KIND as ANNOTATION
@@ -14,8 +15,15 @@ if TYPE_CHECKING:
     from provtel_model.components import Occurrence, Reader
     from provtel_model.record import Record
 
+T = TypeVar("T")
+
 _AT_ONCE: Final = 500  # readers look for so many ids one by one, and walk through everything for more
 _OLDEST_FIRST: Final = (("started_at", 1),)
+
+
+def steadily(reader: Reader, work: Callable[[], T]) -> T:
+    """Run `work`, which asks a reader many things, on one snapshot where the reader has such; it may run again."""
+    return reader.steady(work) if isinstance(reader, Steady) else work()
 
 
 class Lookups:

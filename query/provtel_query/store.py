@@ -34,6 +34,7 @@ from provtel_query.garbage import without_collector
 from provtel_query.identity import find_record, find_run, last_run
 from provtel_query.joined import JoinedReader
 from provtel_query.lineage import Direction, Extent, Lineage, trace
+from provtel_query.lookups import steadily
 from provtel_query.narrowing import between
 from provtel_query.order import sort_order, sorted_rows
 from provtel_query.packages import changed_packages, environments
@@ -339,10 +340,14 @@ class Store:
         if depth is not None and depth < 0:
             raise UserError(f"depth is {depth}; use 0 or more, or none for all")
         reader = JoinedReader([self._reader, *(store.reader for store in also)]) if also else self._reader
-        flow, way = Flow(reader, chosen(evidence)), Direction(direction)
-        found = Finder(reader, flow, way, self._run(run) if run else None).find(target)
-        stops = (until,) if isinstance(until, str) else until
-        return trace(flow, found.starts, way, Extent(depth, stops), found.others)
+        way, extent = Direction(direction), Extent(depth, (until,) if isinstance(until, str) else until)
+
+        def traced() -> Lineage:
+            flow = Flow(reader, chosen(evidence))
+            found = Finder(reader, flow, way, self._run(run) if run else None).find(target)
+            return trace(flow, found.starts, way, extent, found.others)
+
+        return steadily(reader, traced)
 
     def path(self, source: object, target: object, *, evidence: Wanted = None, also: Sequence[Store] = ()) -> Lineage:
         """Return every way on which something came from something else; an empty lineage where it did not.

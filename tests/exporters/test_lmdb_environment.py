@@ -86,6 +86,23 @@ def test_reader_and_writer_of_one_process_share_files(store: Path, tmp_path: Pat
     assert not environment._registry
 
 
+def test_what_is_asked_steadily_is_of_one_moment(store: Path) -> None:
+    """Inside `steady` a reader answers from one snapshot, whatever others write, and afterwards from a new one."""
+    reader = LmdbReader(store / LMDB_FOLDER)
+
+    def counts() -> list[int]:
+        before = reader.count(Query())
+        _run("write_thrice", store)
+        return [before, reader.count(Query()), reader.steady(lambda: reader.count(Query()))]
+
+    assert reader.steady(counts) == [1, 1, 1]
+    assert reader.count(Query()) == 4
+    with pytest.raises(ZeroDivisionError):
+        reader.steady(lambda: 1 / 0)
+    assert reader.count(Query()) == 4
+    reader.close()
+
+
 def test_a_closed_store_says_so(store: Path) -> None:
     """Reader and writer that were closed answer with an error, not with nothing."""
     reader, writer = open_reader(str(store)), LmdbWriter(store / LMDB_FOLDER)

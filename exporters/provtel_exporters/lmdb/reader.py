@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
@@ -48,6 +49,7 @@ class LmdbReader:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._environment: Environment | None = Environment.acquire(folder, writable=False)
+        self._held = threading.local()
 
     def get(self, record_id: str) -> Record | None:
         """Return the record of an id; of several with the same id and different starts the earliest."""
@@ -119,6 +121,18 @@ class LmdbReader:
                 return found
             time.sleep(min(left, _LOOK_SECONDS))
 
+    def steady(self, work: Callable[[], T]) -> T:
+        """Run `work`, and answer what its thread asks meanwhile from one snapshot; it may be run more than once."""
+
+        def within(snapshot: Snapshot) -> T:
+            self._held.snapshot = snapshot
+            try:
+                return work()
+            finally:
+                del self._held.snapshot
+
+        return work() if hasattr(self._held, "snapshot") else self._read(within)
+
     def close(self) -> None:
         """Release the store; safe to call twice."""
         environment, self._environment = self._environment, None
@@ -141,6 +155,9 @@ class LmdbReader:
     def _read(self, work: Callable[[Snapshot], T]) -> T:
         if self._environment is None:
             raise StoreError(f"the store {self._folder} was closed")
+        held: Snapshot | None = getattr(self._held, "snapshot", None)
+        if held is not None:
+            return work(held)
         return self._environment.read(lambda transaction: work(Snapshot(transaction)))
 
 
