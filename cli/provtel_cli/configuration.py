@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-from provtel_model.components import StoreConfig
+from provtel_model.components import FeedConfig, StoreConfig
 from provtel_model.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def location_of(configs: Sequence[str], name: str | None) -> str:
         name: The id of its exporter; ``None`` where there is only one store.
 
     Raises:
-        UserError: The configuration cannot be used, or names no such store, or several.
+        UserError: The configuration cannot be used, or names no such store, or several; or what can only be watched
+            cannot be by a command.
     """
     need_extra()
     from provtel_collector_config.ids import Kind
@@ -61,9 +62,12 @@ def location_of(configs: Sequence[str], name: str | None) -> str:
 
     exporters = loaded(Sources(tuple(configs)), check=False).components[Kind.EXPORTERS]
     stores = {str(id_): one.config for id_, one in exporters.items() if isinstance(one.config, StoreConfig)}
+    feeds = {str(id_): one.config for id_, one in exporters.items() if isinstance(one.config, FeedConfig)}
     known = ", ".join(stores) or "none"
     if name is None and len(stores) != 1:
         raise UserError(f"--store must say which store of the configuration is meant; there are {known}")
+    if name in feeds:
+        return feeds[name].feed()
     found = stores.get(name) if name is not None else next(iter(stores.values()))
     if found is None:
         raise UserError(f"the configuration has no store {name!r}; its stores are {known}")

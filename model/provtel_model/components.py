@@ -394,6 +394,18 @@ class StoreConfig(Protocol):
         """Return where the store is, as an `OpenReader` takes it; an address may have a password in it."""
 
 
+@runtime_checkable
+class FeedConfig(Protocol):
+    """The config of an exporter from whose destination what comes can be watched, and nothing else be asked."""
+
+    def feed(self) -> str:
+        """Return where that is, as an `OpenReader` takes it; an address may have a password in it.
+
+        Raises:
+            StoreError: It needs what only a collector has.
+        """
+
+
 class OpenReader(Protocol):
     """An entry point of ``provtel.readers``."""
 

@@ -13,10 +13,12 @@ from provtel_model.settings import Secret
 from pymongo.uri_parser import parse_uri
 
 from tests.cli.conftest import Ask, fill, older_run
+from tests.services.kafka.server import PASSWORD, USER, Kafka
+from tests.services.kafka.topics import make_topic
 from tests.services.mongodb.server import Mongodb
 
 
-def configure(file: Path, **exporters: dict[str, str]) -> None:
+def configure(file: Path, **exporters: dict[str, Any]) -> None:
     """Write the configuration of a collector that sends to some exporters."""
     pipeline = {"receivers": ["otlp"], "exporters": list(exporters)}
     receivers: dict[str, Any] = {"otlp": {"protocols": {"http": {}}}}
@@ -62,6 +64,35 @@ def test_the_only_store_needs_no_name(folder: Path, ask: Ask, monkeypatch: pytes
     monkeypatch.setenv("PROVTEL_STORE", "elsewhere")
 
     assert len(ask("tasks", "--all", "--json", "--config", "one.yaml").objects) == 2
+
+
+def test_kafka_is_reached_as_its_exporter_reaches_it(folder: Path, ask: Ask, kafka: Kafka) -> None:
+    """A named exporter into Kafka leads to its topic, with its login and TLS; unnamed it is no store to ask."""
+    fill(folder / "near", older_run())
+    sasl = {"mechanism": "PLAIN", "username": USER, "password": PASSWORD}
+    configure(
+        folder / "kafka.yaml",
+        lmdb={"store": str(folder / "near")},
+        kafka={
+            "brokers": [kafka.address_of("SASL_TLS")],
+            "auth": {"sasl": sasl},
+            "tls": {"ca_file": str(kafka.authority)},
+            "traces": {"topic": make_topic(kafka)},
+        },
+    )
+
+    assert "it can only be watched" in ask("tasks", "--config", "kafka.yaml", "--store", "kafka").err
+    assert len(ask("tasks", "--all", "--json", "--config", "kafka.yaml").objects) == 2
+
+
+def test_a_token_is_for_a_collector(folder: Path, ask: Ask) -> None:
+    """A login that takes an extension's token cannot be used by a command, which says so."""
+    sasl = {"mechanism": "OAUTHBEARER", "oauthbearer_token_source": "bearertokenauth"}
+    configure(folder / "kafka.yaml", kafka={"auth": {"sasl": sasl}})
+    answer = ask("watch", "--config", "kafka.yaml", "--store", "kafka")
+
+    assert answer.code == 1
+    assert "a login by OAUTHBEARER takes a token of an extension" in answer.err
 
 
 def test_a_wrong_configuration_is_told(folder: Path, ask: Ask) -> None:

@@ -52,14 +52,26 @@ class TopicAddress:
         return ",".join(self.client.brokers)
 
     def __str__(self) -> str:
-        """Return it with all that is needed to read, the password included."""
-        sasl, options = self.client.auth.sasl, {_SIGNAL: self.signal} if self.signal else {}
-        login = ""
+        """Return it with all that is needed to read, the password included.
+
+        Raises:
+            StoreError: The brokers are told a token, which an extension of a collector has.
+        """
+        sasl, tls = _by_sasl(self.client.auth), self.client.tls or self.client.auth.tls
+        options, login = {_SIGNAL: self.signal} if self.signal else {}, ""
         if sasl is not None:
             login = f"{quote(sasl.username, safe='')}:{quote(sasl.password.reveal(), safe='')}@"
             options[_MECHANISM] = sasl.mechanism
-        options |= {} if self.client.tls is None else _said(self.client.tls)
+        options |= {} if tls is None else _said(tls)
         return f"kafka://{login}{self.brokers}/{self.topic}" + (f"?{urlencode(options, safe='/')}" if options else "")
+
+
+def _by_sasl(auth: Auth) -> Sasl | None:
+    if auth.plain_text is not None:
+        return Sasl("PLAIN", auth.plain_text.username, auth.plain_text.password)
+    if auth.sasl is not None and auth.sasl.mechanism not in BY_PASSWORD:
+        raise StoreError(f"a login by {auth.sasl.mechanism} takes a token of an extension, which only a collector runs")
+    return auth.sasl
 
 
 def address_of(location: str) -> TopicAddress:

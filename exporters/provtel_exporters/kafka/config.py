@@ -13,6 +13,7 @@ from provtel_model.delivery import DEFAULT_TIMEOUT, RetryOnFailure, SendingQueue
 from provtel_model.kafka import Encoding, KafkaClient
 from provtel_model.settings import NO_EFFECT, Duration, Secret
 
+from provtel_exporters.kafka.address import TopicAddress
 from provtel_exporters.levels import check_level
 
 
@@ -218,3 +219,12 @@ class KafkaConfig(KafkaClient):
         """Return where a signal goes, with its topic."""
         chosen = {Signal.TRACES: self.traces, Signal.METRICS: self.metrics, Signal.LOGS: self.logs}[signal]
         return replace(chosen, topic=chosen.topic or DEFAULT_TOPICS[signal])
+
+    def feed(self) -> str:
+        """Return the address of the topic of spans, or of all where no topic is named.
+
+        Raises:
+            StoreError: Brokers are told a token, which an extension of a collector has.
+        """
+        is_usual = not self.traces.topic and not self.logs.topic
+        return str(TopicAddress(self, "" if is_usual else self.goal(Signal.TRACES).topic, ""))
