@@ -115,8 +115,8 @@ def state(
     while some := list(islice(rest, _AT_ONCE)):
         writer.flow = new_flow()
         writer.flow.prepare_origins(some)
-        for record in some:
-            writer.add(record)
+        for record, carrying in zip(some, carried([record.plain for record in some]), strict=True):
+            writer.add(record, carrying)
             if record.id in parents:
                 writer.pass_on(record)
 
@@ -132,13 +132,13 @@ class _Writer:
         self._declared: set[str] = set()
         self._processes: dict[int, tuple[object, str]] = {}
 
-    def add(self, record: Record) -> None:
-        """Add an activity and all that is known of it."""
+    def add(self, record: Record, carrying: tuple[str, str]) -> None:
+        """Add an activity and all that is known of it, with the attribute that carries its record."""
         plain = record.plain
         activity = f"run:{record.id}"
         ended = plain.get("ended_at")
         times = _known((_START, record.started_at), (_END, record.ended_at))
-        self._take("activity", activity, times, self._activity_attributes(record))
+        self._take("activity", activity, times, [*self._activity_attributes(record), carrying])
         if record.parent_id in self._known:
             starter = (("prov:starter", f"run:{record.parent_id}"), ("prov:time", record.started_at))
             self._take("wasStartedBy", None, ((_ACTIVITY_OF, activity), *starter), [])
@@ -182,7 +182,6 @@ class _Writer:
         result += [("provtel:tag", tag) for tag in record.tags]
         for key, figure in plain.get("telemetry", {}).items():
             result.append((f"provtel:telemetry_{_NOT_IN_NAMES.sub('_', key)}", _scalar(figure)))
-        result.append(carried(record.plain))
         return result
 
     def _associate(self, record: Record, activity: str) -> None:
