@@ -16,6 +16,7 @@ from hypothesis import settings
 from tests.services import logfire as logfire_packages
 from tests.services import openmpi, torch
 from tests.services import redis as redis_server
+from tests.services.amdsmi import library as amdsmi
 from tests.services.compose import reader as compose_reader_service
 from tests.services.container import reader as container_reader_service
 from tests.services.found import Found, MissingServiceError, alone
@@ -189,6 +190,12 @@ def found_logfire(request: pytest.FixtureRequest) -> Found:
 def found_openmpi(request: pytest.FixtureRequest) -> Found:
     """Find Open MPI, whose `mpirun` starts programs."""
     return _required(request, "openmpi", openmpi.find)
+
+
+@pytest.fixture
+def amdsmi_library(request: pytest.FixtureRequest) -> Path:
+    """Return the folder of AMD's package, over a library that answers by a script."""
+    return _required(request, "amdsmi", amdsmi.build).binary
 
 
 @pytest.fixture

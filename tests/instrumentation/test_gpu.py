@@ -7,11 +7,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from provtel.telemetry.gpu.amd import Amd
 from provtel.telemetry.gpu.card import own_pids
 from provtel.telemetry.gpu.visible import chosen
 from provtel_model.components import Batch
@@ -110,13 +108,18 @@ class Machine:
 
     def run(self, program: str, *arguments: str) -> tuple[list[Any], list[Record]]:
         """Run a program; return the data points and the records that it left."""
-        self.stage.run(WORK + program, *arguments)
-        batches: list[Batch] = []
-        for journal in find_journals(self.stage.store):
-            drain_journal(journal, batches.append)
-        points = sorted((p for batch in batches for p in decode_points(batch)), key=lambda point: point["time"])
-        records = [Record(plain) for batch in batches for plain in decode(batch)]
-        return points, sorted(records, key=lambda record: record.plain["started_at"])
+        return ran(self.stage, WORK + program, *arguments)
+
+
+def ran(stage: Stage, program: str, *arguments: str) -> tuple[list[Any], list[Record]]:
+    """Run a program on a stage; return the data points and the records that it left."""
+    stage.run(program, *arguments)
+    batches: list[Batch] = []
+    for journal in find_journals(stage.store):
+        drain_journal(journal, batches.append)
+    points = sorted((p for batch in batches for p in decode_points(batch)), key=lambda point: point["time"])
+    records = [Record(plain) for batch in batches for plain in decode(batch)]
+    return points, sorted(records, key=lambda record: record.plain["started_at"])
 
 
 @pytest.fixture
@@ -450,42 +453,61 @@ def test_own_pids_in_a_namespace() -> None:
     assert known == [inside, outside]
 
 
-def test_amd(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What AMD's module says is read in the units of the metrics; ``N/A`` and what it lacks is left out."""
-    for name in ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"):
-        monkeypatch.delenv(name, raising=False)
-    kinds = SimpleNamespace(EDGE="edge", HOTSPOT="hotspot", VRAM="vram", GFX="gfx", MEM="mem", CURRENT="now")
-    degrees: dict[str, Any] = {"edge": 40, "hotspot": 55, "vram": "N/A"}
-    clocks: dict[str, Any] = {"gfx": {"clk": 1700}, "mem": {"clk": "N/A"}}
-    smi = SimpleNamespace(
-        amdsmi_init=lambda: None,
-        amdsmi_shut_down=lambda: None,
-        amdsmi_get_processor_handles=lambda: [0, 1],
-        amdsmi_get_gpu_device_uuid=lambda handle: f"uuid-{handle}",
-        amdsmi_get_gpu_asic_info=lambda _: {"market_name": "Instinct"},
-        amdsmi_get_gpu_driver_info=lambda _: {"driver_version": "6.8"},
-        amdsmi_get_gpu_activity=lambda _: {"gfx_activity": 70, "mm_activity": "N/A"},
-        amdsmi_get_gpu_vram_usage=lambda _: {"vram_total": 1000, "vram_used": 250},
-        amdsmi_get_power_info=lambda _: {"socket_power": "N/A", "average_socket_power": 120},
-        amdsmi_get_energy_count=lambda _: {"energy_accumulator": 2_000_000, "counter_resolution": 15.5},
-        amdsmi_get_temp_metric=lambda _, sensor, _now: degrees[sensor],
-        amdsmi_get_clock_info=lambda _, domain: clocks[domain],
-        amdsmi_get_gpu_process_list=lambda _: [{"pid": 5, "memory_usage": {"vram_mem": 99}}],
-        AmdSmiTemperatureType=kinds,
-        AmdSmiTemperatureMetric=kinds,
-        AmdSmiClkType=kinds,
-    )
-    reading, other = Amd(smi).read()
-    monkeypatch.setenv("ROCR_VISIBLE_DEVICES", "1")
+AMD = {
+    "count": 2,
+    "0.uuid": "uuid-0",
+    "0.name": "Instinct",
+    "0.driver": "6.8",
+    "0.graphics": 70,
+    "0.memory.total": 1000,
+    "0.memory.used": 250,
+    "0.power": 120,
+    "0.energy": 2_000_000,
+    "0.fan": 51,
+    "0.temperature.0": 40,
+    "0.temperature.1": 55,
+    "0.clock.0": 1700,
+    "0.processes": f"self:{2 * GIB},7:99",
+    "1.uuid": "uuid-1",
+    "1.power": 100,
+}
+AS_IF_THE_KERNEL_HAD_THE_DRIVER = """
+    from pathlib import Path
+    exists = Path.exists
+    Path.exists = lambda path, **how: str(path) == "/sys/module/amdgpu" or exists(path, **how)
+    """
 
-    assert [card.id for card in Amd(smi).read()] == [other.id] == ["uuid-1"]
-    assert (reading.utilization, reading.temperature) == ({"general": 0.7}, {"edge": 40, "hotspot": 55})
-    assert (reading.memory_used, reading.memory_total) == (250 * 2**20, 1000 * 2**20)
-    assert (reading.power, reading.fan) == (120, None)
-    assert reading.energy == pytest.approx(31.0)
-    assert reading.clocks == {"graphics": 1.7e9}
-    assert {pid: use.memory for pid, use in (reading.processes or {}).items()} == {5: 99}
-    assert reading.attributes["hw.name"] == "Instinct"
+
+@pytest.mark.parametrize("visible", [None, "0"])
+def test_amd(stage: Stage, amdsmi_library: Path, visible: str | None) -> None:
+    """What AMD's package says is read in the units of the metrics; what it does not know is left out."""
+    (stage.folder / "script").write_text("".join(f"{key} {value}\n" for key, value in AMD.items()))
+    stage.environment |= {"PROVTEL_SAMPLER": "100ms", "PROVTEL_SAMPLER_GROUPS": "gpu"}
+    stage.environment |= {"PYTHONPATH": str(amdsmi_library), "ROCM_PATH": str(amdsmi_library)}
+    stage.environment |= {"AMDSMI_SCRIPT": str(stage.folder / "script")}
+    stage.environment |= {} if visible is None else {"ROCR_VISIBLE_DEVICES": visible}
+    points, records = ran(stage, AS_IF_THE_KERNEL_HAD_THE_DRIVER + WORK + "sampled()\n    work(0.2)")
+    degrees = {p["attributes"]["hw.sensor_location"]: p["value"] for p in points if p["name"] == "hw.temperature"}
+
+    assert {point["attributes"]["hw.id"] for point in points} == {"uuid-0"} | ({"uuid-1"} if visible is None else set())
+    assert degrees == {"edge": 40, "hotspot": 55}
+    assert last(points, "uuid-0") == pytest.approx(
+        {
+            "hw.gpu.utilization/general": 0.7,
+            "hw.gpu.memory.usage": 250 * 2**20,
+            "hw.gpu.memory.limit": 1000 * 2**20,
+            "hw.gpu.memory.utilization": 0.25,
+            "hw.energy": 31.0,
+            "hw.power": 120,
+            "hw.fan.speed_ratio": 0.2,
+            "provtel.gpu.clock/graphics": 1.7e9,
+            "provtel.process.gpu.memory.usage": 2 * GIB,
+            "hw.temperature": 55,
+        }
+    )
+    assert points[0]["attributes"]["hw.name"] == "Instinct"
+    assert points[0]["attributes"]["hw.driver_version"] == "6.8"
+    assert records[-1].telemetry["gpu.memory"] == 2 * GIB
 
 
 def test_real_gpu(stage: Stage, gpu: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.services import logfire, openmpi, redis, systemd, torch
+from tests.services.amdsmi import library as amdsmi
 from tests.services.compose import reader as compose
 from tests.services.container import reader as container
 from tests.services.found import MissingServiceError
@@ -18,6 +19,7 @@ from tests.services.sdks import programs as sdks
 from tests.services.slurm import cluster as slurm
 
 FINDERS = {
+    "amdsmi": amdsmi.build,
     "compose": compose.find,
     "container": container.find,
     "go_sdk": sdks.find_go,
