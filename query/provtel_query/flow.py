@@ -90,6 +90,7 @@ class Flow:
         self._evidence = evidence
         self._inferred = [kind for kind in _INFERRED if kind in evidence]
         self._of_members = [kind for kind in _OF_MEMBERS if kind in evidence]
+        self._of_scalars = [kind for kind in self._of_members if kind is _SAME_CONTENT]
         self._candidates: dict[str, Candidates] = {}
         self._origins: dict[tuple[str, str], tuple[Origin, ...]] = {}
         self._uses: dict[tuple[str, str], dict[tuple[str, str], Use]] = {}
@@ -199,21 +200,22 @@ class Flow:
         return left
 
     def _find_by_members(self, uses: Iterable[tuple[Record, Datum]]) -> None:
-        members = [(user, whole, self._keyed_members(user, whole)) for user, whole in uses]
+        members = [(user, whole, self._keyed_members(whole)) for user, whole in uses]
         self._prepare_candidates(key for _, _, some in members for _, keys in some for _, key in keys)
         for user, whole, some in members:
             self._keep(user, whole.role, tuple(self._member_origins(user, some)) if some else ())
 
-    def _keyed_members(self, user: Record, whole: Datum) -> list[_Keyed]:
+    def _keyed_members(self, whole: Datum) -> list[_Keyed]:
         """Return the members of a datum that have keys to be found by, each with these, by how they are known."""
         if not isinstance(whole.value, list | dict):
             return []
         members = [*data({whole.role: whole.value})][1:]
-        keyed = [(member, self._keys_of_member(user, member)) for member in members]
+        keyed = [(member, self._keys_of_member(member.value)) for member in members]
         return [(member, keys) for member, keys in keyed if keys]
 
-    def _keys_of_member(self, user: Record, member: Datum) -> list[tuple[Evidence, str]]:
-        return [(kind, key) for kind in self._of_members if (key := self._key(kind, user, member))]
+    def _keys_of_member(self, value: AnyValue) -> list[tuple[Evidence, str]]:
+        kinds = self._of_members if type(value) is dict else self._of_scalars
+        return [(kind, key) for kind in kinds if (key := self._key_of(kind, value))]
 
     def _keep(self, user: Record, role: str, origins: tuple[Origin, ...]) -> None:
         self._origins[user.id, role] = origins

@@ -26,6 +26,7 @@ from provtel_query.annotations import Annotation
 from provtel_query.candidates import generated_at
 from provtel_query.evidence import Evidence
 from provtel_query.friendly import as_json
+from provtel_query.garbage import without_collector
 from provtel_query.prov_import.own import carried
 
 if TYPE_CHECKING:
@@ -114,11 +115,8 @@ def state(
     rest = iter(records)
     while some := list(islice(rest, _AT_ONCE)):
         writer.flow = new_flow()
-        writer.flow.prepare_origins(some)
-        for record, carrying in zip(some, carried([record.plain for record in some]), strict=True):
-            writer.add(record, carrying)
-            if record.id in parents:
-                writer.pass_on(record)
+        with without_collector():
+            writer.state(some, parents)
 
 
 class _Writer:
@@ -131,6 +129,14 @@ class _Writer:
         self._known = known
         self._declared: set[str] = set()
         self._processes: dict[int, tuple[object, str]] = {}
+
+    def state(self, records: Sequence[Record], parents: Container[str]) -> None:
+        """State some records, of which those with these ids are parents."""
+        self.flow.prepare_origins(records)
+        for record, carrying in zip(records, carried([record.plain for record in records]), strict=True):
+            self.add(record, carrying)
+            if record.id in parents:
+                self.pass_on(record)
 
     def add(self, record: Record, carrying: tuple[str, str]) -> None:
         """Add an activity and all that is known of it, with the attribute that carries its record."""
