@@ -25,16 +25,18 @@ _ENTITY_COLUMNS: Final = ("hash", "value", "roles", "generated_by", "used_by")
 @click.option("--all", "all_runs", is_flag=True, help="The data of every run, not of the last alone.")
 @options.where_option
 @click.option("--role", metavar="NAME", help="Only what was used or generated in this role.")
+@click.option("--hash", "content", metavar="HASH", help="Only what has this hash, or one that begins so: sha256:0a1b.")
 @options.sort_option
 @options.limit_option(50)
 @answers
 @options.store_option
-def entities(
+def entities(  # noqa: PLR0913  # what a person may say
     *,
     run: str | None,
     all_runs: bool,
     conditions: tuple[str, ...],
     role: str | None,
+    content: str | None,
     sort: str,
     limit: int,
     form: Form,
@@ -50,12 +52,14 @@ def entities(
         raise click.UsageError("--run and --all exclude each other")
     where = filter_of(conditions)
     with options.opened(store) as opened:
-        found = opened.entities(where, run=run, all_runs=all_runs, role=role, sort=sort, limit=one_more(limit))
+        found = opened.entities(
+            where, run=run, all_runs=all_runs, role=role, content=content, sort=sort, limit=one_more(limit)
+        )
         found = within(found, limit)
         if found:
             form.give(found, _ENTITY_COLUMNS)
         else:
-            explain_nothing(opened, "data match" if where or role else "data")
+            explain_nothing(opened, "data match" if where or role or content else "data")
 
 
 def _counted(what: str, said: str, question: Callable[[Store], Callable[..., list[dict[str, Any]]]]) -> click.Command:

@@ -20,12 +20,13 @@ ENTITY_COLUMNS: Final = ("hash", "value", "roles", "used_by", "generated_by", "f
 _KNOWN: Final = ("type", "uri", "nbytes")
 
 
-def entities_of(records: Iterable[Record], role: str | None = None) -> list[dict[str, Any]]:
+def entities_of(records: Iterable[Record], role: str | None = None, content: str = "") -> list[dict[str, Any]]:
     """Return the data that activities used and generated, each content once, the first that was seen first.
 
     Args:
         records: The activities.
         role: Only what was used or generated in this role.
+        content: What the hash begins with.
     """
     found: dict[str, dict[str, Any]] = {}
     for record in sorted(records, key=lambda record: key_of(record.plain)):
@@ -33,7 +34,8 @@ def entities_of(records: Iterable[Record], role: str | None = None) -> list[dict
             for name, value in record.plain.get(way, {}).items():  # type: ignore[attr-defined]  # both are maps
                 if role in {None, name}:
                     _add(found, record, way, name, value)
-    order = sorted(found.values(), key=lambda row: (row["first_at"], row["hash"]))
+    wanted = (row for row in found.values() if row["hash"].startswith(content))
+    order = sorted(wanted, key=lambda row: (row["first_at"], row["hash"]))
     return [{**row, "roles": [*row["roles"]]} for row in order]
 
 

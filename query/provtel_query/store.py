@@ -234,6 +234,7 @@ class Store:
         run: str | None = None,
         all_runs: bool = False,
         role: str | None = None,
+        content: str | None = None,
         sort: Sequence[str] | str = (),
         limit: int | None = 50,
     ) -> list[dict[str, Any]]:
@@ -248,6 +249,7 @@ class Store:
             run: A run: its id, the name of its workflow, or the id or a prefix of the id of a record in it.
             all_runs: Take every run.
             role: Only what was used or generated in this role.
+            content: Only what has this hash, or one that begins so: ``sha256:0a1b``.
             sort: Keys of the maps, each with ``-`` before it to descend.
             limit: At most so many; ``None`` for all.
 
@@ -257,7 +259,7 @@ class Store:
         """
         scope = {"kind": {"$ne": ANNOTATION}} | ({} if all_runs else self._run(run))
         found = self._reader.find(Query(where=_both(scope, where), fields=NEEDED))
-        return sorted_rows(entities_of(found, role), sort)[:limit]
+        return sorted_rows(entities_of(found, role, content or ""), sort)[:limit]
 
     def frame(
         self,

@@ -108,6 +108,9 @@ def test_listings(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Data, agents and campaigns are listed in every form."""
     out, _ = ask(capsys, "entities", "--all", "--role", "lr", "--json", "--store", store)
     assert [json.loads(line)["value"] for line in out.splitlines()] == [0.0, 0.5, 1.0]
+    (first, *_) = [json.loads(line)["hash"] for line in out.splitlines()]
+    out, _ = ask(capsys, "entities", "--all", "--hash", first[:20], "--json", "--store", store)
+    assert [json.loads(line)["hash"] for line in out.splitlines()] == [first]
     out, _ = ask(capsys, "entities", "--all", "--store", store)
     assert out.split()[:5] == ["hash", "value", "roles", "generated_by", "used_by"]
     out, _ = ask(capsys, "agents", "--csv", "--store", store)

@@ -171,6 +171,9 @@ def test_entities(store_of: StoreOf) -> None:
     assert (score["value"], score["generated_by"], score["used_by"]) == (1, [ids[2]], [])
     assert (data["hash"], data["type"], data["uri"], data["nbytes"]) == (big["hash"], "file", "file:///x", 9)
     assert [row["hash"] for row in store.entities(role="data", all_runs=True)] == [big["hash"]]
+    for begun in (data["hash"], data["hash"][:12]):
+        assert [row["hash"] for row in store.entities(content=begun, all_runs=True)] == [big["hash"]]
+    assert store.entities(content="sha256:no", all_runs=True) == []
     assert store.entities({"id": ids[1]}, all_runs=True, limit=1) == [model | {"roles": ["model"], "used_by": []}]
     assert datetime.fromtimestamp(model["first_at"] / 1e9, UTC).year == 2026
 
