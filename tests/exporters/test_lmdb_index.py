@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from provtel_exporters.lmdb.index.block import Block, Entry, block_of, differences, merged, parse
 from provtel_exporters.lmdb.index.block import entries_of as known
 from provtel_exporters.lmdb.index.blocks import together
-from provtel_exporters.lmdb.index.columns import UNKNOWN, column_of
+from provtel_exporters.lmdb.index.columns import UNKNOWN, column_of, joined
 from provtel_exporters.lmdb.index.keys import GENERATED, PARENT, USED, data_key, keys_of, packed_keys, reference_key
 from provtel_exporters.lmdb.layout import id_key
 from provtel_model.anyvalue import AnyValue
@@ -46,6 +46,31 @@ def test_a_column_holds_what_it_is_given(items: list[object], gaps: st.DataObjec
             assert len(item) > 128
         else:
             assert (type(found), found) == (type(item), item)
+
+
+@given(
+    parts=st.lists(
+        st.lists(st.sampled_from(["a", "b", "x" * 200, b"a"]), min_size=1, max_size=4)
+        | st.lists(st.sampled_from([True, False]) | st.integers(0, 2), min_size=1, max_size=4)
+        | st.lists(st.integers(0, 300).map(str), min_size=1, max_size=300),
+        min_size=1,
+        max_size=4,
+    ),
+    listed=st.booleans(),
+)
+@settings(max_examples=60)
+def test_columns_are_joined_into_what_one_would_be(parts: list[list[object]], listed: bool) -> None:
+    """The columns of several blocks, with few or many values of one type or of several, become that of one block."""
+    columns = [(len(items), column_of(len(items), range(len(items)), items, listed=listed)) for items in parts]
+    items = [item for part in parts for item in part]
+    expected = column_of(len(items), range(len(items)), items, listed=listed)
+    known = [UNKNOWN if isinstance(item, str) and len(item) > 128 else item for item in items]
+
+    found = joined(columns, listed=listed)
+
+    assert found.items() == expected.items() == known
+    assert [*map(type, found.items())] == [*map(type, known)]
+    assert found.code == expected.code
 
 
 @given(plains=st.lists(PLAIN_RECORDS, min_size=1, max_size=12), data=st.data())

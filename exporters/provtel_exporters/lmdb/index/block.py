@@ -10,6 +10,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import ormsgpack
@@ -270,18 +271,15 @@ def merged(blocks: Sequence[Block], dead: Sequence[frozenset[int]]) -> Block | N
     if len(cleaned) <= 1:
         return cleaned[0] if cleaned else None
     first, count = cleaned[0].first, sum(block.count for block in cleaned)
-    offsets = array("I")
-    for block in cleaned:
-        offsets.extend(map((block.first - first).__add__, block.steps))
     names = dict.fromkeys(name for block in cleaned for name in block.columns)
     start, renumbered = 0, []
     for block in cleaned:
-        renumbered.append((block.digests, block.places, array("i", range(start, start + block.count))))
+        renumbered.append((block.digests, block.places, _numbers()[start : start + block.count]))
         start += block.count
     return Block(
         first,
         count,
-        b"" if offsets[-1] == count - 1 else offsets.tobytes(),
+        _offsets(cleaned),
         min(block.earliest for block in cleaned),
         max(block.latest for block in cleaned),
         b"".join(block.starts for block in cleaned),
@@ -292,6 +290,23 @@ def merged(blocks: Sequence[Block], dead: Sequence[frozenset[int]]) -> Block | N
         },
         *merge_keys(renumbered),
     )
+
+
+@cache
+def _numbers() -> memoryview[int]:
+    """Return the numbers (i) of all places that there may be."""
+    return memoryview(array("i", range(MOST_ROWS)))
+
+
+def _offsets(blocks: Sequence[Block]) -> bytes:
+    """Return the offsets of the rows of blocks that follow each other, as one block has them."""
+    first, count = blocks[0].first, sum(block.count for block in blocks)
+    if blocks[-1].row(blocks[-1].count - 1) - first == count - 1:
+        return b""
+    offsets = array("I")
+    for block in blocks:
+        offsets.extend(map((block.first - first).__add__, block.steps))
+    return offsets.tobytes()
 
 
 def _without(block: Block, dead: frozenset[int]) -> Block | None:

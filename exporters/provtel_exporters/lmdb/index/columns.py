@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import ormsgpack
 from provtel_model.compiled import load
 
+from provtel_exporters.lmdb.index.kernels import map_codes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -24,7 +26,8 @@ UNKNOWN: Final = object()
 _LARGEST_VALUE: Final = 128
 _RESERVED: Final = 4  # the lowest integers, whose ranks mean something else
 _WIDTHS: Final = (("b", 7), ("h", 15), ("i", 31), ("q", 63))
-_CODES: Final = (("B", 2**8), ("H", 2**16), ("I", 2**32))
+_FEW: Final = 2**8
+_CODES: Final = (("B", _FEW), ("H", 2**16), ("I", 2**32))
 _CODED: Final = frozenset(code for code, _ in _CODES)
 _NUMBERS: Final = frozenset("bhiqd")
 _TELL_THEMSELVES: Final = frozenset({str, bytes, bool, int})
@@ -197,7 +200,27 @@ def _joined_whole(count: int, columns: Sequence[Column], *, listed: bool) -> Col
         return Column(count, first.code, b"".join(column.data for column in columns))
     if first.is_constant and all(column.is_constant and column.packed == first.packed for column in columns):
         return Column(count, first.code, b"", None, bytes(first.packed))
-    return column_at(count, None, [item for column in columns for item in column.items()], listed=listed)
+    found = None if any(column.is_numeric for column in columns) else _recoded(count, columns)
+    return found or column_at(count, None, [item for column in columns for item in column.items()], listed=listed)
+
+
+def _recoded(count: int, columns: Sequence[Column]) -> Column | None:
+    """Return one column for several with codes without looking at each item; ``None`` where that cannot be done."""
+    listed = [value for column in columns for value in column.values[1:]]
+    kinds = {*map(type, listed)}
+    codes = {value: code for code, value in enumerate(dict.fromkeys(listed), 1)}
+    if len(kinds) != 1 or not kinds <= _TELL_THEMSELVES or len(codes) >= _FEW:
+        return None
+    data = b"".join(
+        map_codes(
+            b"\1" * column.count if column.is_constant else column.data,
+            column.code,
+            bytes([0, *map(codes.__getitem__, column.values[1:])]),
+        )
+        for column in columns
+    )
+    is_constant = len(codes) == 1 and 0 not in data
+    return Column(count, "B", b"" if is_constant else data, None, ormsgpack.packb([*codes]))
 
 
 def without(column: Column, renumbered: Sequence[int], count: int, *, listed: bool = False) -> Column | None:
