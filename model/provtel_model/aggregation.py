@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from provtel_model.errors import FilterError
-from provtel_model.fields import check_field, order_of, values_at, with_computed
+from provtel_model.fields import check_field, is_nan, order_of, values_at, with_computed
 from provtel_model.filters import Query
 from provtel_model.hashing import canonical_bytes
 
@@ -98,30 +98,62 @@ class Aggregation:
                 raise FilterError(f"cannot sort by {name!r} {direction!r}; use 1 or -1 and one of {names}")
 
 
+class Groups:
+    """Values of records, gathered by group, of which an aggregation is computed.
+
+    Args:
+        wanted: The aggregation.
+    """
+
+    def __init__(self, wanted: Aggregation) -> None:
+        self._wanted = wanted
+        self._groups: dict[bytes, tuple[Sequence[AnyValue], list[list[AnyValue]]]] = {}
+
+    def add(self, group: Sequence[AnyValue], taken: Iterable[Iterable[AnyValue]]) -> None:
+        """Take records of one group.
+
+        Args:
+            group: What they have at the fields that make the groups.
+            taken: For each figure what they have at its field.
+        """
+        _, gathered = self._groups.setdefault(_identity([*group]), (group, [[] for _ in self._wanted.figures]))
+        for values, new in zip(gathered, taken, strict=True):
+            values.extend(value for value in new if value is not None)
+
+    def add_record(self, plain: PlainRecord) -> None:
+        """Take one record, which matches."""
+        record = with_computed(plain)
+        figures = self._wanted.figures.values()
+        self.add(
+            [first_value(record, name) for name in self._wanted.by],
+            [[True if figure.field is None else first_value(record, figure.field)] for figure in figures],
+        )
+
+    def answer(self) -> list[dict[str, AnyValue]]:
+        """Return the groups, each a map of its fields and figures, in order and cut to the limit."""
+        wanted = self._wanted
+        groups = [*self._groups.values()]
+        if not groups and not wanted.by:
+            groups = [((), [[] for _ in wanted.figures])]
+        rows = [
+            {
+                **dict(zip(wanted.by, group, strict=True)),
+                **{
+                    name: figure_of(wanted.figures[name], values)
+                    for name, values in zip(wanted.figures, gathered, strict=True)
+                },
+            }
+            for group, gathered in groups
+        ]
+        return ordered_groups(rows, wanted)
+
+
 def aggregate(plains: Iterable[PlainRecord], wanted: Aggregation) -> list[dict[str, AnyValue]]:
     """Return the groups of the records that match, each a map of its fields and figures; the reference."""
-    groups: dict[bytes, tuple[dict[str, AnyValue], list[list[AnyValue]]]] = {}
+    groups = Groups(wanted)
     for plain in filter(wanted.query.matches, plains):
-        record = with_computed(plain)
-        group: dict[str, AnyValue] = {name: first_value(record, name) for name in wanted.by}
-        _, taken = groups.setdefault(_identity(group), (group, [[] for _ in wanted.figures]))
-        for figure, values in zip(wanted.figures.values(), taken, strict=True):
-            value = True if figure.field is None else first_value(record, figure.field)
-            if value is not None:
-                values.append(value)
-    if not groups and not wanted.by:
-        groups[b""] = {}, [[] for _ in wanted.figures]
-    rows = [
-        {
-            **group,
-            **{
-                name: figure_of(wanted.figures[name], values)
-                for name, values in zip(wanted.figures, taken, strict=True)
-            },
-        }
-        for group, taken in groups.values()
-    ]
-    return ordered_groups(rows, wanted)
+        groups.add_record(plain)
+    return groups.answer()
 
 
 def counted_groups(counted: Iterable[tuple[Sequence[AnyValue], int]], wanted: Aggregation) -> list[dict[str, AnyValue]]:
@@ -148,17 +180,14 @@ def figure_of(figure: Figure, values: list[AnyValue]) -> AnyValue:
     if figure.name == "count":
         return len(values)
     if figure.name in {"min", "max"}:
-        choose: Callable[..., AnyValue] = min if figure.name == "min" else max
-        return choose(values, key=order_of, default=None)
+        return _extreme(figure.name, values)
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if figure.name == "sum":
         return _sum(numbers)
     if not numbers:
         return None
     percentile = figure.percentile
-    return (
-        _sum(numbers) / len(numbers) if percentile is None else _percentile(sorted(numbers, key=order_of), percentile)
-    )
+    return _sum(numbers) / len(numbers) if percentile is None else _percentile(_sorted(numbers), percentile)
 
 
 def distinct(plains: Iterable[PlainRecord], name: str, query: Query) -> list[AnyValue]:
@@ -167,13 +196,21 @@ def distinct(plains: Iterable[PlainRecord], name: str, query: Query) -> list[Any
     Of a list each element counts, as in MongoDB.
     """
     check_field(name)
-    path = tuple(name.split("."))
+    return different(value for plain in filter(query.matches, plains) for value in values_of(plain, name))
+
+
+def different(values: Iterable[AnyValue]) -> list[AnyValue]:
+    """Return values without those that are equal to another, in the order of sorts; of a list each element counts."""
     found: dict[bytes, AnyValue] = {}
-    for plain in filter(query.matches, plains):
-        for value in values_at(with_computed(plain), path):
-            for item in value if isinstance(value, list) else [value]:
-                found.setdefault(_identity(item), item)
+    for value in values:
+        for item in value if isinstance(value, list) else [value]:
+            found.setdefault(_identity(item), item)
     return sorted(found.values(), key=order_of)
+
+
+def values_of(plain: PlainRecord, name: str) -> Iterator[AnyValue]:
+    """Yield the values that a record has at a field."""
+    return values_at(with_computed(plain), tuple(name.split(".")))
 
 
 def first_value(record: Mapping[str, AnyValue], name: str) -> AnyValue:
@@ -194,6 +231,20 @@ def _with_integers(value: AnyValue) -> AnyValue:
     if isinstance(value, dict):
         return {key: _with_integers(item) for key, item in value.items()}
     return value
+
+
+def _extreme(name: str, values: list[AnyValue]) -> AnyValue:
+    """Return the first or the last of values in the order of sorts."""
+    choose: Callable[..., AnyValue] = min if name == "min" else max
+    kinds = {*map(type, values)}
+    if kinds in ({int}, {str}) or (kinds <= {int, float} and not any(map(is_nan, values))):
+        return choose(values, default=None)  # in their own order, which is that of sorts
+    return choose(values, key=order_of, default=None)
+
+
+def _sorted(numbers: list[int | float]) -> list[int | float]:
+    """Return numbers in the order of sorts: those that are none come first."""
+    return [*filter(is_nan, numbers), *sorted(number for number in numbers if not is_nan(number))]
 
 
 def _sum(numbers: list[int | float]) -> int | float:

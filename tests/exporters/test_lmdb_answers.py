@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from provtel_exporters.lmdb import LmdbWriter
 from provtel_exporters.lmdb.reader import LmdbReader
+from provtel_model.aggregation import Aggregation, Figure
 from provtel_model.filters import Query
 from provtel_model.memory import Memory
 from provtel_model.record import PlainRecord
@@ -81,7 +82,7 @@ def _store(batches: list[list[PlainRecord]]) -> Iterator[tuple[LmdbReader, list[
 
 
 @given(batches=_batches(), where=_FILTERS, sort=_SORTS, size=st.integers(1, 4))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_pages_of_several_blocks_are_the_whole_cut_up(
     batches: list[list[PlainRecord]], where: dict[str, Any], sort: list[tuple[str, int]], size: int
 ) -> None:
@@ -97,8 +98,53 @@ def test_pages_of_several_blocks_are_the_whole_cut_up(
 
 
 @given(batches=_batches(), where=_FILTERS)
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_matches_in_several_blocks_are_counted(batches: list[list[PlainRecord]], where: dict[str, Any]) -> None:
     """As many records match as of a list."""
     with _store(batches) as (reader, plains):
         assert reader.count(Query(where)) == Memory(plains).count(Query(where))
+
+
+_FIGURES = st.builds(Figure, st.just("count"), st.none() | st.sampled_from(_FIELDS)) | st.builds(
+    Figure, st.sampled_from(["sum", "avg", "min", "max", "p50", "p99.5"]), st.sampled_from(_FIELDS)
+)
+_BY = st.lists(st.sampled_from(_FIELDS), max_size=2, unique=True)
+
+
+@given(batches=_batches(), where=_FILTERS, by=_BY, figures=st.lists(_FIGURES, min_size=1, max_size=3))
+@settings(max_examples=50)
+def test_figures_over_several_blocks_are_those_of_a_list(
+    batches: list[list[PlainRecord]], where: dict[str, Any], by: list[str], figures: list[Figure]
+) -> None:
+    """Of values of any types, held by columns or not, groups and figures are those of a list."""
+    wanted = Aggregation(where, by, {f"figure {number}": figure for number, figure in enumerate(figures)})
+    with _store(batches) as (reader, plains):
+        assert _alike(reader.aggregate(wanted)) == _alike(Memory(plains).aggregate(wanted))
+
+
+@given(
+    batches=_batches(), where=_FILTERS, name=st.sampled_from([*_FIELDS, "resource.host.name", "name.x", "generated"])
+)
+@settings(max_examples=40)
+def test_different_values_in_several_blocks_are_those_of_a_list(
+    batches: list[list[PlainRecord]], where: dict[str, Any], name: str
+) -> None:
+    """Of values of any types, held by columns or not, the different ones are those of a list."""
+    with _store(batches) as (reader, plains):
+        found, expected = (one.distinct(name, Query(where)) for one in (reader, Memory(plains)))
+
+    assert _alike(found) == _alike(expected)
+
+
+def _alike(values: list[Any]) -> list[bytes]:
+    """Return values in a form in which two are the same where they are equal: either may stand for the other."""
+    return content([_whole(value) for value in values])
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
+    return int(value) if is_whole else value

@@ -7,11 +7,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from provtel_model.aggregation import aggregate, counted_groups, distinct
+from provtel_model.aggregation import counted_groups
 from provtel_model.components import Changes, Occurrence
 from provtel_model.dataflow import data_keys
 from provtel_model.errors import FilterError, StoreError
-from provtel_model.filters import Query
+from provtel_model.fields import check_field
 from provtel_model.record import Record, ancestors
 from provtel_model.record import record_id as record_id_of
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from provtel_model.aggregation import Aggregation
     from provtel_model.anyvalue import AnyValue
+    from provtel_model.filters import Query
     from provtel_model.record import PlainRecord
     from provtel_model.telemetry import PlainLog, PlainPoint, Window
 
@@ -70,16 +71,17 @@ class LmdbReader:
         return [record for record in sorted(found, key=_age) if record.parent_id == record_id]
 
     def aggregate(self, wanted: Aggregation) -> list[dict[str, AnyValue]]:
-        """Return figures over groups of records; where they only count them, by columns where these can tell."""
+        """Return figures over groups of records, by columns where these can tell."""
         if all(figure == ("count", None) for figure in wanted.figures.values()):
             counted = self._read(lambda snapshot: snapshot.counts(wanted.query, wanted.by))
             if counted is not None:
                 return counted_groups(counted.items(), wanted)
-        return aggregate(self._read(lambda snapshot: snapshot.find(Query(wanted.where, sort=()))), wanted)
+        return self._read(lambda snapshot: snapshot.aggregate(wanted))
 
     def distinct(self, name: str, query: Query) -> list[AnyValue]:
-        """Return the values of a field."""
-        return distinct(self._read(lambda snapshot: snapshot.find(Query(query.where, sort=()))), name, query)
+        """Return the values of a field, by columns where these can tell."""
+        check_field(name)
+        return self._read(lambda snapshot: snapshot.distinct(name, query))
 
     def ancestors(self, record_id: str) -> Sequence[Record]:
         """Return the parent of a record, the parent's parent and so on."""

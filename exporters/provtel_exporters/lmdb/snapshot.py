@@ -7,12 +7,14 @@ from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from provtel_model.aggregation import aggregate, different, distinct
 from provtel_model.errors import StoreError
 from provtel_model.paging import Place
 from provtel_model.record import key_of
 
 from provtel_exporters.lmdb import layout, observations
 from provtel_exporters.lmdb.conditions import Bounds, Conditions, rows_in
+from provtel_exporters.lmdb.figures import Figures, different_values
 from provtel_exporters.lmdb.groups import counts_of
 from provtel_exporters.lmdb.index.blocks import Blocks
 from provtel_exporters.lmdb.index.kernels import many
@@ -24,6 +26,8 @@ from provtel_exporters.lmdb.rows import decode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from provtel_model.aggregation import Aggregation
+    from provtel_model.anyvalue import AnyValue
     from provtel_model.filters import Query
     from provtel_model.record import PlainRecord
     from provtel_model.telemetry import PlainLog, PlainPoint, Window
@@ -115,6 +119,27 @@ class Snapshot:
         if self._by_keys(query.where) is not None:
             return None
         return counts_of(self._exactly(query), by, self._parts)
+
+    def aggregate(self, wanted: Aggregation) -> list[dict[str, AnyValue]]:
+        """Return figures over groups of records."""
+        known = self._by_keys(wanted.where)
+        if known is not None:
+            return aggregate(known, wanted)
+        figures = Figures(wanted, self._parts, self.plain_at)
+        for block, rows in self._exactly(wanted.query):
+            figures.add(block, rows)
+        return figures.answer()
+
+    def distinct(self, name: str, query: Query) -> list[AnyValue]:
+        """Return the different values that the records which match have at a field."""
+        known = self._by_keys(query.where)
+        if known is not None:
+            return distinct(known, name, query)
+        return different(
+            value
+            for block, rows in self._exactly(query)
+            for value in different_values(block, rows, name, self._parts, self.plain_at)
+        )
 
     def changes(self, first: int, limit: int) -> tuple[list[PlainRecord], int]:
         """Return what is in the rows from one on, and the row behind it."""
