@@ -199,18 +199,51 @@ static PyObject *merge_keys(PyObject *module, PyObject *given)
     return result;
 }
 
-/* Digests are spread evenly, so that one lies near the place that its size tells: the search begins there and goes out
- * in growing steps, which stays within few pages of a large block. */
-static Py_ssize_t first_not_below(const void *digests, Py_ssize_t count, uint64_t digest)
+enum { FIRST_STEP = 8, TOGETHER = 16 };
+
+/* Digests are spread evenly, so that one lies near the place that its size tells. */
+static Py_ssize_t first_guess(Py_ssize_t count, uint64_t digest)
 {
-    Py_ssize_t guess = (Py_ssize_t)(((unsigned __int128)digest * (uint64_t)count) >> 64);
-    Py_ssize_t low = guess, high = guess, step = 32;
+    return (Py_ssize_t)(((unsigned __int128)digest * (uint64_t)count) >> 64);
+}
+
+/* What is at the first guess tells how far from there it lies. */
+static Py_ssize_t second_guess(const void *digests, Py_ssize_t count, uint64_t digest)
+{
+    Py_ssize_t guess = first_guess(count, digest);
+    uint64_t there = u64_at(digests, guess);
+    Py_ssize_t back = first_guess(count, there > digest ? there - digest : 0);
+    Py_ssize_t on = first_guess(count, digest > there ? digest - there : 0);
+    if (there > digest) {
+        return guess > back ? guess - back : 0;
+    }
+    return count - 1 - guess > on ? guess + on : count - 1;
+}
+
+/* Guess where several digests are, and have what lies there fetched for all of them at once: to wait for the memory is
+ * what takes the time in a large block. */
+static void guess_together(const void *digests, Py_ssize_t count, const void *wanted, Py_ssize_t many, Py_ssize_t *guesses)
+{
+    const char *items = digests;
+    for (Py_ssize_t number = 0; number < many; number++) {
+        __builtin_prefetch(items + 8 * first_guess(count, u64_at(wanted, number)));
+    }
+    for (Py_ssize_t number = 0; number < many; number++) {
+        guesses[number] = second_guess(digests, count, u64_at(wanted, number));
+        __builtin_prefetch(items + 8 * guesses[number]);
+    }
+}
+
+/* From the guess the search goes out in growing steps, which mostly stays within a line of the processor's cache. */
+static Py_ssize_t first_not_below(const void *digests, Py_ssize_t count, uint64_t digest, Py_ssize_t guess)
+{
+    Py_ssize_t low = guess, high = guess, step = FIRST_STEP;
     while (low > 0 && u64_at(digests, low) >= digest) {
         high = low;
         low = low > step ? low - step : 0;
         step *= 2;
     }
-    for (step = 32; high < count && u64_at(digests, high) < digest; step *= 2) {
+    for (step = FIRST_STEP; high < count && u64_at(digests, high) < digest; step *= 2) {
         low = high;
         high = count - high > step ? high + step : count;
     }
@@ -225,6 +258,33 @@ static Py_ssize_t first_not_below(const void *digests, Py_ssize_t count, uint64_
     return low;
 }
 
+static bool add_found(PyObject *found, Py_ssize_t number, Py_ssize_t place)
+{
+    PyObject *pair = Py_BuildValue("(nn)", number, place);
+    bool is_added = pair != NULL && PyList_Append(found, pair) == 0;
+    Py_XDECREF(pair);
+    return is_added;
+}
+
+static bool search_all(const void *digests, Py_ssize_t count, const char *wanted, Py_ssize_t many, PyObject *found)
+{
+    Py_ssize_t guesses[TOGETHER];
+    for (Py_ssize_t number = 0; number < many; number++) {
+        if (number % TOGETHER == 0) {
+            Py_ssize_t some = many - number < TOGETHER ? many - number : TOGETHER;
+            guess_together(digests, count, wanted + 8 * number, some, guesses);
+        }
+        uint64_t digest = u64_at(wanted, number);
+        Py_ssize_t place = first_not_below(digests, count, digest, guesses[number % TOGETHER]);
+        for (; place < count && u64_at(digests, place) == digest; place++) {
+            if (!add_found(found, number, place)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static PyObject *search(PyObject *module, PyObject *arguments)
 {
     (void)module;
@@ -234,18 +294,8 @@ static PyObject *search(PyObject *module, PyObject *arguments)
     }
     Py_ssize_t count = count_in(&digests, 8), many = count_in(&wanted, 8);
     PyObject *found = count < 0 || many < 0 ? NULL : PyList_New(0);
-    for (Py_ssize_t number = 0; found != NULL && number < many; number++) {
-        uint64_t digest = u64_at(wanted.buf, number);
-        Py_ssize_t place = first_not_below(digests.buf, count, digest);
-        for (; place < count && u64_at(digests.buf, place) == digest; place++) {
-            PyObject *pair = Py_BuildValue("(nn)", number, place);
-            if (pair == NULL || PyList_Append(found, pair) < 0) {
-                Py_XDECREF(pair);
-                Py_CLEAR(found);
-                break;
-            }
-            Py_DECREF(pair);
-        }
+    if (found != NULL && count > 0 && !search_all(digests.buf, count, wanted.buf, many, found)) {
+        Py_CLEAR(found);
     }
     PyBuffer_Release(&digests);
     PyBuffer_Release(&wanted);
