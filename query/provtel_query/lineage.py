@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from provtel_model.dataflow import content_key, file_key, name_key
+from provtel_model.garbage import without_collector
 from provtel_model.record import Record
-
-from provtel_query.garbage import without_collector
 
 if TYPE_CHECKING:
     import os

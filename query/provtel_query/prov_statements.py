@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from provtel_model import attributes as names
 from provtel_model.anyvalue import TYPE_KEY
 from provtel_model.dataflow import CONTENT, content_key
+from provtel_model.garbage import without_collector
 from provtel_model.hashing import SHA256_PREFIX, canonical_bytes
 from provtel_model.record import instant, record_id
 
@@ -26,7 +27,6 @@ from provtel_query.annotations import Annotation
 from provtel_query.candidates import generated_at
 from provtel_query.evidence import Evidence
 from provtel_query.friendly import as_json
-from provtel_query.garbage import without_collector
 from provtel_query.prov_import.own import carried
 
 if TYPE_CHECKING:

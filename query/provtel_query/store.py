@@ -12,6 +12,7 @@ from provtel_model.aggregation import Aggregation, Figure
 from provtel_model.attributes import PROVTEL_PYTHON_ENVIRONMENT_HASH
 from provtel_model.errors import FilterError, UserError
 from provtel_model.filters import NEWEST_FIRST, Query
+from provtel_model.garbage import without_collector
 from provtel_model.record import Record
 from provtel_model.telemetry import Window
 from provtel_model.values import decode
@@ -30,7 +31,6 @@ from provtel_query.entities import NEEDED, entities_of
 from provtel_query.evidence import chosen
 from provtel_query.flow import Flow
 from provtel_query.frames import converted, frame
-from provtel_query.garbage import without_collector
 from provtel_query.identity import find_record, find_run, last_run
 from provtel_query.joined import JoinedReader
 from provtel_query.lineage import Direction, Extent, Lineage, trace

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from provtel_model.components import Batch, Context, Factory
 from provtel_model.errors import RetryableError
+from provtel_model.garbage import without_collector
 from provtel_model.store_folder import find_store
 
 from provtel_exporters.lmdb.config import LmdbConfig
@@ -55,7 +56,8 @@ class LmdbExporter:
         """
         if self._writer is None:
             raise RetryableError(f"the exporter {self._context.id} was not started")
-        store(batch, self._writer, self._context)
+        with without_collector():
+            store(batch, self._writer, self._context)
 
     def shutdown(self) -> None:
         """Close the store; safe when never started and when called twice."""

@@ -1,4 +1,4 @@
-"""Python's cycle collector, while a large answer is made."""
+"""Python's cycle collector, while many records are read or written at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Let the collector rest: nothing of an answer is garbage, and it would look at all of it again and again."""
+    """Let the collector rest: of many records nothing is garbage yet, and it would look at all of them again."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
