@@ -211,7 +211,7 @@ def test_a_topic_is_taken_from_where_one_wants(ask: Ask, kafka: Kafka) -> None:
     assert everything["malformed"] == 1
     assert stored() == [0, 1, 2, 3, 4]
     login = f"{USER}:{PASSWORD}@{kafka.address_of('SASL_TLS')}/{topic}?auth.sasl.mechanism=SCRAM-SHA-256"
-    secured = ask("ingest", f"kafka://{login}&tls.ca_file={kafka.authority}", *STORE)
+    secured = ask("ingest", f"kafka://{login}&tls.ca_file={kafka.authority}", "--keep-going", *STORE)
     assert f"kafka://***@localhost:{kafka.ports['SASL_TLS']}/{topic}" in secured.err
     assert (secured.objects[0]["records"]["duplicates"] > 0, PASSWORD in secured.err) == (True, False)
     missing = ask("ingest", f"kafka://{kafka.address}/nothing-there", *STORE)
