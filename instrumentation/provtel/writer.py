@@ -258,8 +258,8 @@ class JournalWriter(WriterCore):
             self._journal = self._begin_journal()
         except StoreError as error:
             raise OSError(errno.EACCES, str(error)) from error
-        self._look_at = 0 if self._closed else self._look_at
         self._closed = False
+        self._look_at = 0
 
     def _begin_segment(self, journal: JournalFolder, number: int, spare: int) -> None:
         """Make a segment with all open starts and what of the late fits; it is written to where that is all of it.
