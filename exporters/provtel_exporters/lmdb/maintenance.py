@@ -38,8 +38,8 @@ _KIND: Final = ACTIVITY.index("kind")
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
-    """What a store holds, and what it takes.
+class Holdings:
+    """What a store holds.
 
     Args:
         records: How many records.
@@ -47,11 +47,6 @@ class Stats:
         runs: How many runs.
         points: How many data points.
         logs: How many log records.
-        format: The version of the layout.
-        nbytes: What its file takes on disk, in bytes.
-        page_size: The size of a page, in bytes.
-        pages: How many pages the file has.
-        free_pages: How many of them hold nothing: the next writes take them, or `compact` gives them back.
     """
 
     records: int
@@ -59,6 +54,20 @@ class Stats:
     runs: int
     points: int
     logs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stats(Holdings):
+    """What a store holds, and what it takes.
+
+    Args:
+        format: The version of the layout.
+        nbytes: What its file takes on disk, in bytes.
+        page_size: The size of a page, in bytes.
+        pages: How many pages the file has.
+        free_pages: How many of them hold nothing: the next writes take them, or `compact` gives them back.
+    """
+
     format: int
     nbytes: int
     page_size: int

@@ -13,7 +13,7 @@ from provtel_model.errors import DeliveryError, StoreError
 
 from provtel_exporters.file.contents import Contents
 from provtel_exporters.file.writer import FileWriter
-from provtel_exporters.lmdb.maintenance import Compacted
+from provtel_exporters.lmdb.maintenance import Compacted, Holdings
 from provtel_exporters.lmdb.maintenance import stats as stats_of_files
 from provtel_exporters.lmdb.network.deletions import Deletion, Origin, covering, spared
 from provtel_exporters.lmdb.network.folder import GoneError, SegmentFolder
@@ -30,15 +30,10 @@ _TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentStats:
+class SegmentStats(Holdings):
     """What a store of segments holds, and what it takes.
 
     Args:
-        records: How many records.
-        kinds: How many of each kind.
-        runs: How many runs.
-        points: How many data points.
-        logs: How many log records.
         segments: How many segments there are.
         deletions: How many deletions wait for their space to be given back.
         nbytes: What segments and deletions take, in bytes.
@@ -46,11 +41,6 @@ class SegmentStats:
         index_nbytes: What its file takes, in bytes.
     """
 
-    records: int
-    kinds: dict[str, int]
-    runs: int
-    points: int
-    logs: int
     segments: int
     deletions: int
     nbytes: int
