@@ -7,12 +7,11 @@
  * `self` is the process that asks.
  */
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-enum { SUCCESS = 0, NOT_SUPPORTED = 2, LONGEST = 1024, TEXT = 256 };
+#include "script.h"
+
+enum { SUCCESS = 0, NOT_SUPPORTED = 2, TEXT = 256 };
 
 typedef struct {
     char name[TEXT]; uint32_t vendor; char vendor_name[TEXT]; uint32_t subvendor; uint64_t device; uint32_t revision;
@@ -30,27 +29,11 @@ typedef struct {
     uint64_t gtt, cpu, vram; uint32_t rest_of_memory[10]; char container[TEXT]; uint32_t occupancy, rest[11];
 } __attribute__((packed)) Process;
 
-static int look_up(const char *key, char *value) {
-    const char *path = getenv("AMDSMI_SCRIPT");
-    char line[LONGEST];
-    FILE *file = path ? fopen(path, "r") : NULL;
-    int found = NOT_SUPPORTED;
-    size_t length = strlen(key);
-    while (file && fgets(line, sizeof line, file)) {
-        if (strncmp(line, key, length) || line[length] != ' ') continue;
-        line[strcspn(line, "\n")] = 0;
-        strcpy(value, line + length + 1);
-        found = SUCCESS;
-    }
-    if (file) fclose(file);
-    return found;
-}
-
 /* A handle is the number of the GPU plus one. */
 static int text_of(void *handle, const char *key, char *value) {
     char whole[LONGEST];
     snprintf(whole, sizeof whole, "%zu.%s", (size_t)handle - 1, key);
-    return look_up(whole, value);
+    return look_up("AMDSMI_SCRIPT", whole, value, NOT_SUPPORTED);
 }
 
 static int number_of(void *handle, const char *key, uint64_t *number) {
@@ -86,7 +69,7 @@ int amdsmi_get_socket_handles(uint32_t *count, void **sockets) {
 int amdsmi_get_processor_handles(void *socket, uint32_t *count, void **handles) {
     char value[LONGEST];
     (void)socket;
-    *count = look_up("count", value) == SUCCESS ? (uint32_t)atoi(value) : 0;
+    *count = look_up("AMDSMI_SCRIPT", "count", value, NOT_SUPPORTED) == SUCCESS ? (uint32_t)atoi(value) : 0;
     for (uint32_t i = 0; handles && i < *count; i++) handles[i] = (void *)(size_t)(i + 1);
     return SUCCESS;
 }

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.services.found import Found, MissingServiceError, cache_folder
+from tests.services.found import Found, cache_folder
+from tests.services.shared_library import compile_library, digest_of
 
 SOURCE = Path(__file__).with_name("nvml.c")
 NAME = "libnvidia-ml.so.1"
-FLAGS = ("-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror")
 ASK = """
 import pynvml
 pynvml.nvmlInit()
@@ -28,19 +26,12 @@ def build() -> Found:
     Raises:
         MissingServiceError: There is no C compiler.
     """
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        raise MissingServiceError("no C compiler on PATH: install one")
-    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
-    library = cache_folder() / f"nvml-{digest}" / NAME
+    library = cache_folder() / f"nvml-{digest_of(SOURCE)}" / NAME
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             made = Path(folder) / NAME
-            command = [compiler, *FLAGS, "-o", str(made), str(SOURCE)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise MissingServiceError(f"{' '.join(command)} says:\n{done.stderr[-2000:]}")
+            compile_library(made, [SOURCE])
             made.replace(library)  # in one step, because two test runs may build at once
     return Found("nvml", library, "compiled from tests/services/nvml, answers by a script")
 

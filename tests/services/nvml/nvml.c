@@ -6,14 +6,13 @@
  * supported; a value `error:N` is that error. The count of energy goes up by the power that is said. Processes are
  * `PID:BYTES:SM` with commas between; `self` is the process that asks.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "script.h"
+
 enum { SUCCESS = 0, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, UNKNOWN = 999 };
-enum { LONGEST = 1024, MOST_PROCESSES = 32 };
+enum { MOST_PROCESSES = 32 };
 
 typedef struct { unsigned pid; unsigned long long memory; unsigned gpu_instance, compute_instance; } ProcessInfo;
 typedef struct { unsigned pid; unsigned long long time; unsigned sm, memory, encoder, decoder; } ProcessSample;
@@ -24,28 +23,12 @@ typedef struct { unsigned multiprocessors, rest[7]; unsigned long long megabytes
 /* A handle is the number of the GPU plus one, and above that the number of the MIG device plus one. */
 static void *handle_of(unsigned gpu, unsigned part) { return (void *)(size_t)(gpu + 1 + (part << 8)); }
 
-static int look_up(const char *key, char *value) {
-    const char *path = getenv("NVML_SCRIPT");
-    char line[LONGEST];
-    FILE *file = path ? fopen(path, "r") : NULL;
-    int found = NOT_SUPPORTED;
-    size_t length = strlen(key);
-    while (file && fgets(line, sizeof line, file)) {
-        if (strncmp(line, key, length) || line[length] != ' ') continue;
-        line[strcspn(line, "\n")] = 0;
-        strcpy(value, line + length + 1);
-        found = strncmp(value, "error:", 6) ? SUCCESS : atoi(value + 6);
-    }
-    if (file) fclose(file);
-    return found;
-}
-
 static int text_of(void *handle, const char *key, char *value) {
     char whole[LONGEST];
     unsigned gpu = ((size_t)handle & 0xff) - 1, part = (unsigned)((size_t)handle >> 8);
     if (part) snprintf(whole, sizeof whole, "%u.mig%u.%s", gpu, part - 1, key);
     else snprintf(whole, sizeof whole, "%u.%s", gpu, key);
-    return look_up(whole, value);
+    return look_up("NVML_SCRIPT", whole, value, NOT_SUPPORTED);
 }
 
 static int number_of(void *handle, const char *key, unsigned long long *number) {
@@ -72,7 +55,7 @@ static int copy_text(void *handle, const char *key, char *to, unsigned size) {
 int nvmlInitWithFlags(unsigned flags) {
     char value[LONGEST];
     (void)flags;
-    int result = look_up("init", value);
+    int result = look_up("NVML_SCRIPT", "init", value, NOT_SUPPORTED);
     return result == NOT_SUPPORTED ? SUCCESS : result;
 }
 
@@ -81,14 +64,14 @@ const char *nvmlErrorString(int error) { return error == NOT_SUPPORTED ? "Not Su
 
 int nvmlSystemGetDriverVersion(char *to, unsigned size) {
     char value[LONGEST];
-    int result = look_up("driver", value);
+    int result = look_up("NVML_SCRIPT", "driver", value, NOT_SUPPORTED);
     if (result == SUCCESS) snprintf(to, size, "%s", value);
     return result;
 }
 
 int nvmlDeviceGetCount_v2(unsigned *count) {
     char value[LONGEST];
-    int result = look_up("count", value);
+    int result = look_up("NVML_SCRIPT", "count", value, NOT_SUPPORTED);
     *count = result == SUCCESS ? (unsigned)atoi(value) : 0;
     return result;
 }
