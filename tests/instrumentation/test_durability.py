@@ -394,10 +394,7 @@ def test_modes_and_registration(stage: Stage, monkeypatch: pytest.MonkeyPatch) -
     assert registered_journals() == []
 
 
-def test_signal_handler_that_starts_tasks(stage: Stage) -> None:
-    """A task that a signal handler starts in the middle of ours is recorded, and harms no frame."""
-    outcome = stage.run(
-        """
+INTERRUPTED = """
         import signal
         from provtel import journal_folder, task
         journal_folder.SEGMENT_SIZE = 8192
@@ -414,6 +411,23 @@ def test_signal_handler_that_starts_tasks(stage: Stage) -> None:
             step("interrupt")
 
         signal.signal(signal.SIGALRM, interrupt)
+        """
+"""What a program begins with that starts a task in a signal handler, and has small segments."""
+
+
+def _merged(stage: Stage) -> list[Record]:
+    """Return the records as a store has them: what a change of segments interrupts may be written twice."""
+    copies: dict[str, PlainRecord] = {}
+    for plain in stage.plain():
+        copies[plain["span_id"]] = merge(copies.get(plain["span_id"], plain), plain)
+    return [*map(Record, copies.values())]
+
+
+def test_signal_handler_that_starts_tasks(stage: Stage) -> None:
+    """A task that a signal handler starts in the middle of ours is recorded, and harms no frame."""
+    outcome = stage.run(
+        INTERRUPTED
+        + """
         step(-1)
         signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
         for number in range(3000):
@@ -422,11 +436,7 @@ def test_signal_handler_that_starts_tasks(stage: Stage) -> None:
         print(interrupts)
         """
     )
-    # What a change of segments interrupts may be written twice; a store merges the copies.
-    copies: dict[str, PlainRecord] = {}
-    for plain in stage.plain():
-        copies[plain["span_id"]] = merge(copies.get(plain["span_id"], plain), plain)
-    records = [*map(Record, copies.values())]
+    records = _merged(stage)
     interrupts = int(outcome.stdout)
 
     assert interrupts > 10
@@ -438,23 +448,9 @@ def test_signal_handler_that_starts_tasks(stage: Stage) -> None:
 def test_signals_that_come_while_a_segment_is_made(stage: Stage) -> None:
     """Tasks of signal handlers are recorded, however many come in the time that a slow disk takes for a segment."""
     outcome = stage.run(
-        """
-        import os, signal
-        from provtel import journal_folder, task
-        journal_folder.SEGMENT_SIZE = 8192
-
-        @task
-        def step(x):
-            return x
-
-        interrupts = 0
-
-        def interrupt(*_):
-            global interrupts
-            interrupts += 1
-            step("interrupt")
-
-        signal.signal(signal.SIGALRM, interrupt)
+        INTERRUPTED
+        + """
+        import os
         allocate = os.posix_fallocate
 
         def allocate_slowly(*arguments):
@@ -468,10 +464,7 @@ def test_signals_that_come_while_a_segment_is_made(stage: Stage) -> None:
         print(interrupts)
         """
     )
-    copies: dict[str, PlainRecord] = {}
-    for plain in stage.plain():
-        copies[plain["span_id"]] = merge(copies.get(plain["span_id"], plain), plain)
-    records = [*map(Record, copies.values())]
+    records = _merged(stage)
     interrupts = int(outcome.stdout)
 
     assert interrupts > 600
