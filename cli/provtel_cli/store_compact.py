@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 from provtel_model.errors import UnsupportedError
 
 from provtel_cli import options
 from provtel_cli.output import print_json
 from provtel_cli.places import lmdb_folder, located
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from provtel_exporters.lmdb.maintenance import Compacted
 
 
 @click.command()
@@ -29,6 +22,7 @@ def compact(*, as_json: bool, store: str | None) -> None:
     Of a store on a network file system small segments are merged into one, by way of the folder for temporary files
     (TMPDIR); there everybody may go on to read and write.
     """
+    from provtel_exporters.lmdb import upkeep
     from provtel_query.stores import shown
     from provtel_query.text import size_text
 
@@ -36,20 +30,8 @@ def compact(*, as_json: bool, store: str | None) -> None:
     location = shown(located(store))
     if folder is None:
         raise UnsupportedError(f"{location} is no store folder; only those are compacted")
-    done = _compacted(folder)
+    done = upkeep.compact(folder.parent)
     if as_json:
         print_json([{"store": location, "before": done.before, "after": done.after}])
     else:
         click.echo(f"{location}: {size_text(done.before)} before, {size_text(done.after)} after")
-
-
-def _compacted(folder: Path) -> Compacted:
-    from provtel_model.store_folder import keeps_segments
-
-    if keeps_segments(folder.parent):
-        from provtel_exporters.lmdb.network.maintenance import compact as compact_segments
-
-        return compact_segments(folder.parent)
-    from provtel_exporters.lmdb.maintenance import compact as compact_files
-
-    return compact_files(folder)

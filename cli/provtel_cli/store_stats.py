@@ -56,15 +56,9 @@ def stats(*, as_json: bool, store: str | None) -> None:
 def _of_folder(folder: Path) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from provtel_model.store_folder import keeps_segments
+    from provtel_exporters.lmdb import upkeep
 
-    if keeps_segments(folder.parent):
-        from provtel_exporters.lmdb.network.maintenance import stats as stats_of_segments
-
-        return asdict(stats_of_segments(folder.parent))
-    from provtel_exporters.lmdb.maintenance import stats as stats_of
-
-    return asdict(stats_of(folder))
+    return asdict(upkeep.stats(folder.parent))
 
 
 def _of_any(location: str) -> dict[str, Any]:

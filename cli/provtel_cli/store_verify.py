@@ -40,15 +40,9 @@ def verify(*, as_json: bool, store: str | None) -> int:
 def _of_folder(folder: Path) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from provtel_model.store_folder import keeps_segments
+    from provtel_exporters.lmdb import upkeep
 
-    if keeps_segments(folder.parent):
-        from provtel_exporters.lmdb.network.maintenance import verify as verify_segments
-
-        return asdict(verify_segments(folder.parent))
-    from provtel_exporters.lmdb.verification import verify as verify_folder
-
-    return asdict(verify_folder(folder))
+    return asdict(upkeep.verify(folder.parent))
 
 
 def _of_any(location: str) -> dict[str, Any]:
