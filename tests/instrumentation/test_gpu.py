@@ -478,15 +478,20 @@ AS_IF_THE_KERNEL_HAD_THE_DRIVER = """
     """
 
 
+def ran_on_amd(stage: Stage, library: Path, script: dict[str, object]) -> tuple[list[Any], list[Any]]:
+    """Run a task where AMD's library answers by a script; return the data points and the records."""
+    (stage.folder / "script").write_text("".join(f"{key} {value}\n" for key, value in script.items()))
+    stage.environment |= {"PROVTEL_SAMPLER": "100ms", "PROVTEL_SAMPLER_GROUPS": "gpu"}
+    stage.environment |= {"PYTHONPATH": str(library), "ROCM_PATH": str(library)}
+    stage.environment |= {"AMDSMI_SCRIPT": str(stage.folder / "script")}
+    return ran(stage, AS_IF_THE_KERNEL_HAD_THE_DRIVER + WORK + "sampled()\n    work(0.2)")
+
+
 @pytest.mark.parametrize("visible", [None, "0"])
 def test_amd(stage: Stage, amdsmi_library: Path, visible: str | None) -> None:
     """What AMD's package says is read in the units of the metrics; what it does not know is left out."""
-    (stage.folder / "script").write_text("".join(f"{key} {value}\n" for key, value in AMD.items()))
-    stage.environment |= {"PROVTEL_SAMPLER": "100ms", "PROVTEL_SAMPLER_GROUPS": "gpu"}
-    stage.environment |= {"PYTHONPATH": str(amdsmi_library), "ROCM_PATH": str(amdsmi_library)}
-    stage.environment |= {"AMDSMI_SCRIPT": str(stage.folder / "script")}
     stage.environment |= {} if visible is None else {"ROCR_VISIBLE_DEVICES": visible}
-    points, records = ran(stage, AS_IF_THE_KERNEL_HAD_THE_DRIVER + WORK + "sampled()\n    work(0.2)")
+    points, records = ran_on_amd(stage, amdsmi_library, AMD)
     degrees = {p["attributes"]["hw.sensor_location"]: p["value"] for p in points if p["name"] == "hw.temperature"}
 
     assert {point["attributes"]["hw.id"] for point in points} == {"uuid-0"} | ({"uuid-1"} if visible is None else set())
@@ -508,6 +513,31 @@ def test_amd(stage: Stage, amdsmi_library: Path, visible: str | None) -> None:
     assert points[0]["attributes"]["hw.name"] == "Instinct"
     assert points[0]["attributes"]["hw.driver_version"] == "6.8"
     assert records[-1].telemetry["gpu.memory"] == 2 * GIB
+
+
+def test_amd_says_by_its_greatest_numbers_that_it_does_not_know(stage: Stage, amdsmi_library: Path) -> None:
+    """The greatest number of a width is no figure: not of the interface's fields, nor of those of the driver behind."""
+    script = {
+        "count": 1,
+        "0.uuid": "uuid-0",
+        "0.graphics": 2**32 - 1,
+        "0.media": 101,
+        "0.memory.total": 2**32 - 1,
+        "0.memory.used": 2**32 - 1,
+        "0.power.socket": 2**64 - 1,
+        "0.power.current": 2**32 - 1,
+        "0.power": 100,
+        "0.energy": 2**64 - 1,
+        "0.fan": 2**16 - 1,
+        "0.temperature.0": 2**16 - 1,
+        "0.temperature.1": 2**32 - 1,
+        "0.clock.0": 2**16 - 1,
+        "0.processes": f"self:{2**64 - 1}",
+    }
+    points, records = ran_on_amd(stage, amdsmi_library, script)
+
+    assert last(points, "uuid-0") == {"hw.power": 100}
+    assert "gpu.memory" not in records[-1].telemetry
 
 
 def test_real_gpu(stage: Stage, gpu: str) -> None:

@@ -99,6 +99,8 @@ int amdsmi_get_gpu_vram_usage(void *handle, Vram *to) {
 
 int amdsmi_get_power_info(void *handle, Power *to) {
     *to = (Power){.socket = 0xffff, .current = 0xffff, .average = 0xffff};
+    number_of(handle, "power.socket", &to->socket);
+    small_number_of(handle, "power.current", &to->current);
     return small_number_of(handle, "power", &to->average);
 }
 

@@ -26,6 +26,7 @@ _FASTEST_FAN: Final = 255
 _ACTIVITIES: Final = {"gfx_activity": "general", "mm_activity": "decoder"}
 _POWERS: Final = ("socket_power", "current_socket_power", "average_socket_power")
 _SENSORS: Final = {"EDGE": "edge", "HOTSPOT": "hotspot", "VRAM": "memory"}
+_GREATEST: Final = tuple(2**bits - 1 for bits in (16, 32, 64))
 _DOMAINS: Final = {"GFX": "graphics", "MEM": "memory", "VCLK0": "video", "SOC": "soc", "DCEF": "display"}
 
 
@@ -93,15 +94,18 @@ class _Card:
         """Return what it does."""
         reading = Reading(self.id, self._attributes)
         for field, task in _ACTIVITIES.items():
-            if (share := _number((self._ask("amdsmi_get_gpu_activity") or {}).get(field))) is not None:
+            share = _number((self._ask("amdsmi_get_gpu_activity") or {}).get(field))
+            if share is not None and share <= _PERCENT:
                 reading.utilization[task] = share / _PERCENT
-        if memory := self._ask("amdsmi_get_gpu_vram_usage"):
-            reading.memory_used, reading.memory_total = memory["vram_used"] * _MIB, memory["vram_total"] * _MIB
+        memory = self._ask("amdsmi_get_gpu_vram_usage") or {}
+        reading.memory_used, reading.memory_total = _mebibytes(memory, "vram_used"), _mebibytes(memory, "vram_total")
         powers = self._ask("amdsmi_get_power_info") or {}
         reading.power = next((watts for field in _POWERS if (watts := _number(powers.get(field)))), None)
-        if energy := self._ask("amdsmi_get_energy_count"):
-            reading.energy = energy["energy_accumulator"] * energy["counter_resolution"] * _MICRO
-        if (speed := _number(self._ask("amdsmi_get_gpu_fan_speed", 0))) is not None:
+        energy = self._ask("amdsmi_get_energy_count") or {}
+        if (count := _number(energy.get("energy_accumulator"))) is not None:
+            reading.energy = count * energy["counter_resolution"] * _MICRO
+        speed = _number(self._ask("amdsmi_get_gpu_fan_speed", 0))
+        if speed is not None and speed <= _FASTEST_FAN:
             reading.fan = speed / _FASTEST_FAN
         self._read_sensors(reading)
         processes = self._ask("amdsmi_get_gpu_process_list")
@@ -122,6 +126,15 @@ class _Card:
                     reading.clocks[domain] = megahertz * _MHZ
 
 
-def _number(value: Any) -> Any:
-    """Return a number; the library says ``N/A`` for what it does not know."""
-    return value if isinstance(value, int | float) else None
+def _number(value: Any, greatest: tuple[int, ...] = _GREATEST) -> Any:
+    """Return a figure; ``None`` where the library does not know, and says ``N/A`` or the greatest number of a width.
+
+    Widths are those of its own fields and of the driver's, which are narrower: it hands on what it got.
+    """
+    return value if isinstance(value, int | float) and value not in greatest else None
+
+
+def _mebibytes(memory: dict[str, Any], field: str) -> int | None:
+    # A GPU of 64 GiB may use one MiB less than that, which is the greatest number of 16 bits.
+    value = _number(memory.get(field), _GREATEST[1:])
+    return None if value is None else value * _MIB
