@@ -19,6 +19,7 @@ from provtel.surroundings import NOWHERE
 from provtel.writer import JournalWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from provtel_model.anyvalue import AnyValue
@@ -51,10 +52,10 @@ class Recorder:
         self._shipper: Shipper | None = None
         self._retry_at = 0.0
         self._opening = False
-        self._late: list[tuple[Started, bytes | None]] = []
+        self._late: list[Callable[[JournalWriter], None]] = []
 
     def _start_first(self, activity: Started) -> None:
-        if self._comes_late(activity, None):
+        if self._comes_late(lambda writer: writer.start(activity)):
             return
         writer = self._open()
         if writer is not None:
@@ -62,17 +63,19 @@ class Recorder:
 
     def _end_unwritten(self, activity: Started, payload: bytes) -> None:
         """Do nothing where there is no journal, for the start is not in it either."""
-        self._comes_late(activity, payload)
+        self._comes_late(lambda writer: writer.end(activity, payload))
 
-    def _comes_late(self, activity: Started, end: bytes | None) -> bool:
-        """Keep what a signal handler starts and ends while the call that it interrupted makes the journal."""
+    def _comes_late(self, write: Callable[[JournalWriter], None]) -> bool:
+        """Keep what a signal handler starts, ends and notes while the call that it interrupted makes the journal."""
         with forking.guard:
             if self._opening:
-                self._late.append((activity, end))
+                self._late.append(write)
             return self._opening
 
     def note(self, payload: bytes) -> None:
         """Write a frame that stands alone; where there is no journal it is dropped."""
+        if self._comes_late(lambda writer: writer.note(payload)):
+            return
         writer = self._open()
         if writer is not None:
             writer.note(payload)
@@ -108,9 +111,9 @@ class Recorder:
     def _open(self) -> JournalWriter | None:
         with forking.guard:
             if self._writer is None and time.monotonic() >= self._retry_at:
-                self._retry_at = time.monotonic() + _RETRY_SECONDS
-                self._opening = True
                 try:
+                    self._opening = True
+                    self._retry_at = time.monotonic() + _RETRY_SECONDS
                     self._writer = self._make()
                 finally:
                     self._opening = False
@@ -119,16 +122,13 @@ class Recorder:
                     self._write_to(self._writer, late)
             return self._writer
 
-    def _write_to(self, writer: JournalWriter, late: list[tuple[Started, bytes | None]]) -> None:
+    def _write_to(self, writer: JournalWriter, late: list[Callable[[JournalWriter], None]]) -> None:
         # From here on there is nothing between an activity and the writer.
         self.start, self.end = writer.start, writer.end
         if accelerator is not None:
             accelerator.configure(writing=self, writer=writer)
-        for activity, end in late:
-            if end is None:
-                writer.start(activity)
-            else:
-                writer.end(activity, end)
+        for write in late:
+            write(writer)
 
     def _make(self) -> JournalWriter | None:
         try:

@@ -83,6 +83,35 @@ def test_lines_survive_a_kill(stage: Stage) -> None:
     assert [record["status"] for batch in batches for record in decode(batch)] == ["lost"]
 
 
+def test_a_line_of_a_signal_handler_that_interrupts_the_making_of_the_journal(stage: Stage) -> None:
+    """A line that a signal handler writes while another makes the journal is there too, and in the task around it."""
+    stage.run(
+        """
+        import os, signal
+        from provtel import logs, task
+        def interrupt(*_):
+            logs.emit("interrupt")
+            with task("t"):
+                logs.emit("inside")
+        signal.signal(signal.SIGALRM, interrupt)
+        allocate = os.posix_fallocate
+
+        def allocate_interrupted(*arguments):
+            os.posix_fallocate = allocate
+            signal.raise_signal(signal.SIGALRM)
+            allocate(*arguments)
+
+        os.posix_fallocate = allocate_interrupted
+        logs.emit("interrupted")
+        """
+    )
+    batches = drained(stage.store)
+    (task,) = [record for batch in batches for record in decode(batch)]
+    found = {line["body"]: line.get("span_id") for line in lines_in(batches)}
+
+    assert found == {"interrupt": None, "inside": task["span_id"], "interrupted": None}
+
+
 def test_an_endpoint_that_takes_no_logs_gets_the_spans(stage: Stage) -> None:
     """Where an endpoint refuses logs, the lines are left out and the tasks are acknowledged."""
     with serving() as server:
