@@ -16,10 +16,13 @@ which line, in which of its batches and at which place in it the document was wr
 numbers of data keys, ``linked`` the ids that links name, ``records`` those that a log record or an exemplar names;
 ``exact`` has the fields that a document cannot hold as they are.
 
-`INDEXES` serve the questions of `provtel_model.components.Reader`: a page of all records or of those of a run, a name,
-a kind or a status, in order of start, which is the order of pages; one record by its id; the children of a record; who
-used, generated or linked to something; what a line wrote since. Data points and log records are found by time, by name
-and time, by process and time, and by the record that they name.
+`INDEXES` serve the questions of `provtel_model.components.Reader`: a page of all records or of those of a run, a
+campaign, a name, a kind or a status, in order of start, oldest or newest first; one record by its id, or by the first
+digits of its span id, which a person types; the children of a record; who used, generated or linked to something; what
+a line wrote since. What is in a trace is found by ``_id``, which begins with it, and what is in a workflow by ``run``,
+which is the same. Data points and log records are found by time, by name and time, by process and time, and by the
+record that they name and time. An index ends with the time, and not with ``_id`` after it: so it is smaller, and serves
+both directions; readers put in order what has the same time.
 """
 
 from __future__ import annotations
@@ -64,16 +67,17 @@ compiled: Final = load("provtel_exporters.mongodb._encode")
 _START: Final = ("started_at", -1)
 _TIME: Final = ("time", 1)
 _OBSERVED: Final[tuple[tuple[tuple[str, int], ...], ...]] = (
-    (_TIME, ("_id", 1)),
+    (_TIME,),
     (("name", 1), _TIME),
     (("host", 1), ("pid", 1), _TIME),
-    ((NAMED, 1),),
+    ((NAMED, 1), _TIME),
 )
 INDEXES: Final[Mapping[str, tuple[tuple[tuple[str, int], ...], ...]]] = {
     RECORDS: (
-        (_START, ("_id", 1)),
-        *(((field, 1), _START, ("_id", 1)) for field in ("run", "name", "kind", "status")),
+        (_START,),
+        *(((field, 1), _START) for field in ("run", "campaign_id", "name", "kind", "status")),
         (("id", 1),),
+        (("span_id", 1),),
         (("parent_id", 1),),
         ((USED, 1),),
         ((GENERATED, 1),),
@@ -85,6 +89,18 @@ INDEXES: Final[Mapping[str, tuple[tuple[tuple[str, int], ...], ...]]] = {
     PARTS: ((("of", 1),),),
 }
 """The indexes of each collection beside that of ``_id``, each its fields and directions."""
+
+INDEX_SET: Final = 2
+"""Which indexes these are; a store that has a lower number, or none, is given them when it is next written to."""
+
+FORMER_INDEXES: Final[Mapping[str, frozenset[str]]] = {
+    RECORDS: frozenset(
+        {"started_at_-1__id_1", *(f"{field}_1_started_at_-1__id_1" for field in ("run", "name", "kind", "status"))}
+    ),
+    POINTS: frozenset({"time_1__id_1", f"{NAMED}_1"}),
+    LOGS: frozenset({"time_1__id_1", f"{NAMED}_1"}),
+}
+"""Names of the indexes that lower sets had and this one has not."""
 
 _START_DIGITS: Final = 16
 _LAST_START: Final = 2**64 - 1

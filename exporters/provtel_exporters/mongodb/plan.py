@@ -8,6 +8,7 @@ each: their documents may be in an exact form that MongoDB does not look into. R
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +40,7 @@ _NUMBERS: Final = frozenset({"pid", "rank", "span_kind", "duration"})
 _SORTED_THERE: Final = TIME_FIELDS | _ORDERED_TEXTS | {"status", "pid", "rank", "duration"}
 _COMPUTED_OF: Final = {"id": (), "run": ("workflow_id",), "duration": ("ended_at",)}
 _EXACT_INTS: Final = 2**53
+_TRACE_ID: Final = re.compile("[0-9a-f]{32}")
 _ORDER: Final = ("$gt", "$gte", "$lt", "$lte")
 _NAMES_IT: Final = ("$eq", "$in", *_ORDER)
 
@@ -71,7 +73,7 @@ def page(query: Query) -> Plan:
         value, (name, direction) = Place.parse(query.after, len(query.sort)).values[0], query.sort[0]
         if value is not None:  # nulls come first, and are in no order with numbers and texts
             bound = [_condition(name, "$gte" if direction > 0 else "$lte", value)]
-            if direction < 0:
+            if direction < 0 and name not in ALWAYS:
                 bound = [_any([*bound, _condition(name, "$eq", None)])]
     return Plan(_all([plan, *bound]).filter, exact=False)
 
@@ -152,7 +154,19 @@ def _of_text(name: str, operator: str, operand: Any) -> Plan:
     if operator in _ORDER:
         fits = name in _ORDERED_TEXTS and isinstance(operand, str) and operand.isascii()
         return Plan({name: {operator: operand}}) if fits else _UNKNOWN
-    return Plan({name: {operator: operand}}) if _is_asked_for(operator, operand, _is_text_or_none) else _UNKNOWN
+    if not _is_asked_for(operator, operand, _is_text_or_none):
+        return _UNKNOWN
+    return Plan({name: {operator: operand}} | _found_by(name, operator, operand))
+
+
+def _found_by(name: str, operator: str, operand: Any) -> Filter:
+    """Return what else holds for every match, by which MongoDB has an index that finds it."""
+    if name == "trace_id" and operator == "$eq" and isinstance(operand, str) and _TRACE_ID.fullmatch(operand):
+        return {"_id": {"$gte": f"{operand}-", "$lt": f"{operand}."}}  # a full stop follows the hyphen in ASCII
+    if name == "workflow_id" and operator in {"$eq", "$in"}:
+        wanted = operand if operator == "$in" else [operand]
+        return {"run": {operator: operand}} if all(wanted) else {}  # a record without a workflow has its trace for one
+    return {}
 
 
 def _of_time(name: str, operator: str, operand: Any) -> Plan:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from heapq import nsmallest
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -152,17 +155,16 @@ class MongodbReader:
         """Return what a query selects, as MongoDB orders it; ``None`` where it cannot tell times apart."""
         plan = page(query)
         by_time = [name for name, _ in query.sort if name in TIME_FIELDS]
-        sort = [*query.sort, ("_id", 1)]
-        limit = query.limit if plan.exact and query.limit is not None else 0
-        found: list[PlainRecord] = []
-        for plain in self._records(plan.filter, self._wanted(query), sort, limit, lambda each: _is_late(each, by_time)):
-            if plain is None:
-                return None
-            if plan.exact or query.selects(plain):
-                found.append(plain)
-            if len(found) == query.limit:
-                break
-        return found
+        by_start = [name for name, _ in query.sort] == ["started_at"]  # which indexes serve, without a second field
+        sort = query.sort if by_start else [*query.sort, ("_id", 1)]
+        limit = query.limit if plan.exact and not by_start and query.limit is not None else 0
+        at_once = query.limit + 1 if plan.exact and query.limit is not None else 0
+        plains = self._records(
+            plan.filter, self._wanted(query), sort, limit, lambda each: _is_late(each, by_time), at_once
+        )
+        chosen = (plain for plain in plains if plain is None or plan.exact or query.selects(plain))
+        found = list(islice(_untied(chosen, query.limit) if by_start else chosen, query.limit))
+        return None if None in found else found
 
     def _found_and_ordered(self, query: Query) -> list[PlainRecord]:
         """Return what a query selects, in its order: first by what orders it, and then the whole records."""
@@ -230,13 +232,12 @@ class MongodbReader:
 
     def _within(self, collection: str, window: Window) -> list[Any]:
         found: list[Any] = []
-        sort = [("time", 1), ("_id", 1)]
-        for plain in self._plains(collection, _of_window(window), None, sort):
-            is_late = plain["time"] >= LAST_INT
+        for plain in self._plains(collection, _of_window(window), None, [("time", 1)]):
+            is_enough = window.limit is not None and len(found) >= window.limit
+            if is_enough and found[-1]["time"] < min(plain["time"], LAST_INT):  # the late ones are in no order
+                break
             if window.matches(plain):
                 found.append(plain)
-            if window.limit is not None and len(found) >= window.limit and not is_late:
-                break
         found.sort(key=lambda plain: (plain["time"], observation_id(plain)))
         return found if window.limit is None else found[: window.limit]
 
@@ -252,9 +253,10 @@ class MongodbReader:
         sort: Sequence[tuple[str, int]] = (),
         limit: int = 0,
         stop: Callable[[Mapping[str, Any]], bool] = lambda _: False,
+        at_once: int = 0,
     ) -> Iterator[Any]:
         """Yield records; ``None`` where there is one at which to stop."""
-        return self._plains(layout.RECORDS, wanted, fields, sort, limit, stop)
+        return self._plains(layout.RECORDS, wanted, fields, sort, limit, stop, at_once)
 
     def _plains(
         self,
@@ -264,10 +266,12 @@ class MongodbReader:
         sort: Sequence[tuple[str, int]] = (),
         limit: int = 0,
         stop: Callable[[Mapping[str, Any]], bool] = lambda _: False,
+        at_once: int = 0,
     ) -> Iterator[Any]:
         with reading(self._address):
             parts = PartsReader(self._database)
-            cursor = self._database[collection].find(wanted, fields, limit=limit, sort=list(sort) or None)
+            order = list(sort) or None
+            cursor = self._database[collection].find(wanted, fields, limit=limit, sort=order, batch_size=at_once)
             with cursor:
                 for document in cursor:
                     if stop(document):
@@ -325,6 +329,16 @@ def _of_window(window: Window) -> Filter:
 def _is_late(document: Mapping[str, Any], names: Iterable[str]) -> bool:
     """Say whether a time of a document is only in its exact form, so that MongoDB cannot order it."""
     return any(document.get(name) == LAST_INT for name in names)
+
+
+def _untied(plains: Iterable[Any], limit: int | None) -> Iterator[Any]:
+    """Yield records in order of their start, of those with one start in order of their keys, and no more than wanted.
+
+    A ``None`` among them stays where it is.
+    """
+    first: Callable[..., list[Any]] = sorted if limit is None else partial(nsmallest, limit)
+    for start, ties in groupby(plains, lambda plain: plain and plain["started_at"]):
+        yield from [None] if start is None else first(ties, key=key_of)
 
 
 def _age(plain: PlainRecord) -> tuple[int, str]:

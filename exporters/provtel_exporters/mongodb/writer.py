@@ -19,7 +19,7 @@ from provtel_model.components import WriteResult
 from provtel_model.errors import PermanentError, RetryableError, StoreError
 from provtel_model.merge import merge
 from pymongo import IndexModel, ReplaceOne
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 
 from provtel_exporters.mongodb import layout
 from provtel_exporters.mongodb.connection import Connection, writing
@@ -148,11 +148,16 @@ class MongodbWriter:
 
 def _prepare(database: Database[dict[str, Any]], address: Address) -> None:
     meta = database[layout.META]
-    if check_format(meta, address):
+    if check_format(meta, address) and meta.find_one({"_id": layout.FORMAT_ID, "indexes": {"$gte": layout.INDEX_SET}}):
         return
     for name, indexes in layout.INDEXES.items():
         database[name].create_indexes([IndexModel(list(index)) for index in indexes])
-    meta.update_one({"_id": layout.FORMAT_ID}, {"$setOnInsert": {"format": layout.FORMAT}}, upsert=True)
+    for name, former in layout.FORMER_INDEXES.items():
+        for index in former.intersection(database[name].index_information()):
+            with suppress(OperationFailure):  # another writer dropped it first; one that stays is only slower to write
+                database[name].drop_index(index)
+    news = {"$setOnInsert": {"format": layout.FORMAT}, "$set": {"indexes": layout.INDEX_SET}}
+    meta.update_one({"_id": layout.FORMAT_ID}, news, upsert=True)
     check_format(meta, address)
 
 
