@@ -14,10 +14,14 @@ SMALL: Final = 64 * 2**10
 """Content of so many bytes is always hashed whole, together in one value."""
 _FIXED_COST: Final = 512
 _HEAD_START: Final = 10_000_000
-"""Nanoseconds that a program has at its start, and saves at most."""
+"""Nanoseconds that a program has at its start."""
+_SAVED_AT_MOST: Final = 40_000_000
+"""Nanoseconds that a program has at most, however long it went without such hashes."""
 _LARGEST_TIMES: Final = 2
 
 _now: Final = time.monotonic_ns
+_worked_before: Final = time.process_time_ns
+"""The time of the whole process: that which it imported for counts too."""
 _worked: Final = time.thread_time_ns
 """The thread's own time: what a busy machine takes from it is not what its hashes cost."""
 
@@ -36,14 +40,14 @@ class HashingTime:
         """Begin with what every program has."""
         self._share = share
         self._left: float = _HEAD_START
-        self._at = _now()
+        self._at = _now() - _worked_before()
 
     def is_left(self) -> bool:
         """Say whether there is any."""
         if self._share >= 1:
             return True
         now = _now()
-        self._left = min(self._left + (now - self._at) * self._share, _HEAD_START)
+        self._left = min(self._left + (now - self._at) * self._share, _SAVED_AT_MOST)
         self._at = now
         return self._left > 0
 

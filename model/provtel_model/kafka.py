@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
@@ -33,6 +34,7 @@ _RELEASES: Final = frozenset(
 # A broker that restarts is back within seconds; kafka-python would come back to it after half a minute.
 _LONGEST_RECONNECT_MS: Final = 1000
 _SCHEME: Final = re.compile(r"^bearer\s+", re.IGNORECASE)
+_HANDSHAKE_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -189,8 +191,10 @@ def connection(config: KafkaClient, extensions: Mapping[str, Component]) -> dict
     """
     tls = config.tls or config.auth.tls
     context = tls.context() if tls is not None else None
-    if context is not None and tls is not None and tls.server_name_override:
-        _override_name(context, tls.server_name_override)
+    if context is not None and tls is not None:
+        context.sslsocket_class = _PatientSocket
+        if tls.server_name_override:
+            _override_name(context, tls.server_name_override)
     login = _login(config.auth, extensions)
     return {
         "bootstrap_servers": list(config.brokers),
@@ -281,6 +285,25 @@ def _token_provider(source: Credentials) -> Any:
             return _SCHEME.sub("", source.headers().get("authorization", ""))
 
     return TokenProvider()
+
+
+class _PatientSocket(ssl.SSLSocket):
+    """A socket whose handshake ends: kafka-python waits for a mute server for ever, and leaves the socket open."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # as its base has it
+        """Shake hands within a time, and close the socket where that fails.
+
+        Raises:
+            OSError: The server did not answer, or is not one that can be trusted.
+        """
+        usual = self.gettimeout()
+        self.settimeout(_HANDSHAKE_SECONDS)
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+        self.settimeout(usual)
 
 
 def _override_name(context: Any, name: str) -> None:

@@ -99,7 +99,8 @@ def wait_for(done: Callable[[], bool], what: str) -> None:
 
 def node_state(slurm: cluster.Cluster, folder: Path) -> str:
     """Return what Slurm thinks of the node."""
-    return slurm.run("sinfo", "--noheader", "--format=%T", cwd=folder).stdout.strip()
+    said = slurm.run("sinfo", "--noheader", "--format=%T", cwd=folder)
+    return said.stdout.strip() or said.stderr
 
 
 def states(folder: Path) -> dict[str, str]:
@@ -163,7 +164,7 @@ def test_unreachable_collector_leaves_the_node_alone(tmp_path: Path) -> None:
         assert any(left.rglob("*"))
         time.sleep(7)  # as long as the epilog tries, and a little longer
         assert any(left.rglob("*.seg"))
-        assert node_state(slurm, tmp_path) in {"idle", "completing"}
+        wait_for(lambda: node_state(slurm, tmp_path) in {"idle", "completing"}, "the node")
 
 
 @pytest.mark.usefixtures("slurm")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import sys
+import threading
+import warnings
 from collections.abc import Mapping
 
 import pytest
+from provtel_model import kafka
 from provtel_model.errors import ConfigError, UserError
-from provtel_model.kafka import Auth, KafkaClient, PlainText, Sasl, connection, need_package
+from provtel_model.kafka import Auth, KafkaClient, PlainText, Sasl, connected, connection, need_package
 from provtel_model.settings import Duration, Secret
 from provtel_model.tls import ClientTls
 
@@ -134,3 +139,41 @@ def test_idle_connections_are_closed_some_time() -> None:
     """A time that is none is refused."""
     with pytest.raises(ValueError, match="conn_idle_timeout must be positive"):
         KafkaClient(conn_idle_timeout=Duration(0))
+
+
+def _answer(server: socket.socket, kept: list[socket.socket], *, hangs_up: bool) -> None:
+    """Take connections and say nothing, or end them at once, until the server is closed."""
+    while True:
+        try:
+            taken, _ = server.accept()
+        except OSError:
+            return
+        if hangs_up:
+            taken.close()
+        else:
+            kept.append(taken)
+
+
+@pytest.mark.parametrize("hangs_up", [False, True], ids=["mute", "hangs up"])
+def test_broker_that_speaks_no_tls_is_given_up(hangs_up: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handshake that is not answered ends, and so does one that fails; neither leaves a socket open."""
+    from kafka import KafkaConsumer
+    from kafka.errors import KafkaError
+
+    monkeypatch.setattr(kafka, "_HANDSHAKE_SECONDS", 0.2)
+    gc.collect()
+    kept: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server, warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always", ResourceWarning)
+        answering = threading.Thread(target=_answer, args=(server, kept), kwargs={"hangs_up": hangs_up})
+        answering.start()
+        client = KafkaClient((f"127.0.0.1:{server.getsockname()[1]}",), tls=ClientTls(insecure_skip_verify=True))
+        with pytest.raises(KafkaError):
+            connected(KafkaConsumer, {**connection(client, {}), "bootstrap_timeout_ms": 500})
+        gc.collect()
+        server.shutdown(socket.SHUT_RDWR)
+        answering.join()
+    for taken in kept:
+        taken.close()
+
+    assert [str(one.message) for one in left if one.category is ResourceWarning] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.services import debian
 from tests.services.found import Found, MissingServiceError
@@ -99,29 +101,37 @@ def running(folder: Path, scripts: Path) -> Iterator[Cluster]:
     host = socket.gethostname().split(".")[0]
     controller_port, node_port = free_ports(2)
     configuration = folder / "slurm.conf"
-    configuration.write_text(
-        CONFIGURATION.read_text().format(
-            host=host, folder=folder, scripts=scripts, controller_port=controller_port, node_port=node_port
-        )
-    )
     known = {**_clean(os.environ), "SLURM_CONF": str(configuration)}
     with ExitStack() as stack:
-        if not Path("/run/munge/munge.socket.2").exists():
-            Path("/run/munge").mkdir(exist_ok=True)
-            shutil.chown("/run/munge", "munge", "munge")
-            stack.enter_context(
-                _daemon(
-                    ["setpriv", "--reuid=munge", "--regid=munge", "--clear-groups", "munged", "-F"],
-                    folder / "munged.log",
-                    known,
-                )
+        # A socket's path must be short.
+        munge = Path(stack.enter_context(TemporaryDirectory(prefix="munge-")))
+        configuration.write_text(
+            CONFIGURATION.read_text().format(
+                host=host,
+                folder=folder,
+                munge=munge,
+                scripts=scripts,
+                controller_port=controller_port,
+                node_port=node_port,
             )
-            _wait(lambda: Path("/run/munge/munge.socket.2").exists(), "munged")
+        )
+        stack.enter_context(_daemon(_munged(munge), folder / "munged.log", known))
+        _wait((munge / "socket").exists, f"munged; see {folder}")
         stack.enter_context(_daemon(["slurmctld", "-D"], folder / "slurmctld.log", known))
         stack.enter_context(_daemon(["slurmd", "-D"], folder / "slurmd.log", known))
         cluster = Cluster(folder)
         _wait(lambda: "idle" in cluster.run("sinfo", "--noheader", cwd=folder).stdout, f"a node; see {folder}")
         yield cluster
+
+
+def _munged(folder: Path) -> list[str]:
+    """Return the command of the daemon by which a cluster knows its users, with a key and a socket of its own."""
+    folder.chmod(0o755)
+    key = folder / "key"
+    key.touch(0o600)
+    key.write_bytes(secrets.token_bytes(128))
+    files = [f"--{name}-file={folder / name}" for name in ("key", "pid", "seed")]
+    return ["munged", "--foreground", f"--socket={folder / 'socket'}", *files]
 
 
 @contextmanager
