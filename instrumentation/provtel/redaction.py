@@ -27,7 +27,13 @@ _URL_PARAMETER: Final = re.compile(r"(?<=[?&;])([^\s?&;=#\"'<>]+)=([^\s&;#\"'<>]
 _SHORTEST_SECRET: Final = 8
 _MAX_NAMES: Final = 10_000
 _LONGEST_NAME: Final = 200
-_FLAG_MARKS: Final = "-+/"
+_FLAG_MARKS: Final = "-+"
+_HEADER: Final = re.compile(r"((?:[^:]*=)?[-'\"]*([A-Za-z][\w-]*):\s+)\S")
+"""A header of HTTP as an argument: by itself, behind a flag, or behind a flag and an equals sign."""
+WORD: Final = re.compile(r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^\s'\"\\]|['\"\\])+", re.DOTALL)
+"""A word of a line for the shell, with what is quoted in it."""
+_QUOTES: Final = "'\""
+_DEEPEST_LINE: Final = 5
 
 
 class Redaction:
@@ -85,20 +91,44 @@ class Redaction:
         return self.text(data.decode("latin-1")).encode("latin-1") if _ADDRESS.encode() in data else data
 
     def arguments(self, arguments: Iterable[str]) -> list[str]:
-        """Return the arguments of a command without secrets: ``--password x``, ``--api-key=x``, ``TOKEN=x``."""
+        """Return the arguments of a command without secrets.
+
+        Those are: ``--password x``, ``--api-key=x``, ``TOKEN=x``, ``Authorization: x``, and the same in an argument
+        that is a line of a shell itself.
+        """
+        return self._arguments(arguments, _DEEPEST_LINE)
+
+    def _arguments(self, arguments: Iterable[str], depth: int) -> list[str]:
         kept: list[str] = []
         follows = False
         for argument in arguments:
             name, mark, _ = argument.partition("=")
             is_flag = argument[:1] in _FLAG_MARKS
+            header = _HEADER.match(argument)
             if follows and not is_flag:
                 kept.append(REDACTED)
             elif mark and _ADDRESS not in name and self.hides(name.lstrip(_FLAG_MARKS)):
                 kept.append(f"{name}={REDACTED}")
+            elif header and self.hides(header[2]):
+                kept.append(f"{header[1]}{REDACTED}")
             else:
-                kept.append(self.text(argument))
+                kept.append(self.text(self._line(argument, depth)))
             follows = is_flag and not mark and self.hides(argument.lstrip(_FLAG_MARKS))
         return kept
+
+    def _line(self, line: str, depth: int) -> str:
+        """Return a line for the shell without the secrets of its words; anything else as it is."""
+        if not depth or not any(map(str.isspace, line)):
+            return line
+        quote = line[0] if line[0] in _QUOTES and WORD.fullmatch(line) and line[-1] == line[0] else ""
+        if quote:
+            return f"{quote}{self._line(line[1:-1], depth - 1)}{quote}"
+        words = WORD.findall(line)
+        kept = self._arguments(words, depth - 1)
+        if kept == words:
+            return line
+        left = iter(kept)
+        return WORD.sub(lambda _: next(left), line)
 
     def _without_telling_parameters(self, text: str) -> str:
         if "=" not in text:

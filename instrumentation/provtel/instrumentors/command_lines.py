@@ -8,13 +8,12 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel import preview
+from provtel.redaction import WORD
 
 if TYPE_CHECKING:
     from provtel.redaction import Redaction
 
 _MAX_WORDS: Final = 50
-_WORD: Final = re.compile(r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^\s'\"\\]|['\"\\])+", re.DOTALL)
-"""A word of a line for the shell, with what is quoted in it."""
 _ASSIGNMENT: Final = re.compile(r"\w+=")
 _SHELL: Final = "sh"
 
@@ -22,7 +21,7 @@ _SHELL: Final = "sh"
 def words_of(command: Any) -> list[str]:
     """Return the words of a command: a line for the shell, the path of a program, or a list of either's."""
     if isinstance(command, str | bytes | os.PathLike):
-        return _WORD.findall(_text(os.fsdecode(command)))
+        return WORD.findall(_text(os.fsdecode(command)))
     return [_text(os.fsdecode(word)) for word in command]
 
 
