@@ -66,6 +66,17 @@ def test_is_recorded(folder: Path) -> None:
     assert not [*(folder / ".provtel" / "journal").iterdir()]
 
 
+def test_peak_of_memory(folder: Path) -> None:
+    """The peak of a command is its own; where that is below the one that it began with, the figure says so."""
+    provtel_run("--name", "small", "true")
+    provtel_run("--name", "large", sys.executable, "-I", "-c", "b'x' * 200_000_000")
+    found = records(folder)
+
+    assert found["small"].telemetry["memory.scope"] == "process"
+    assert "memory.scope" not in found["large"].telemetry
+    assert found["large"].telemetry["memory.rss.peak"] == pytest.approx(200_000_000, rel=0.1)
+
+
 def test_passes_through(folder: Path) -> None:
     """Standard input, output, error, open descriptors and the working folder are the command's own."""
     reading, writing = os.pipe()

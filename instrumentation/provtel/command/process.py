@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from provtel.command.witness import Witness
+from provtel.telemetry.usage import high_water_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,11 +61,13 @@ class Ended(NamedTuple):
         code: Its exit code, as a shell tells it: 128 and the number of the signal where one ended it.
         signal: That signal.
         usage: What the kernel counted of it and of those of its children that it waited for.
+        inherited: The peak of memory, in bytes, that it began with: that of this process.
     """
 
     code: int
     signal: signal.Signals | int | None
     usage: resource.struct_rusage
+    inherited: int
 
 
 def find_program(name: str) -> str:
@@ -101,7 +104,8 @@ def run(program: str, command: tuple[str, ...], environment: Mapping[str, str], 
         CannotStartError: It cannot be executed.
     """
     with Witness(mask) as witness:
-        return _watch(_spawn(program, command, environment, mask), witness)
+        pid = _spawn(program, command, environment, mask)
+        return _watch(pid, witness, high_water_mark())
 
 
 def die_by(number: int) -> None:
@@ -144,7 +148,7 @@ def _spawn(program: str, command: tuple[str, ...], environment: Mapping[str, str
         raise CannotStartError(f"{program} cannot be executed: {error.strerror}", code) from None
 
 
-def _watch(pid: int, witness: Witness) -> Ended:
+def _watch(pid: int, witness: Witness, inherited: int) -> Ended:
     while True:
         number, sender = _next_signal()
         if number != signal.SIGCHLD:
@@ -158,9 +162,9 @@ def _watch(pid: int, witness: Witness) -> Ended:
         if os.WIFSTOPPED(status):
             _stop_too(os.WSTOPSIG(status))
         elif os.WIFSIGNALED(status):
-            return Ended(_SIGNALLED + os.WTERMSIG(status), _named(os.WTERMSIG(status)), usage)
+            return Ended(_SIGNALLED + os.WTERMSIG(status), _named(os.WTERMSIG(status)), usage, inherited)
         else:
-            return Ended(os.WEXITSTATUS(status), None, usage)
+            return Ended(os.WEXITSTATUS(status), None, usage, inherited)
 
 
 def _next_signal() -> tuple[int, int | None]:

@@ -27,6 +27,7 @@ from provtel.naming import program_of
 from provtel.otel_context import attach
 from provtel.recording import recorder
 from provtel.telemetry import Level
+from provtel.telemetry.meters import PROCESS
 
 if TYPE_CHECKING:
     from provtel_model.record import PlainError
@@ -168,12 +169,15 @@ def _signal_name(ended: Ended) -> str:
 
 def _cost(ended: Ended) -> dict[str, Any]:
     usage = ended.usage
-    found = {
+    peak = usage.ru_maxrss * _MEMORY_UNIT
+    found: dict[str, Any] = {
         names.TASK_CPU_USER: round(usage.ru_utime, 6),
         names.TASK_CPU_SYSTEM: round(usage.ru_stime, 6),
-        names.TASK_MEMORY_RSS_PEAK: usage.ru_maxrss * _MEMORY_UNIT,
+        names.TASK_MEMORY_RSS_PEAK: peak,
         names.TASK_IO_READ: usage.ru_inblock * _BLOCK,
         names.TASK_IO_WRITE: usage.ru_oublock * _BLOCK,
         names.TASK_CONTEXT_SWITCHES: usage.ru_nvcsw + usage.ru_nivcsw,
     }
+    if peak <= ended.inherited:
+        found[names.TASK_MEMORY_SCOPE] = PROCESS
     return {name.removeprefix(names.TASK_PREFIX): figure for name, figure in found.items()}

@@ -119,7 +119,7 @@ class _Peak:
         if not _LINUX:
             return counted
         if self._inherited is None:
-            own = _high_water_mark()
+            own = high_water_mark()
             self._inherited = counted if 0 <= own < counted else 0
         return counted if counted > self._inherited else self._own_bytes()
 
@@ -127,7 +127,7 @@ class _Peak:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         faults = usage.ru_minflt + usage.ru_majflt
         if faults != self._faults:
-            self._own, self._faults = _high_water_mark(), faults
+            self._own, self._faults = high_water_mark(), faults
         return self._own
 
     def leave(self) -> None:
@@ -135,7 +135,8 @@ class _Peak:
         self._inherited, self._faults = None, -1
 
 
-def _high_water_mark() -> int:
+def high_water_mark() -> int:
+    """Return the peak of this process's resident memory since it began to run its program; -1 where nobody tells."""
     try:
         with open("/proc/self/status", "rb", buffering=0) as file:  # noqa: PTH123  # a Path takes longer than the file
             text = file.read(4096)
