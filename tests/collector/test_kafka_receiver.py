@@ -425,7 +425,7 @@ def test_without_a_broker_it_waits(caplog: pytest.LogCaptureFixture, monkeypatch
     begun = time.monotonic()
     receiver.shutdown()
 
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 10
     assert not [thread for thread in threading.enumerate() if "kafka" in thread.name.lower()]
     assert caplog.text.count("nothing can be read for now") == 1
 

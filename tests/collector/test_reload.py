@@ -20,6 +20,7 @@ import pytest
 from provtel_exporters.lmdb import open_reader
 from provtel_model.filters import Query
 
+from tests.collector.delivering import wait_for
 from tests.collector.parts import traces
 from tests.collector.running import STOP_SECONDS, Collector, provtel, running
 
@@ -114,10 +115,9 @@ def test_reload_under_load_loses_nothing(tmp_path: Path) -> None:
             write(tmp_path, plain if number % 2 else louder)
             reload(process, "running with the configuration as it is now")
         before = len(acknowledged)
-        time.sleep(0.5)
+        wait_for(lambda: len(acknowledged) > before)
         done.set()
         pool.shutdown()
-        assert len(acknowledged) > before
         assert process.stop() == 0
 
     found = stored(tmp_path)
