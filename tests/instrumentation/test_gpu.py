@@ -246,7 +246,12 @@ def test_what_is_shared_with_other_processes(machine: Machine) -> None:
     machine.says(ONE, {"0.processes": f"self:{GIB}:0,7:{GIB}:0,8:{GIB}:0", "0.sm": None})
     _, records = machine.run("sampled(); work(0.4)")
     by_number = records[-1].telemetry
+    machine.says(ONE, {"0.processes": f"self:{GIB}:{2**32 - 1},7:{GIB}:101"})
+    points, records = machine.run("sampled(); work(0.4)")
+    by_nonsense = records[-1].telemetry
 
+    assert by_nonsense["gpu.energy"] == pytest.approx(0.4 * 250 / 2, rel=0.3)
+    assert "provtel.process.gpu.utilization" not in last(points)
     assert by_work["gpu.energy"] == pytest.approx(0.4 * 250 / 4, rel=0.3)
     assert by_work["gpu.utilization"] == pytest.approx(0.2)
     assert by_number["gpu.energy"] == pytest.approx(0.4 * 250 / 3, rel=0.3)
@@ -466,7 +471,10 @@ AMD = {
     "0.fan": 51,
     "0.temperature.0": 40,
     "0.temperature.1": 55,
+    "0.temperature.4": 61,
+    "0.regulator.graphics": 48,
     "0.clock.0": 1700,
+    "0.clock.8": 1100,
     "0.processes": f"self:{2 * GIB},7:99",
     "1.uuid": "uuid-1",
     "1.power": 100,
@@ -495,7 +503,7 @@ def test_amd(stage: Stage, amdsmi_library: Path, visible: str | None) -> None:
     degrees = {p["attributes"]["hw.sensor_location"]: p["value"] for p in points if p["name"] == "hw.temperature"}
 
     assert {point["attributes"]["hw.id"] for point in points} == {"uuid-0"} | ({"uuid-1"} if visible is None else set())
-    assert degrees == {"edge": 40, "hotspot": 55}
+    assert degrees == {"edge": 40, "hotspot": 55, "memory_stack_1": 61, "graphics_regulator": 48}
     assert last(points, "uuid-0") == pytest.approx(
         {
             "hw.gpu.utilization/general": 0.7,
@@ -506,8 +514,9 @@ def test_amd(stage: Stage, amdsmi_library: Path, visible: str | None) -> None:
             "hw.power": 120,
             "hw.fan.speed_ratio": 0.2,
             "provtel.gpu.clock/graphics": 1.7e9,
+            "provtel.gpu.clock/decoder": 1.1e9,
             "provtel.process.gpu.memory.usage": 2 * GIB,
-            "hw.temperature": 55,
+            "hw.temperature": 48,
         }
     )
     assert points[0]["attributes"]["hw.name"] == "Instinct"

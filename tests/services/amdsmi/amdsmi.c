@@ -23,6 +23,7 @@ typedef struct { uint32_t total, used, rest[2]; } Vram;
 typedef struct {
     uint64_t socket; uint32_t current, average; uint64_t voltages[3]; uint32_t limit, padding; uint64_t rest[18];
 } Power;
+typedef struct { uint16_t size; uint8_t format, content; uint16_t edge, hotspot, memory, vrgfx, vrsoc, vrmem; } Metrics;
 typedef struct { uint32_t now, lowest, highest; uint8_t locked, asleep, padding[2]; uint32_t rest[4]; } Clock;
 typedef struct {
     char name[TEXT]; uint32_t pid, padding; uint64_t memory, engines[2]; uint32_t rest_of_engines[12];
@@ -119,6 +120,15 @@ int amdsmi_get_temp_metric(void *handle, uint32_t sensor, uint32_t metric, int64
     (void)metric;
     snprintf(key, sizeof key, "temperature.%u", sensor);
     return number_of(handle, key, (uint64_t *)degrees);
+}
+
+/* Of a long structure only the beginning is written; the package has cleared it. */
+int amdsmi_get_gpu_metrics_info(void *handle, Metrics *to) {
+    uint32_t degrees = 0;
+    int result = small_number_of(handle, "regulator.graphics", &degrees);
+    to->vrgfx = (uint16_t)degrees;
+    to->vrmem = 0xffff;
+    return result;
 }
 
 int amdsmi_get_clock_info(void *handle, uint32_t kind, Clock *to) {

@@ -25,9 +25,23 @@ _MICRO: Final = 1e-6
 _FASTEST_FAN: Final = 255
 _ACTIVITIES: Final = {"gfx_activity": "general", "mm_activity": "decoder"}
 _POWERS: Final = ("socket_power", "current_socket_power", "average_socket_power")
-_SENSORS: Final = {"EDGE": "edge", "HOTSPOT": "hotspot", "VRAM": "memory"}
+_SENSORS: Final = {"EDGE": "edge", "HOTSPOT": "hotspot", "VRAM": "memory"} | {
+    f"HBM_{stack}": f"memory_stack_{stack}" for stack in range(4)
+}
+_REGULATORS: Final = {
+    "temperature_vrgfx": "graphics_regulator",
+    "temperature_vrsoc": "soc_regulator",
+    "temperature_vrmem": "memory_regulator",
+}
 _GREATEST: Final = tuple(2**bits - 1 for bits in (16, 32, 64))
-_DOMAINS: Final = {"GFX": "graphics", "MEM": "memory", "VCLK0": "video", "SOC": "soc", "DCEF": "display"}
+_DOMAINS: Final = {
+    "GFX": "graphics",
+    "MEM": "memory",
+    "VCLK0": "video",
+    "DCLK0": "decoder",
+    "SOC": "soc",
+    "DCEF": "display",
+}
 
 
 def is_loaded() -> bool:
@@ -116,7 +130,13 @@ class _Card:
     def _read_sensors(self, reading: Reading) -> None:
         kinds, now = self._smi.AmdSmiTemperatureType, self._smi.AmdSmiTemperatureMetric.CURRENT
         for name, sensor in _SENSORS.items():
-            if (degrees := _number(self._ask("amdsmi_get_temp_metric", getattr(kinds, name), now))) is not None:
+            degrees = _number(self._ask("amdsmi_get_temp_metric", getattr(kinds, name), now))
+            if degrees is not None:
+                reading.temperature[sensor] = degrees
+        told = self._ask("amdsmi_get_gpu_metrics_info") or {}
+        for field, sensor in _REGULATORS.items():
+            # There is no regulator of that kind where it says nought.
+            if degrees := _number(told.get(field)):
                 reading.temperature[sensor] = degrees
         clocks = self._smi.AmdSmiClkType
         for name, domain in _DOMAINS.items():

@@ -194,7 +194,8 @@ class _Card(_Asked):
                 latest[sample.pid] = sample
             self._last_seen = max(self._last_seen, sample.timeStamp)
         for pid, use in found.items():
-            if pid in latest:
+            # Some drivers give a process shares that cannot be.
+            if pid in latest and latest[pid].smUtil <= _PERCENT:
                 found[pid] = Use(use.memory, latest[pid].smUtil / _PERCENT)
         return found
 
