@@ -179,3 +179,23 @@ def numbered(number: int, trace: str = TRACES[2], **fields: Any) -> PlainRecord:
         "scope": {"name": SCOPE_NAME},
     }
     return cast("PlainRecord", plain | fields)
+
+
+def _shaped(number: int, names: list[str], maps: dict[str, list[str]], *, shared: bool) -> PlainRecord:
+    whole: Any = {**numbered(number), "workflow_id": f"run {number % 2 if shared else number}"}
+    kept = {name: whole[name] for name in names if name in whole}
+    apart = {name: dict.fromkeys(keys, number / 3) for name, keys in maps.items()}
+    return cast("PlainRecord", {**apart, **kept, **whole} if shared else {**whole, **apart})
+
+
+SHAPED_RECORDS: st.SearchStrategy[PlainRecord] = st.builds(
+    _shaped,
+    st.integers(0, 5),
+    st.lists(st.sampled_from(["name", "status", "started_at", "host", "trace_id"]), unique=True),
+    st.dictionaries(
+        st.sampled_from(["used", "generated", "telemetry", "attributes", "error"]),
+        st.lists(st.sampled_from(["x", "y", "name", "used", "cpu.user"]), unique=True, max_size=4),
+    ),
+    shared=st.booleans(),
+)
+"""Records whose fields, and the keys of whose maps, are the same objects in one order or another."""

@@ -13,7 +13,7 @@ from provtel_exporters.lmdb.rows import EncodedRecord, encode, encode_all
 from provtel_model.compiled import load
 from provtel_model.record import PlainRecord
 
-from tests.exporters.records import PLAIN_RECORDS, TRACES, numbered
+from tests.exporters.records import PLAIN_RECORDS, SHAPED_RECORDS, TRACES, numbered
 from tests.model.strategies import ANY_VALUES
 
 compiled = load("provtel_exporters.lmdb._encode")
@@ -51,6 +51,13 @@ def test_both_write_the_same(plains: list[PlainRecord]) -> None:
     encoded = by_both(plains)
 
     assert [type(one) for one in encoded] == [EncodedRecord] * len(plains)
+
+
+@given(st.lists(SHAPED_RECORDS, max_size=8))
+@settings(max_examples=200)
+def test_what_the_record_before_had_changes_nothing(plains: list[PlainRecord]) -> None:
+    """Fields and keys that are the same objects in another order, place, map or run are written by both alike."""
+    by_both(plains)
 
 
 @given(st.sampled_from(sorted(PlainRecord.__annotations__)), st.sampled_from(ODD) | ANY_VALUES, st.integers(0, 2))

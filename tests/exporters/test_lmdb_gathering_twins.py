@@ -14,7 +14,7 @@ from provtel_exporters.lmdb.index.columns import UNKNOWN, specify, specify_in_py
 from provtel_model.compiled import load
 from provtel_model.record import PlainRecord
 
-from tests.exporters.records import PLAIN_RECORDS, numbered
+from tests.exporters.records import PLAIN_RECORDS, SHAPED_RECORDS, numbered
 from tests.model.strategies import ANY_VALUES, TEXT
 
 compiled = load("provtel_exporters.lmdb.index._gathering")
@@ -56,8 +56,8 @@ def test_a_column_is_kept_the_same(items: list[Any], listed: bool) -> None:
     by_both(lambda: specify(items, listed=listed), lambda: specify_in_python(items, listed=listed))
 
 
-@given(st.lists(PLAIN_RECORDS, max_size=6))
-@settings(max_examples=60)
+@given(st.lists(PLAIN_RECORDS, max_size=6) | st.lists(SHAPED_RECORDS, max_size=8))
+@settings(max_examples=120)
 def test_records_are_gathered_the_same(plains: list[PlainRecord]) -> None:
     """Any records give the same columns, in one order, each with the same rows and the same items."""
     by_both(lambda: gather(plains), lambda: gather_in_python(plains))

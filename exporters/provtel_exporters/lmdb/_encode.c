@@ -4,14 +4,14 @@
  * record is given to Python, which also says what is wrong with one.
  */
 
+#include "ids.h"
 #include "msgpack.h"
+#include "trail.h"
 
 #include "digest.h"
 
-#include <stdlib.h>
-
-enum { ORIGIN, ACTIVITY = 5, RUN = 9, SLOTS = 12, MAP = SLOTS, TRACE_ID, SPAN_ID, PARENT_ID, STATUS, STARTED_AT, LINKS, USED, GENERATED };
-enum { PARTS = 4, SHAPE = 3, HEAD = 5, COMPRESS_FROM = 1024, TRACE_DIGITS = 32, SPAN_DIGITS = 16, ID_BYTES = 24, KEY_BYTES = 32 };
+enum { ANY = -1, ORIGIN, ACTIVITY = 5, RUN = 9, SLOTS = 12, MAP = SLOTS, TRACE_ID, SPAN_ID, PARENT_ID, STATUS, STARTED_AT, LINKS, USED, GENERATED };
+enum { PARTS = 4, SHAPE = 3, HEAD = 5, COMPRESS_FROM = 1024, KEY_BYTES = 32 };
 enum { BEFORE = ID_BYTES + HEAD }; /* room before an array, for its beginning, and for what comes before it */
 
 static const int FIRST_SLOTS[PARTS] = {ORIGIN, ACTIVITY, RUN, SLOTS}; /* of each part, and where the last ends */
@@ -26,17 +26,19 @@ static PyObject *letters[2], *text_trace_id, *text_span_id;
 
 typedef struct {
     Packed shape, values;
-    uint64_t *keys;
-    size_t count, room;
+    Trail trail; /* the fields of records, and the keys of maps; what was found is where a field belongs */
+    Keys keys;
     PyObject *slots[SLOTS]; /* what `parts` are made of, owned */
     PyObject *parts[PARTS], *together;
     PyObject *names[2]; /* run -> role -> what the keys of its values have in common; of what is used, and generated */
+    PyObject *run;      /* of which the steps of the trail know these, where they do; owned */
+    Digits trace, parent; /* which were read last */
 } Batch;
 
 /* What one record is, borrowed from it. */
 typedef struct {
     PyObject *slots[SLOTS], *trace_id, *span_id, *parent_id, *status, *started_at, *links, *data[2];
-    Py_ssize_t fields, items;
+    Py_ssize_t fields, items, steps[2]; /* where in the trail the keys of `data` begin */
     uint8_t key[KEY_BYTES];
 } Found;
 
@@ -44,7 +46,8 @@ static void forget(Batch *batch)
 {
     PyMem_Free(batch->shape.bytes);
     PyMem_Free(batch->values.bytes);
-    PyMem_Free(batch->keys);
+    PyMem_Free(batch->keys.keys);
+    forget_trail(&batch->trail);
     for (int slot = 0; slot < SLOTS; slot++) {
         Py_XDECREF(batch->slots[slot]);
     }
@@ -54,72 +57,10 @@ static void forget(Batch *batch)
     Py_XDECREF(batch->together);
     Py_XDECREF(batch->names[0]);
     Py_XDECREF(batch->names[1]);
+    Py_XDECREF(batch->run);
 }
 
-/* ---- ids and keys ------------------------------------------------------------------------------------------------- */
-
-/* Read so many lower-case hexadecimal digits of a text; false where there are others. */
-static bool read_hex(const uint8_t *digits, int count, uint8_t *bytes)
-{
-    for (int place = 0; place < count; place++) {
-        uint8_t digit = digits[place];
-        if (!((digit >= '0' && digit <= '9') || (digit >= 'a' && digit <= 'f'))) {
-            return false;
-        }
-        uint8_t value = digit <= '9' ? digit - '0' : digit - 'a' + 10;
-        bytes[place / 2] = (uint8_t)(place % 2 ? bytes[place / 2] | value : value << 4);
-    }
-    return true;
-}
-
-static const uint8_t *ascii_of(PyObject *text, Py_ssize_t length)
-{
-    bool is_such = text != NULL && PyUnicode_CheckExact(text) && PyUnicode_IS_COMPACT_ASCII(text);
-    return is_such && PyUnicode_GET_LENGTH(text) == length ? PyUnicode_1BYTE_DATA(text) : NULL;
-}
-
-static bool read_ids(PyObject *trace_id, PyObject *span_id, uint8_t *bytes)
-{
-    const uint8_t *trace = ascii_of(trace_id, TRACE_DIGITS), *span = ascii_of(span_id, SPAN_DIGITS);
-    return trace != NULL && span != NULL && read_hex(trace, TRACE_DIGITS, bytes) && read_hex(span, SPAN_DIGITS, bytes + 16);
-}
-
-static uint64_t number_of(const uint8_t *bytes)
-{
-    uint64_t number = 0;
-    for (int i = 0; i < 8; i++) {
-        number = number << 8 | bytes[i];
-    }
-    return number;
-}
-
-static uint64_t mix(uint64_t number)
-{
-    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9;
-    number = (number ^ number >> 27) * 0x94D049BB133111EB;
-    return number ^ number >> 31;
-}
-
-static uint64_t key_of_ids(const uint8_t *ids)
-{
-    return mix(mix(mix(number_of(ids)) ^ number_of(ids + 8)) ^ number_of(ids + 16));
-}
-
-static int add_key(Batch *batch, uint64_t key)
-{
-    if (batch->count == batch->room) {
-        size_t room = 2 * batch->room + 64;
-        uint64_t *larger = PyMem_Realloc(batch->keys, room * sizeof(uint64_t));
-        if (larger == NULL) {
-            PyErr_NoMemory();
-            return FAILED;
-        }
-        batch->keys = larger;
-        batch->room = room;
-    }
-    batch->keys[batch->count++] = key;
-    return DONE;
-}
+/* ---- keys -------------------------------------------------------------------------------------------------------- */
 
 static int add_link(Batch *batch, PyObject *link)
 {
@@ -127,7 +68,7 @@ static int add_link(Batch *batch, PyObject *link)
     if (!PyDict_CheckExact(link) || !read_ids(PyDict_GetItem(link, text_trace_id), PyDict_GetItem(link, text_span_id), ids)) {
         return NOT_PLAIN;
     }
-    return add_key(batch, mix(key_of_ids(ids) ^ 'l'));
+    return add_key(&batch->keys, mix(key_of_ids(ids) ^ 'l'));
 }
 
 static int add_links(Batch *batch, PyObject *links)
@@ -182,13 +123,27 @@ static int add_compound(Batch *batch, int which, PyObject *plain, PyObject *role
     }
     for (Py_ssize_t place = 0; done == DONE && place < PyList_GET_SIZE(found); place++) {
         uint64_t key = PyLong_AsUnsignedLongLong(PyList_GET_ITEM(found, place));
-        done = PyErr_Occurred() ? FAILED : add_key(batch, key);
+        done = PyErr_Occurred() ? FAILED : add_key(&batch->keys, key);
     }
     Py_XDECREF(found);
     return done;
 }
 
-static int add_datum(Batch *batch, int which, PyObject *plain, PyObject *run, PyObject *role, PyObject *value)
+/* Find what the keys of a role's values have in common: the trail may know, where the run is that of before. */
+static int find_name(Batch *batch, int which, PyObject *run, PyObject *role, Step *step, uint64_t *name)
+{
+    if (step->is_known) {
+        *name = step->number;
+        return DONE;
+    }
+    PyObject *roles = roles_of(batch, which, run);
+    int done = roles == NULL ? FAILED : read_name(roles, which, run, role, name);
+    step->is_known = done == DONE;
+    step->number = *name;
+    return done;
+}
+
+static int add_datum(Batch *batch, int which, PyObject *plain, PyObject *run, PyObject *role, PyObject *value, Step *step)
 {
     uint8_t digest[DIGEST];
     bool is_telling;
@@ -196,15 +151,14 @@ static int add_datum(Batch *batch, int which, PyObject *plain, PyObject *run, Py
     if (found <= 0) {
         return found < 0 ? FAILED : add_compound(batch, which, plain, role, value);
     }
-    PyObject *roles = roles_of(batch, which, run);
-    uint64_t end = number_of(digest + DIGEST - 8), name;
-    if (roles == NULL || read_name(roles, which, run, role, &name) != DONE || add_key(batch, name ^ end) != DONE) {
+    uint64_t end = number_of(digest + DIGEST - 8), name = 0;
+    if (find_name(batch, which, run, role, step, &name) != DONE || add_key(&batch->keys, name ^ end) != DONE) {
         return FAILED;
     }
-    return is_telling ? add_key(batch, content_keys[which] ^ end) : DONE;
+    return is_telling ? add_key(&batch->keys, content_keys[which] ^ end) : DONE;
 }
 
-static int add_data(Batch *batch, int which, PyObject *plain, PyObject *run, PyObject *data)
+static int add_data(Batch *batch, int which, PyObject *plain, PyObject *run, PyObject *data, Py_ssize_t at)
 {
     PyObject *role, *value;
     int done = DONE;
@@ -212,7 +166,8 @@ static int add_data(Batch *batch, int which, PyObject *plain, PyObject *run, PyO
     for (Py_ssize_t place = 0; done == DONE && PyDict_Next(data, &place, &role, &value);) {
         Py_INCREF(role);
         Py_INCREF(value);
-        done = add_datum(batch, which, plain, run, role, value);
+        bool is_there = at < batch->trail.count && batch->trail.steps[at].is_inner && batch->trail.steps[at].name == role;
+        done = add_datum(batch, which, plain, run, role, value, is_there ? &batch->trail.steps[at++] : &(Step){.name = role});
         Py_DECREF(role);
         Py_DECREF(value);
     }
@@ -220,34 +175,12 @@ static int add_data(Batch *batch, int which, PyObject *plain, PyObject *run, PyO
     return done;
 }
 
-static int compare_numbers(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-    return a < b ? -1 : a > b;
-}
-
-/* The first key, and behind it the others, in order and each once. */
-static PyObject *keys_once(Batch *batch)
-{
-    uint64_t *keys = batch->keys;
-    size_t kept = 1;
-    if (batch->count > 2) {
-        qsort(keys + 1, batch->count - 1, sizeof(uint64_t), compare_numbers);
-    }
-    for (size_t place = 1; place < batch->count; place++) {
-        if (keys[place] != keys[0] && (kept == 1 || keys[place] != keys[kept - 1])) {
-            keys[kept++] = keys[place];
-        }
-    }
-    return PyBytes_FromStringAndSize((const char *)keys, (Py_ssize_t)(kept * sizeof(uint64_t)));
-}
-
 static int find_keys(Batch *batch, const Found *found, PyObject *plain, const uint8_t *parent)
 {
-    batch->count = 0;
-    int done = add_key(batch, key_of_ids(found->key));
+    batch->keys.count = 0;
+    int done = add_key(&batch->keys, key_of_ids(found->key));
     if (done == DONE && found->parent_id != NULL) {
-        done = add_key(batch, mix(key_of_ids(parent) ^ 'p'));
+        done = add_key(&batch->keys, mix(key_of_ids(parent) ^ 'p'));
     }
     if (done == DONE) {
         done = add_links(batch, found->links);
@@ -258,9 +191,13 @@ static int find_keys(Batch *batch, const Found *found, PyObject *plain, const ui
         return NOT_PLAIN;
     }
     run = Py_NewRef(has_run && PyUnicode_GET_LENGTH(run) > 0 ? run : found->trace_id);
+    if (run != batch->run) {
+        forget_numbers(&batch->trail);
+        Py_XSETREF(batch->run, Py_NewRef(run));
+    }
     PyObject *data[2] = {Py_XNewRef(found->data[0]), Py_XNewRef(found->data[1])};
     for (int which = 0; done == DONE && which < 2; which++) {
-        done = data[which] == NULL ? DONE : add_data(batch, which, plain, run, data[which]);
+        done = data[which] == NULL ? DONE : add_data(batch, which, plain, run, data[which], found->steps[which]);
     }
     Py_XDECREF(data[0]);
     Py_XDECREF(data[1]);
@@ -270,15 +207,15 @@ static int find_keys(Batch *batch, const Found *found, PyObject *plain, const ui
 
 /* ---- shape and values --------------------------------------------------------------------------------------------- */
 
-static int put_map_apart(Batch *batch, Found *found, PyObject *name, PyObject *map)
+static int put_map_apart(Batch *batch, Found *found, PyObject *map)
 {
-    int done = PyDict_CheckExact(map) ? put_array(&batch->shape, PyDict_GET_SIZE(map) + 1) : NOT_PLAIN;
-    if (done == DONE) {
-        done = put_text(&batch->shape, name);
-    }
     PyObject *key, *value;
+    Py_ssize_t nothing;
+    int done = PyDict_CheckExact(map) ? DONE : NOT_PLAIN;
     for (Py_ssize_t place = 0; done == DONE && PyDict_Next(map, &place, &key, &value);) {
-        done = put_text(&batch->shape, key);
+        if (!follow(&batch->trail, key, true, &nothing)) {
+            done = !PyUnicode_CheckExact(key) ? NOT_PLAIN : lead(&batch->trail, key, true, 0) ? DONE : FAILED;
+        }
         if (done == DONE) {
             done = put_value(&batch->values, value, 1);
         }
@@ -291,20 +228,47 @@ static int put_map_apart(Batch *batch, Found *found, PyObject *name, PyObject *m
 static int put_parent(Batch *batch, Found *found, uint8_t *ids)
 {
     const uint8_t *text = ascii_of(found->parent_id, TRACE_DIGITS + 1 + SPAN_DIGITS);
-    if (text == NULL || text[TRACE_DIGITS] != '-' || !read_hex(text, TRACE_DIGITS, ids) ||
-        !read_hex(text + TRACE_DIGITS + 1, SPAN_DIGITS, ids + 16)) {
+    if (text == NULL || text[TRACE_DIGITS] != '-' || !read_again(&batch->trace, text, TRACE_DIGITS, ids) ||
+        !read_again(&batch->parent, text + TRACE_DIGITS + 1, SPAN_DIGITS, ids + 16)) {
         return NOT_PLAIN;
     }
     bool is_near = memcmp(ids, found->key, 16) == 0;
     return is_near ? put_blob(&batch->values, ids + 16, 8) : put_text(&batch->values, found->parent_id);
 }
 
+/* Find where a field belongs; NOT_PLAIN where its name is no text. */
+static int find_field(Batch *batch, PyObject *name, Py_ssize_t *field)
+{
+    if (follow(&batch->trail, name, false, field)) {
+        return DONE;
+    }
+    if (!PyUnicode_CheckExact(name)) {
+        return NOT_PLAIN;
+    }
+    PyObject *place = PyDict_GetItemWithError(fields, name);
+    *field = place == NULL ? ANY : PyLong_AsSsize_t(place);
+    return !PyErr_Occurred() && lead(&batch->trail, name, false, *field) ? DONE : FAILED;
+}
+
+static bool is_apart(Py_ssize_t field)
+{
+    return field == MAP || field == USED || field == GENERATED;
+}
+
+static bool is_in_shape(Py_ssize_t field)
+{
+    return field == ANY || (field >= SLOTS && field != TRACE_ID && field != SPAN_ID);
+}
+
 static int put_field(Batch *batch, Found *found, PyObject *name, PyObject *value, uint8_t *parent)
 {
-    PyObject *place = PyDict_GetItemWithError(fields, name);
-    long field = place == NULL ? -1 : PyLong_AsLong(place);
+    Py_ssize_t field;
     PyObject **remembered[] = {&found->trace_id, &found->span_id, &found->parent_id, &found->status, &found->started_at,
                                &found->links, &found->data[0], &found->data[1]};
+    int done = find_field(batch, name, &field);
+    if (done != DONE) {
+        return done;
+    }
     if (field >= 0 && field < SLOTS) {
         found->slots[field] = value;
         return DONE;
@@ -312,38 +276,59 @@ static int put_field(Batch *batch, Found *found, PyObject *name, PyObject *value
     if (field >= TRACE_ID && field <= GENERATED) {
         *remembered[field - TRACE_ID] = value;
     }
-    if (field == TRACE_ID || field == SPAN_ID) {
+    if (!is_in_shape(field)) {
         return DONE;
     }
     found->fields++;
-    if (field == MAP || field == USED || field == GENERATED) {
-        return put_map_apart(batch, found, name, value);
+    if (field == USED || field == GENERATED) {
+        found->steps[field - USED] = batch->trail.at;
+    }
+    if (is_apart(field)) {
+        return put_map_apart(batch, found, value);
     }
     found->items++;
-    int done = put_text(&batch->shape, name);
-    if (done == DONE) {
-        done = field == PARENT_ID ? put_parent(batch, found, parent) : put_value(&batch->values, value, 1);
-    }
-    return done;
+    return field == PARENT_ID ? put_parent(batch, found, parent) : put_value(&batch->values, value, 1);
 }
 
 static int put_fields(Batch *batch, Found *found, PyObject *plain, uint8_t *parent)
 {
     found->trace_id = PyDict_GetItem(plain, text_trace_id);
     found->span_id = PyDict_GetItem(plain, text_span_id);
-    if (!read_ids(found->trace_id, found->span_id, found->key)) {
+    const uint8_t *trace = ascii_of(found->trace_id, TRACE_DIGITS), *span = ascii_of(found->span_id, SPAN_DIGITS);
+    if (trace == NULL || span == NULL || !read_again(&batch->trace, trace, TRACE_DIGITS, found->key) ||
+        !read_hex(span, SPAN_DIGITS, found->key + 16)) {
         return NOT_PLAIN;
     }
-    batch->shape.size = batch->values.size = 0;
-    int done = more(&batch->shape, BEFORE) && more(&batch->values, BEFORE) ? DONE : FAILED;
+    batch->values.size = 0;
+    batch->trail.at = 0;
+    int done = more(&batch->values, BEFORE) ? DONE : FAILED;
     PyObject *name, *value;
     for (Py_ssize_t place = 0; done == DONE && PyDict_Next(plain, &place, &name, &value);) {
-        done = PyUnicode_CheckExact(name) ? put_field(batch, found, name, value, parent) : NOT_PLAIN;
+        done = put_field(batch, found, name, value, parent);
+    }
+    end_trail(&batch->trail);
+    return done;
+}
+
+/* Put the names of the record that was just looked at. */
+static int put_shape(Packed *to, const Trail *trail, Py_ssize_t count)
+{
+    to->size = 0;
+    int done = put_array(to, count);
+    for (Py_ssize_t at = 0; done == DONE && at < trail->count; at++) {
+        const Step *step = &trail->steps[at];
+        if (!step->is_inner && !is_in_shape(step->found)) {
+            continue;
+        }
+        if (!step->is_inner && is_apart(step->found)) {
+            done = put_array(to, 1 + inner_steps(trail, at));
+        }
+        done = done == DONE ? put_text(to, step->name) : done;
     }
     return done;
 }
 
-/* Write the beginning of an array into the room that was left before it; return where it begins. */
+/* Write the beginning of the values into the room that was left before them; return where it is. */
 static uint8_t *with_head(Packed *of, Py_ssize_t length, Py_ssize_t *size)
 {
     Packed head = {of->bytes, 0, HEAD};
@@ -414,9 +399,12 @@ static int set_slots(Batch *batch, int part, PyObject *const *slots)
 
 static int set_parts(Batch *batch, const Found *found)
 {
-    Py_ssize_t size;
-    const uint8_t *shape = with_head(&batch->shape, found->fields, &size);
-    int done = set_part(batch, SHAPE, shape, size);
+    int done = DONE;
+    if (batch->trail.is_new) {
+        done = put_shape(&batch->shape, &batch->trail, found->fields);
+        done = done == DONE ? set_part(batch, SHAPE, batch->shape.bytes, (Py_ssize_t)batch->shape.size) : done;
+        batch->trail.is_new = done != DONE;
+    }
     for (int part = 0; done == DONE && part < SHAPE; part++) {
         done = set_slots(batch, part, found->slots);
     }
@@ -459,7 +447,7 @@ static PyObject *record_of(Batch *batch, const Found *found, PyObject *plain, Py
     uint8_t *values = with_head(&batch->values, found->items, &size);
     PyObject *end = end_of(found->key, values, size, &flags);
     PyObject *key = PyBytes_FromStringAndSize((const char *)found->key, KEY_BYTES);
-    PyObject *keys = keys_once(batch);
+    PyObject *keys = keys_once(&batch->keys);
     PyTypeObject *type = (PyTypeObject *)record_type;
     PyObject *packing = PyLong_FromLong(flags);
     bool is_well = end != NULL && key != NULL && keys != NULL && packing != NULL;

@@ -25,15 +25,19 @@ and `parts`, and the lists from what they lead to.
 from __future__ import annotations
 
 import secrets
+import struct
+import sys
+from array import array
 from dataclasses import dataclass, fields
 from hashlib import blake2b
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import lmdb
 from provtel_model.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from provtel_model.record import PlainRecord
@@ -43,8 +47,11 @@ MAX_DATABASES: Final = 32
 
 ROW_BYTES: Final = 6
 START_BYTES: Final = 8
+IDS_BYTES: Final = 24
+"""How long trace id and span id are together, with which `id_key` begins."""
 
 _DIGEST: Final = 16
+_ROW_KEYS: Final = struct.Struct("2x6s")
 _FORMAT: Final = b"format"
 _NEXT_ROW: Final = b"next_row"
 _STORE: Final = b"store"
@@ -184,6 +191,14 @@ def note_sources(txn: lmdb.Transaction[Any], databases: Databases, names: Iterab
 def row_key(number: int) -> bytes:
     """Return the key of a row."""
     return number.to_bytes(ROW_BYTES, "big")
+
+
+def row_keys(numbers: range) -> Iterator[bytes]:
+    """Return the key of each row."""
+    packed = array("Q", numbers)
+    if sys.byteorder == "little":
+        packed.byteswap()
+    return chain.from_iterable(_ROW_KEYS.iter_unpack(packed))
 
 
 def id_key(plain: PlainRecord) -> bytes:

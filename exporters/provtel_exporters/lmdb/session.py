@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, cast
 
 from provtel_model.merge import merge
 from provtel_model.record import Key, PlainRecord, key_of, record_id
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from provtel_exporters.lmdb.files import Transaction
     from provtel_exporters.lmdb.observations import EncodedObservation
+
+_KEY: Final = attrgetter("key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,14 @@ class Session:
 
     def merge(self, records: Sequence[EncodedRecord]) -> int:
         """Merge records into the store; return how many stand now that did not."""
-        self._look_up([record for record in records if record.key not in self._standing])
+        fresh = dict(zip(map(_KEY, records), records, strict=True))
+        if not self._standing:
+            self._look_up(records)
+            if not self._standing and len(fresh) == len(records):  # each is there once, and new
+                self._standing.update(fresh)
+                return len(records)
+        else:
+            self._look_up([record for record in records if record.key not in self._standing])
         taken = 0
         for record in records:
             found = self._standing.setdefault(record.key, record)
@@ -148,11 +158,16 @@ class Session:
         """Remember what the store has of some records."""
         if not records:
             return
-        starts = [record.plain["started_at"] for record in records]
-        earliest, latest = min(starts), max(starts)
+        starts = [key[layout.IDS_BYTES :] for key in map(_KEY, records)]  # their order is that of their bytes
+        earliest, latest = (int.from_bytes(start, "big") for start in (min(starts), max(starts)))
+
+        def may_have(block: Block) -> bool:
+            return block.latest >= earliest and block.earliest <= latest
+
+        if not any(map(may_have, self._blocks)):
+            return
         wanted = array("Q", b"".join([record.keys[:8] for record in records]))  # those of ids
-        found = self._blocks.find(wanted, lambda block: block.latest >= earliest and block.earliest <= latest)
-        for number, block, place in found:
+        for number, block, place in self._blocks.find(wanted, may_have):
             record = records[number]
             if block.start(place) != record.plain["started_at"] or record.key in self._standing:
                 continue
@@ -189,12 +204,14 @@ class Session:
         parts = [*map(numbers.__getitem__, packed)]
         contents = rows_of(flags, parts, ends)
         with self._txn.cursor(self._databases.rows) as cursor:
-            cursor.putmulti(zip(map(layout.row_key, rows), contents, strict=True), append=True)
+            cursor.putmulti(zip(layout.row_keys(rows), contents, strict=True), append=True)
         layout.put_next_row(self._txn, self._databases, number + len(records))
         self._blocks.add(Entries(rows, plains, parts, keys, led_to_by))
 
     def _changed(self) -> tuple[list[EncodedRecord], list[_Stored]]:
         """Return the records that stand and that the store does not have, and those in whose place they come."""
+        if {EncodedRecord}.issuperset(map(type, self._standing.values())):
+            return cast("list[EncodedRecord]", [*self._standing.values()]), []
         records: list[EncodedRecord] = []
         old: list[_Stored] = []
         for found in self._standing.values():

@@ -5,10 +5,11 @@
  */
 
 #include "../msgpack.h"
+#include "../trail.h"
 
 #include "numbers.h"
 
-enum { ELSEWHERE = -1, LONGEST_VALUE = 128, LEAST_NUMBER = 4 };
+enum { ELSEWHERE = -1, APART = -2, LONGEST_VALUE = 128, LEAST_NUMBER = 4 };
 
 /* ---- what records have, by field ---------------------------------------------------------------------------------- */
 
@@ -22,6 +23,7 @@ typedef struct {
     Py_ssize_t count, room;
     PyObject *places; /* name of a column -> its place in `columns` */
     PyObject *known;  /* field -> its place or ELSEWHERE; of a map, its keys -> their places */
+    Trail trail;      /* what was found is the place, or ELSEWHERE, or APART of a map */
     PyObject *maps, *elsewhere;
 } Gathering;
 
@@ -69,22 +71,34 @@ static Py_ssize_t remember(PyObject *known, PyObject *key, Py_ssize_t place)
     return is_well ? place : FAILED;
 }
 
-static int put_map_items(Gathering *all, PyObject *name, PyObject *keys, PyObject *map, Py_ssize_t row)
+/* Find the place of a key of a map; NOT_PLAIN where it is no text. */
+static int find_key(Gathering *all, PyObject *name, PyObject *key, Py_ssize_t *place)
+{
+    if (follow(&all->trail, key, true, place)) {
+        return DONE;
+    }
+    PyObject *keys = PyUnicode_CheckExact(key) ? PyDict_GetItemWithError(all->known, name) : NULL;
+    if (keys == NULL) {
+        return PyErr_Occurred() ? FAILED : NOT_PLAIN;
+    }
+    PyObject *found = PyDict_GetItemWithError(keys, key);
+    *place = found == NULL ? FAILED : PyLong_AsSsize_t(found);
+    if (found == NULL && !PyErr_Occurred()) {
+        PyObject *whole = PyUnicode_FromFormat("%U%c%U", name, 0, key);
+        *place = whole == NULL ? FAILED : remember(keys, key, column_named(all, whole));
+        Py_XDECREF(whole);
+    }
+    return *place >= 0 && lead(&all->trail, key, true, *place) ? DONE : FAILED;
+}
+
+static int put_map_items(Gathering *all, PyObject *name, PyObject *map, Py_ssize_t row)
 {
     PyObject *key, *item;
-    int done = DONE;
+    Py_ssize_t place;
+    int done = PyDict_CheckExact(map) ? DONE : NOT_PLAIN;
     for (Py_ssize_t at = 0; done == DONE && PyDict_Next(map, &at, &key, &item);) {
-        if (!PyUnicode_CheckExact(key)) {
-            return NOT_PLAIN;
-        }
-        PyObject *found = PyDict_GetItemWithError(keys, key);
-        Py_ssize_t place = found == NULL ? FAILED : PyLong_AsSsize_t(found);
-        if (found == NULL && !PyErr_Occurred()) {
-            PyObject *whole = PyUnicode_FromFormat("%U%c%U", name, 0, key);
-            place = whole == NULL ? FAILED : remember(keys, key, column_named(all, whole));
-            Py_XDECREF(whole);
-        }
-        done = place < 0 ? FAILED : put_item(all, place, row, item);
+        done = find_key(all, name, key, &place);
+        done = done == DONE ? put_item(all, place, row, item) : done;
     }
     return done;
 }
@@ -110,19 +124,31 @@ static PyObject *field_of(Gathering *all, PyObject *name)
     return PyErr_Occurred() ? NULL : PyDict_GetItemWithError(all->known, name);
 }
 
+static int find_field(Gathering *all, PyObject *name, Py_ssize_t *place)
+{
+    if (follow(&all->trail, name, false, place)) {
+        return DONE;
+    }
+    PyObject *field = PyUnicode_CheckExact(name) ? field_of(all, name) : NULL;
+    if (field == NULL) {
+        return PyErr_Occurred() ? FAILED : NOT_PLAIN;
+    }
+    *place = PyDict_CheckExact(field) ? APART : PyLong_AsSsize_t(field);
+    return lead(&all->trail, name, false, *place) ? DONE : FAILED;
+}
+
 static int gather_record(Gathering *all, PyObject *plain, Py_ssize_t row)
 {
     PyObject *name, *value;
+    Py_ssize_t place;
     int done = PyDict_CheckExact(plain) && row <= UINT16_MAX ? DONE : NOT_PLAIN;
+    all->trail.at = 0;
     for (Py_ssize_t at = 0; done == DONE && PyDict_Next(plain, &at, &name, &value);) {
-        PyObject *field = PyUnicode_CheckExact(name) ? field_of(all, name) : NULL;
-        if (field == NULL) {
-            done = PyErr_Occurred() ? FAILED : NOT_PLAIN;
-        } else if (PyDict_CheckExact(field)) {
-            done = PyDict_CheckExact(value) ? put_map_items(all, name, field, value, row) : NOT_PLAIN;
-        } else {
-            Py_ssize_t place = PyLong_AsSsize_t(field);
-            done = place == ELSEWHERE ? DONE : put_item(all, place, row, value);
+        done = find_field(all, name, &place);
+        if (done == DONE && place == APART) {
+            done = put_map_items(all, name, value, row);
+        } else if (done == DONE && place != ELSEWHERE) {
+            done = put_item(all, place, row, value);
         }
     }
     return done;
@@ -167,6 +193,7 @@ static PyObject *gather(PyObject *module, PyObject *arguments)
         PyMem_Free(all.columns[place].rows.bytes);
     }
     PyMem_Free(all.columns);
+    forget_trail(&all.trail);
     Py_XDECREF(all.places);
     Py_XDECREF(all.known);
     Py_XDECREF(plains);
