@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from http import HTTPStatus
+from typing import Any, NamedTuple
 
 from opentelemetry import baggage, context, trace
 from opentelemetry.context import Context
@@ -271,6 +274,44 @@ def a_list_that_changes_later(tracer: Tracer) -> None:
 def attributes_without_a_name(tracer: Tracer) -> None:
     span = tracer.start_span("nameless", attributes={"": 1, "a": 2})
     span.set_attribute("", 3)
+    span.end()
+
+
+class Word(enum.StrEnum):
+    """A text that is no str alone."""
+
+    MODE = "mode"
+
+
+class Size(NamedTuple):
+    """A tuple that is no tuple alone."""
+
+    width: int
+
+
+@row()
+def attributes_of_subclasses(tracer: Tracer) -> None:
+    values: dict[str, Any] = {
+        Word.MODE: Word.MODE,
+        "status": HTTPStatus.OK,
+        "all": [HTTPStatus.OK, Word.MODE],
+        "size": Size(1),
+    }
+    span = tracer.start_span("derived", attributes={**values, "map": OrderedDict(a=Word.MODE)})
+    span.set_attribute(Word.MODE, 1)
+    span.set_attributes({Word.MODE: 2})
+    span.add_event("e", {Word.MODE: HTTPStatus.OK})
+    span.add_link(REMOTE, {Word.MODE: Word.MODE})
+    span.end()
+
+
+@row()
+def attributes_whose_name_is_no_text(tracer: Tracer) -> None:
+    keys: dict[Any, Any] = {1: 1, b"b": 2, 1.5: 3, None: 4, 0: 5, (): 6}
+    span = tracer.start_span("numbered", attributes=keys)
+    span.set_attributes({2: 1})  # type: ignore[dict-item]  # on purpose
+    span.set_attribute(3, 1)  # type: ignore[arg-type]  # on purpose
+    span.add_event("e", keys)
     span.end()
 
 

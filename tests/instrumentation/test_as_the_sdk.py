@@ -152,6 +152,29 @@ def test_the_first_events_and_links_stay(recorded: Recorded) -> None:
     assert [event["dropped"] for event in span.plain["events"]] == [1, 1]
 
 
+def test_what_is_left_out_is_counted_for_exporters() -> None:
+    """An exporter of the SDK hears how many attributes, events and links were left out, as the journal does."""
+    limits = SpanLimits(max_span_attributes=1, max_events=1, max_links=1, max_event_attributes=1, max_link_attributes=1)
+    provider, exporter = TracerProvider(span_limits=limits), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    links = [Link(SpanContext(1, number, is_remote=True), {"a": 1, "b": 2}) for number in (1, 2, 3)]
+    with provider.get_tracer("t").start_as_current_span("s", attributes={"a": 1, "b": 2}, links=links) as span:
+        for name in ("first", "second", "third", "fourth"):
+            span.add_event(name, {"a": 1, "b": 2})
+    (exported,) = exporter.get_finished_spans()
+
+    assert (exported.dropped_attributes, exported.dropped_events, exported.dropped_links) == (1, 3, 2)
+    assert (exported.events[0].dropped_attributes, exported.links[0].dropped_attributes) == (1, 1)
+
+
+def test_truth_is_no_number(recorded: Recorded) -> None:
+    """True and False stay what they are inside of lists and maps too, where they equal 1 and 0."""
+    (span,) = spans_of(recorded, lambda tracer: tracer.start_span("s", attributes={"a": [True], "b": {"c": 1}}).end())
+
+    assert span.attributes["a"][0] is True
+    assert span.attributes["b"]["c"] is not True
+
+
 def test_values_are_kept_as_those_of_tasks(recorded: Recorded) -> None:
     """Secrets are left out; what is large or no value of OpenTelemetry is a reference, and none of its code runs."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from provtel.redaction import REDACTED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from provtel_model.anyvalue import AnyValue
 
@@ -16,6 +16,32 @@ if TYPE_CHECKING:
 _INT64_MIN: Final = -(2**63)
 _INT64_MAX: Final = 2**63 - 1
 _CONTAINERS: Final = frozenset({dict, list, tuple})
+_NAMING: Final = frozenset({int, float, bool, bytes})
+_BASES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+    (bytes, bytes.__bytes__),
+    (list, list.copy),
+    (tuple, lambda value: tuple.__getitem__(value, slice(None))),
+    (dict, dict.copy),
+)
+
+
+def name_of(key: object) -> str:
+    """Return the name that a key of a mapping is; the empty text where it is none, for which it would run its code."""
+    kind = type(key)
+    if issubclass(kind, str):
+        return str.__str__(key)
+    return str(key) if key and kind in _NAMING else ""
+
+
+def _bare(value: Any) -> Any:
+    """Return a value of a subclass as OpenTelemetry has it, of the class: of a member of an enumeration its value."""
+    kind = type(value)
+    if kind is bool:
+        return value
+    return next((bare(value) for base, bare in _BASES if issubclass(kind, base)), value)
 
 
 def form_of(snapshots: Snapshots, key: str, value: object, longest: int | None = None) -> AnyValue:
@@ -37,6 +63,9 @@ def form_of(snapshots: Snapshots, key: str, value: object, longest: int | None =
         return value  # type: ignore[return-value]  # as above
     if kind is str:
         return snapshots.text(_cut(snapshots, value, longest))  # type: ignore[arg-type]  # a str
+    bare = _bare(value)
+    if type(bare) is not kind:
+        return form_of(snapshots, key, bare, longest)
     return snapshots.of(_listed(snapshots, value, longest, snapshots.max_depth))
 
 
@@ -54,7 +83,8 @@ def _listed(snapshots: Snapshots, value: Any, longest: int | None, depth: int) -
         if kind is dict:
             return {key: _listed(snapshots, item, longest, depth - 1) for key, item in value.items()}
         return [_listed(snapshots, item, longest, depth - 1) for item in value]
-    return value
+    bare = _bare(value)
+    return value if type(bare) is kind else _listed(snapshots, bare, longest, depth)
 
 
 def forms_of(
@@ -72,6 +102,7 @@ def forms_of(
     if not attributes:
         return forms, 0
     for key, value in attributes.items():
-        if type(key) is str and key and (count is None or len(forms) < count):
-            forms[key] = form_of(snapshots, key, value, longest)
+        name = key if type(key) is str else name_of(key)
+        if name and (count is None or len(forms) < count):
+            forms[name] = form_of(snapshots, name, value, longest)
     return forms, len(attributes) - len(forms)

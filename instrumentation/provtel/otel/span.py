@@ -13,7 +13,7 @@ from provtel_model.journal.layout import Status as JournalStatus
 
 from provtel import notices
 from provtel.errors import LONGEST_MESSAGE, describe, text_of
-from provtel.otel.forms import form_of, forms_of
+from provtel.otel.forms import form_of, forms_of, name_of
 from provtel.otel.limits import is_never_left_out
 from provtel.otel_span import RecordedSpan
 
@@ -116,7 +116,9 @@ class RecordingSpan(RecordedSpan):
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Keep an attribute; the last value of a key counts."""
-        self.set_attributes({key: value})
+        # As in the SDK, which takes names of other types where there are several.
+        is_name = isinstance(key, str)
+        self.set_attributes({key if is_name else "": value})
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Keep attributes; the last value of a key counts."""
@@ -131,7 +133,9 @@ class RecordingSpan(RecordedSpan):
         limits, snapshots, known = self.scope.limits, self.recorder.snapshots, self._attributes
         most, plain = limits.attributes, snapshots.redaction.plain_names
         for key, value in attributes.items():
-            if type(key) is not str or not key:
+            if type(key) is not str:
+                key = name_of(key)  # noqa: PLW2901  # so that what is usual takes no longer
+            if not key:
                 self._attributes_dropped += 1
             elif most is None or len(known) < most or key in known or is_never_left_out(key):
                 kind = type(value)
