@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from array import array
 from types import ModuleType
 from typing import Any, Final
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from provtel_exporters.lmdb.index import in_python
+from provtel_exporters.lmdb.index.in_python import LAST, rank_of_number
 from provtel_model.compiled import load
 
 _keys, _columns, _rows = (
@@ -162,6 +164,23 @@ def test_the_first_rows_are_found(data: st.DataObject, count: int, most: int) ->
     assert all(rows[row] for row in [*found, *asked])
     assert not {*found} & {*asked}
     assert len(found) <= most
+
+
+@pytest.mark.parametrize("count", [511, 512, 513, 1024, 1500])
+@pytest.mark.parametrize("descending", [False, True])
+def test_the_first_of_many_rows_are_found(count: int, descending: bool) -> None:
+    """Rows are found wherever they lie among many, first to last or the other way, where most of them are equal too."""
+    chance = random.Random(count)  # noqa: S311  # the same numbers each time
+    ids = array("Q", [chance.getrandbits(64) for _ in range(count)])
+    rising = array("Q", sorted(ids, reverse=descending))
+    for first in (array("d", [0.5]) * count, array("d", [chance.choice([0.5, 1.0, -3.0, math.nan]) for _ in ids])):
+        for behind, rows in ((ids, b"\1" * count), (rising, bytes(chance.choice([0, 1, 1]) for _ in ids))):
+            columns = [("d", first, None, None, descending), ("Q", behind, None, None, not descending)]
+            found, _ = both(_rows, "first", columns, None, rows, 100)
+            place = [rank_of_number(first[found[50]], "d"), behind[found[50]]]
+            floor = [LAST - rank if column[4] else rank for rank, column in zip(place, columns, strict=True)]
+
+            assert both(_rows, "first", columns, floor, rows, 49)[0] == found[51:]
 
 
 @given(pairs=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), max_size=40), repeated=st.integers(1, 120))

@@ -139,6 +139,22 @@ static PyObject *kept(PyObject *module, PyObject *arguments)
     return result;
 }
 
+static inline double seconds_between(uint64_t start, int64_t end)
+{
+    int64_t nanoseconds;
+    bool is_wide = start > INT64_MAX || __builtin_sub_overflow(end, (int64_t)start, &nanoseconds);
+    return (is_wide ? (double)((__int128)end - (__int128)start) : (double)nanoseconds) / 1e9;
+}
+
+/* Write the seconds of rows which all have an end. */
+static void put_seconds(const char *starts, const char *ends, Py_ssize_t count, char *result)
+{
+    for (Py_ssize_t row = 0; row < count; row++) {
+        double found = seconds_between(u64_at(starts, row), (int64_t)u64_at(ends, row));
+        memcpy(result + 8 * row, &found, 8);
+    }
+}
+
 static PyObject *seconds(PyObject *module, PyObject *arguments)
 {
     (void)module;
@@ -160,17 +176,17 @@ static PyObject *seconds(PyObject *module, PyObject *arguments)
     } else {
         wrong("there are not as many ends as rows");
     }
-    for (Py_ssize_t place = 0; result != NULL && place < count; place++) {
-        Py_ssize_t row = is_whole ? place : u16_at(present.buf, place);
+    if (result != NULL && is_whole) {
+        put_seconds(starts.buf, ends.buf, count, PyBytes_AS_STRING(result));
+    }
+    for (Py_ssize_t place = 0; result != NULL && !is_whole && place < count; place++) {
+        Py_ssize_t row = u16_at(present.buf, place);
         if (row >= known) {
             Py_CLEAR(result);
             PyErr_SetString(PyExc_IndexError, "a row is not in the block");
             break;
         }
-        uint64_t start = u64_at(starts.buf, row);
-        int64_t end = signed_at(ends.buf, 'q', place), nanoseconds;
-        bool is_wide = start > INT64_MAX || __builtin_sub_overflow(end, (int64_t)start, &nanoseconds);
-        double found = (is_wide ? (double)((__int128)end - (__int128)start) : (double)nanoseconds) / 1e9;
+        double found = seconds_between(u64_at(starts.buf, row), (int64_t)u64_at(ends.buf, place));
         memcpy(PyBytes_AS_STRING(result) + 8 * place, &found, 8);
     }
     if (!is_whole) {

@@ -9,6 +9,7 @@
 #define MOST_COLUMNS 64
 
 enum { BOTH, EITHER, WITHOUT };
+enum { PIECE = 512 }; /* so many rows are ranked at once, in memory that stays near */
 
 static inline uint64_t combined_word(int word, uint64_t a, uint64_t b)
 {
@@ -222,33 +223,33 @@ typedef struct {
     Column columns[MOST_COLUMNS];
     Py_ssize_t count;
     Py_ssize_t deciding[MOST_COLUMNS], many; /* the columns behind the first in which rows may differ */
-    uint64_t *ranks;                         /* those of all rows in the first */
 } Order;
 
 static void release_order(Order *order)
 {
-    PyMem_Free(order->ranks);
     while (order->count > 0) {
         release_column(&order->columns[--order->count]);
     }
 }
 
-static void rank_rows(const Column *column, Py_ssize_t rows, uint64_t *ranks)
+/* Write the ranks of some rows that follow each other; what is asked for each is in local variables, or it is read anew. */
+static void rank_rows(const Column *column, Py_ssize_t begin, Py_ssize_t count, uint64_t *ranks)
 {
-    bool is_whole = column->at == NULL;
-    for (Py_ssize_t row = 0; is_whole && column->code == 'd' && row < rows; row++) {
-        ranks[row] = rank_of_double(double_at(column->data.buf, row));
+    const char *data = column->data.buf;
+    const uint64_t turned = column->is_descending ? ~(uint64_t)0 : 0;
+    if (column->at == NULL && column->code == 'd') {
+        for (Py_ssize_t number = 0; number < count; number++) {
+            ranks[number] = rank_of_double(double_at(data, begin + number)) ^ turned;
+        }
+        return;
     }
-    for (Py_ssize_t row = 0; !(is_whole && column->code == 'd') && row < rows; row++) {
-        Py_ssize_t place = place_of(column, row);
-        ranks[row] = place < 0 ? NOTHING : rank_of_item(column, place);
-    }
-    for (Py_ssize_t row = 0; column->is_descending && row < rows; row++) {
-        ranks[row] = ~ranks[row];
+    for (Py_ssize_t number = 0; number < count; number++) {
+        Py_ssize_t place = place_of(column, begin + number);
+        ranks[number] = (place < 0 ? NOTHING : rank_of_item(column, place)) ^ turned;
     }
 }
 
-static bool prepare(Order *order, Py_ssize_t rows)
+static void find_deciding(Order *order)
 {
     order->many = 0;
     for (Py_ssize_t column = 1; column < order->count; column++) {
@@ -256,12 +257,6 @@ static bool prepare(Order *order, Py_ssize_t rows)
             order->deciding[order->many++] = column;
         }
     }
-    order->ranks = PyMem_Malloc(sizeof(uint64_t) * (size_t)(rows + 1));
-    if (order->ranks == NULL) {
-        return PyErr_NoMemory() != NULL;
-    }
-    rank_rows(&order->columns[0], rows, order->ranks);
-    return true;
 }
 
 static bool read_order(PyObject *given, Py_ssize_t rows, Order *order)
@@ -277,7 +272,8 @@ static bool read_order(PyObject *given, Py_ssize_t rows, Order *order)
         order->count++;
     }
     Py_XDECREF(sequence);
-    return is_well && prepare(order, rows);
+    find_deciding(order);
+    return is_well;
 }
 
 static bool read_place(PyObject *given, Py_ssize_t count, uint64_t *ranks)
@@ -410,7 +406,7 @@ static bool begins_well(const Order *order, const char *mask, Py_ssize_t count)
     while (begin < end && !mask[end]) {
         end--;
     }
-    return begin >= end || order->ranks[begin] <= order->ranks[end];
+    return begin >= end || rank_of(&order->columns[0], begin) <= rank_of(&order->columns[0], end);
 }
 
 typedef struct {
@@ -443,9 +439,8 @@ static inline bool is_better(const Search *search, const Order *order, Ranked fo
     return found.row < search->heap[0].row;
 }
 
-static inline void look_at(Search *search, const Order *order, Py_ssize_t row)
+static inline void look_at(Search *search, const Order *order, Ranked found)
 {
-    Ranked found = {order->ranks[row], row};
     bool is_full = search->count == search->room;
     if (is_full && !is_better(search, order, found)) {
         return;
@@ -466,17 +461,54 @@ static inline void look_at(Search *search, const Order *order, Py_ssize_t row)
     }
 }
 
+/* What decides between rows of one rank, where that is a number which each row has: mostly it is their ids. */
+typedef struct {
+    const char *numbers; /* NULL where something else decides */
+    uint64_t turned;     /* all bits of a descending order */
+    Py_ssize_t column;
+} Tie;
+
+static Tie tie_of(const Order *order)
+{
+    if (order->many == 0) {
+        return (Tie){.numbers = NULL};
+    }
+    const Column *column = &order->columns[order->deciding[0]];
+    bool is_number = column->code == 'Q' && column->at == NULL;
+    return (Tie){is_number ? column->data.buf : NULL, column->is_descending ? ~(uint64_t)0 : 0, order->deciding[0]};
+}
+
+static void look_at_all(Search *search, const Order *order, const char *mask, Py_ssize_t count)
+{
+    uint64_t ranks[PIECE];
+    const Tie tie = tie_of(order);
+    bool is_forward = begins_well(order, mask, count);
+    uint64_t limit = UINT64_MAX, tie_limit = UINT64_MAX; /* most rows are behind these, and no more is asked of them */
+    for (Py_ssize_t left = count, piece; left > 0; left -= piece) {
+        piece = left < PIECE ? left : PIECE;
+        Py_ssize_t begin = is_forward ? count - left : left - piece;
+        rank_rows(&order->columns[0], begin, piece, ranks);
+        for (Py_ssize_t number = 0; number < piece; number++) {
+            Py_ssize_t at = is_forward ? number : piece - 1 - number, row = begin + at;
+            if (ranks[at] > limit || !mask[row]) {
+                continue;
+            }
+            if (ranks[at] == limit && tie.numbers != NULL && (u64_at(tie.numbers, row) ^ tie.turned) > tie_limit) {
+                continue;
+            }
+            look_at(search, order, (Ranked){ranks[at], row});
+            if (search->count == search->room) {
+                limit = search->last[0];
+                tie_limit = search->last[tie.column];
+            }
+        }
+    }
+}
+
 static PyObject *lowest(const Order *order, const char *mask, Py_ssize_t count, Search *search)
 {
-    const uint64_t *ranks = order->ranks;
-    bool is_forward = begins_well(order, mask, count);
-    uint64_t limit = UINT64_MAX; /* in a local variable: most rows are behind it, and no more is asked of them */
-    Py_ssize_t row = is_forward ? 0 : count - 1, step = is_forward ? 1 : -1;
-    for (Py_ssize_t left = search->room > 0 ? count : 0; left > 0; left--, row += step) {
-        if (mask[row] && ranks[row] <= limit) {
-            look_at(search, order, row);
-            limit = search->count == search->room ? search->last[0] : UINT64_MAX;
-        }
+    if (search->room > 0) {
+        look_at_all(search, order, mask, count);
     }
     if (search->count < search->room) {
         make_heap(order, search->heap, search->count);
@@ -499,7 +531,7 @@ static PyObject *first(PyObject *module, PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "OOy*n", &columns, &after, &rows, &most)) {
         return NULL;
     }
-    Order order = {.count = 0, .ranks = NULL};
+    Order order = {.count = 0};
     uint64_t behind[MOST_COLUMNS];
     PyObject *found = NULL, *asked = PyList_New(0);
     bool is_well = asked != NULL && read_order(columns, rows.len, &order);
