@@ -34,6 +34,10 @@ def _make() -> Recorder | None:
             chosen = settings.current()
             if not chosen.disabled and _current is None:
                 new = Recorder(chosen)
+                if chosen.sampler and "gpu" in chosen.sampler_groups:
+                    from provtel.telemetry.gpu import expect_gpus
+
+                    expect_gpus()
                 _set(new)
                 if chosen.join:
                     from provtel import joining

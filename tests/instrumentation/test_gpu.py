@@ -258,6 +258,25 @@ def test_what_is_shared_with_other_processes(machine: Machine) -> None:
     assert by_number["gpu.utilization"] == pytest.approx(0.8)
 
 
+def test_what_runs_before_the_driver_is_there(machine: Machine) -> None:
+    """The first tasks of a process have their part too, although its driver was not loaded when they began."""
+    _, records = ran(
+        machine.stage,
+        """
+    import time
+    from provtel import task, workflow
+
+    with workflow("w"), task("first"):
+        time.sleep(1)
+    """,
+    )
+    workflow, first = [record.telemetry for record in records]
+
+    assert first["gpu.energy"] == pytest.approx(250, rel=0.2)
+    assert (first["gpu.ids"], first["gpu.memory"]) == (["GPU-aaaa"], 2 * GIB)
+    assert workflow["gpu.energy"] == pytest.approx(first["gpu.energy"], rel=0.1)
+
+
 def test_process_that_uses_no_gpu(machine: Machine) -> None:
     """Tasks of a process that the driver does not list get nothing of the GPU; its metrics are there all the same."""
     machine.says(ONE, {"0.processes": f"7:{GIB}:60"})

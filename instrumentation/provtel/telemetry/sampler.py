@@ -101,10 +101,12 @@ class Sampler:
             if self._groups & {PROCESS, *OF_MACHINE}:
                 self._find_psutil()
             if GPU in self._groups:
-                from provtel.telemetry.gpu import find_gpus
+                from provtel.telemetry.gpu import expect_none, find_gpus
 
                 gpus = find_gpus()
-                if gpus is not None:
+                if gpus is None:
+                    expect_none()
+                else:
                     self._sources[GPU] = gpus
 
     def _find_psutil(self) -> None:

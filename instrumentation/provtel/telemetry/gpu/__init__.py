@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from provtel.telemetry.gpu.gpus import Gpus, find_gpus
+from provtel.telemetry.gpu.gpus import Gpus, expect_gpus, expect_none, find_gpus
 
-__all__ = ["Gpus", "find_gpus"]
+__all__ = ["Gpus", "expect_gpus", "expect_none", "find_gpus"]

@@ -34,12 +34,11 @@ class Gpus:
     """
 
     def __init__(self, drivers: list[Driver]) -> None:
-        """Measure tasks from now on."""
+        """Measure tasks from now on, where that is not done already."""
         self._drivers = drivers
         self._pids = own_pids()
         self._energy: dict[str, tuple[float, float]] = {}
-        meters.measure_around(_with_gpus)
-        definition.measure_again()
+        expect_gpus()
 
     def points(self) -> Points:
         """Yield the data points of now, and let the tasks that run take their part."""
@@ -51,8 +50,7 @@ class Gpus:
 
     def close(self) -> None:
         """Let go of the drivers."""
-        meters.measure_around(None)
-        definition.measure_again()
+        expect_none()
         for driver in self._drivers:
             driver.close()
 
@@ -99,6 +97,21 @@ _around: Final[dict[int, GpuMeter]] = {}
 def _with_gpus(meter: Meter) -> Meter:
     # There are four of them, and they live as long as the process.
     return _around.setdefault(id(meter), GpuMeter(meter))
+
+
+def expect_gpus() -> None:
+    """Let tasks that begin from now on have their part of the GPUs, although these may not be known yet.
+
+    A driver takes long to begin, and tasks that run meanwhile may be those that take most.
+    """
+    meters.measure_around(_with_gpus)
+    definition.measure_again()
+
+
+def expect_none() -> None:
+    """Let tasks that begin from now on ask for no part of any."""
+    meters.measure_around(None)
+    definition.measure_again()
 
 
 class _Sum:
