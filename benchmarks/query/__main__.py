@@ -26,9 +26,10 @@ def main() -> int:
     chosen = parser.parse_args()
     names = chosen.question or [*QUESTIONS]
     with tempfile.TemporaryDirectory() as folder:
-        small = measure(Path(folder) / "small", chosen.tasks, chosen.rounds, names)
-        peak = peak_of_document(Path(folder) / "small") if "document" in names else 0
-        large = measure(Path(folder) / "large", chosen.larger, chosen.rounds, names) if chosen.larger else None
+        counts = [chosen.tasks, chosen.larger] if chosen.larger else [chosen.tasks]
+        small, *rest = measure(Path(folder), counts, chosen.rounds, names)
+        large = rest[0] if rest else None
+        peak = peak_of_document(Path(folder) / str(chosen.tasks)) if "document" in names else 0
     result: dict[str, Any] = {
         "machine": machine(),
         "rounds": chosen.rounds,

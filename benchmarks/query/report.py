@@ -13,9 +13,9 @@ _COLUMNS: Final = ("", "nodes, rows or MB", "ms", "at most", "", "ms in the larg
 _PAGE: Final = """# What answers cost
 
 Questions to an LMDB store of {small:,} tasks, and to one of {large:,}: mosaics after the Montage recipe of WfCommons,
-of several sizes, and sweeps. Each question was asked once before it was measured; the times are the processor's, so
-that what else ran meanwhile counts less. Written by `make bench-query`; an absolute number means nothing on another
-machine. How it is measured: [benchmarks](../../benchmarks/README.md).
+of several sizes, and sweeps. Each question was asked once before it was measured, and then of the two stores in turn;
+the times are the processor's, so that what else ran meanwhile counts less. Written by `make bench-query`; an absolute
+number means nothing on another machine. How it is measured: [benchmarks](../../benchmarks/README.md).
 
 {machine}. Medians of {rounds}, or of fewer where they take longer than 15 s together.
 Memory while the document was written: {peak:.0f} MB.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 import tracemalloc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -120,15 +121,21 @@ def fill(folder: Path, count: int) -> int:
     return written
 
 
-def measure(folder: Path, count: int, rounds: int, names: Iterable[str]) -> Figures:
-    """Fill a store and ask it; each question once before it is measured, and no more often than a while allows."""
-    figures = Figures(fill(folder, count))
-    with connect(folder) as store:
+def measure(folder: Path, counts: Sequence[int], rounds: int, names: Iterable[str]) -> list[Figures]:
+    """Fill a store of each size, and ask them in turn, so that what else the machine does meanwhile meets all of them.
+
+    Each is asked a question once before it is measured, and no more often than a while allows.
+    """
+    every = [Figures(fill(folder / str(count), count)) for count in counts]
+    with ExitStack() as stack:
+        stores = [stack.enter_context(connect(folder / str(count))) for count in counts]
         for name in names:
             question = QUESTIONS[name]
-            figures.sizes[name] = question.ask(store)
-            figures.seconds[name] = statistics.median(_rounds(question, store, rounds))
-    return figures
+            for figures, store in zip(every, stores, strict=True):
+                figures.sizes[name] = question.ask(store)
+            for figures, found in zip(every, _rounds(question, stores, rounds), strict=True):
+                figures.seconds[name] = statistics.median(found)
+    return every
 
 
 def peak_of_document(folder: Path) -> int:
@@ -141,10 +148,12 @@ def peak_of_document(folder: Path) -> int:
     return peak
 
 
-def _rounds(question: Question, store: Store, rounds: int) -> list[float]:
-    found: list[float] = []
-    while len(found) < rounds and sum(found) < _WHILE:
-        begun = time.process_time()
-        question.ask(store)
-        found.append(time.process_time() - begun)
+def _rounds(question: Question, stores: Sequence[Store], rounds: int) -> list[list[float]]:
+    """Return what each round took in each of the stores."""
+    found: list[list[float]] = [[] for _ in stores]
+    while len(found[0]) < rounds and max(map(sum, found)) < _WHILE:
+        for store, seconds in zip(stores, found, strict=True):
+            begun = time.process_time()
+            question.ask(store)
+            seconds.append(time.process_time() - begun)
     return found

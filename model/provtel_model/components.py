@@ -349,6 +349,19 @@ class Reader(Protocol):
     def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who generated each datum, by keys of `provtel_model.dataflow`, oldest first; every key is there."""
 
+    def generated_in(
+        self, runs: Collection[str], data_keys: Collection[str]
+    ) -> tuple[Mapping[str, Sequence[Occurrence]], Collection[str]]:
+        """Return what `generated` does, but need not read those who are of other runs than some.
+
+        Args:
+            runs: The runs, by `provtel_model.record.run_of`.
+            data_keys: Keys of `provtel_model.dataflow`.
+
+        Returns:
+            Who generated each datum, and the keys of which others, all of other runs, may be left out.
+        """
+
     def used(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who used each datum, by keys of `provtel_model.dataflow`, oldest first; every key is there."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -69,13 +69,13 @@ class Candidates:
     def of_run(self, run: str) -> Candidates:
         """Return those of one run."""
         if len(self._members) == 1:
-            return self if self._members[0].record.run == run else _NONE
+            return self if self._members[0].record.run == run else NONE
         if self._by_run is None:
             runs: dict[str, list[Candidate]] = {}
             for candidate in self._members:
                 runs.setdefault(candidate.record.run, []).append(candidate)
             self._by_run = {name: Candidates(members) for name, members in runs.items()}
-        return self._by_run.get(run, _NONE)
+        return self._by_run.get(run, NONE)
 
     def where(self, condition: Callable[[Record], bool]) -> Candidates:
         """Return those whose record meets a condition."""
@@ -102,4 +102,5 @@ def _by_record(occurrences: Iterable[Occurrence]) -> list[Candidate]:
     return [Candidate(record, tuple(roles[identity])) for identity, record in records.items()]
 
 
-_NONE = Candidates(())
+NONE: Final = Candidates(())
+"""No candidates."""

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_model.anyvalue import TYPE_KEY
+from provtel_model.dataflow import CONTENT
+from provtel_model.filters import Query
 from provtel_model.hashing import content_hash
 from provtel_model.record import key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from provtel_model.anyvalue import AnyValue
+    from provtel_model.components import Reader
     from provtel_model.record import Record
 
 NEEDED: Final = ("used", "generated")
 """The fields of records that entities are made of."""
 ENTITY_COLUMNS: Final = ("hash", "value", "roles", "used_by", "generated_by", "first_at")
+_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _KNOWN: Final = ("type", "uri", "nbytes")
+
+
+def records_with(reader: Reader, where: Mapping[str, Any], content: str) -> Sequence[Record]:
+    """Return the activities that match, or those of them alone that used or generated a content.
+
+    Args:
+        reader: Where they are.
+        where: A filter.
+        content: A hash; where it is a whole one to whose data keys lead, the others are left out.
+
+    Raises:
+        FilterError: A field or operator is unknown, or an operand of the wrong type.
+    """
+    query = Query(where=where, fields=NEEDED)
+    if _HASH.fullmatch(content):
+        key = f"{CONTENT}:{content}"
+        found = [*reader.generated([key])[key], *reader.used([key])[key]]
+        if found:  # else it may be that of a value for which no key is made, as equality of it means nothing
+            records = {key_of(occurrence.record.plain): occurrence.record for occurrence in found}
+            return [record for record in records.values() if query.matches(record.plain)]
+    return reader.find(query)
 
 
 def entities_of(records: Iterable[Record], role: str | None = None, content: str = "") -> list[dict[str, Any]]:

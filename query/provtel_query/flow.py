@@ -28,6 +28,7 @@ from provtel_model.record import Record, record_id
 
 from provtel_query.candidates import Candidate, Candidates, generated_at
 from provtel_query.evidence import EVERYTHING, Evidence
+from provtel_query.generators import Generators, Wanted
 from provtel_query.lookups import Lookups
 
 if TYPE_CHECKING:
@@ -91,13 +92,12 @@ class Flow:
         self._inferred = [kind for kind in _INFERRED if kind in evidence]
         self._of_members = [kind for kind in _OF_MEMBERS if kind in evidence]
         self._of_scalars = [kind for kind in self._of_members if kind is _SAME_CONTENT]
-        self._candidates: dict[str, Candidates] = {}
+        self._generators = Generators(self._lookups)
         self._origins: dict[tuple[str, str], tuple[Origin, ...]] = {}
         self._uses: dict[tuple[str, str], dict[tuple[str, str], Use]] = {}
         self._unread: list[tuple[Record, str, tuple[Origin, ...]]] = []
         self._followed: set[str] = set()
         self._texts: dict[str, str | None] = {}
-        self._only: dict[str, Candidate] = {}
         self._shared: dict[tuple[str, str], Origin] = {}
 
     def origins(self, user: Record, role: str) -> tuple[Origin, ...]:
@@ -145,12 +145,6 @@ class Flow:
 
         return self._infer(outer, Datum(role, (), values[role]), is_inside)
 
-    def candidates(self, key: str) -> Candidates:
-        """Return the activities that generated a datum, by its key."""
-        if key not in self._candidates:
-            self._candidates[key] = Candidates.of(self._lookups.generated(key), self._lookups.ancestors)
-        return self._candidates[key]
-
     def generators(self, key: str) -> Sequence[Occurrence]:
         """Return where a datum was generated, by its key."""
         return self._lookups.generated(key)
@@ -189,7 +183,7 @@ class Flow:
         if evidence is _SAME_FILE and not any(type(datum.value) is dict for _, datum in uses):
             return uses
         keyed = [(user, datum, self._key(evidence, user, datum)) for user, datum in uses]
-        self._prepare_candidates(key for _, _, key in keyed if key)
+        self._generators.prepare((key, user) for user, _, key in keyed if key)
         left: list[tuple[Record, Datum]] = []
         for user, datum, key in keyed:
             origin = self._by_key(evidence, key, user, datum) if key else None
@@ -201,7 +195,7 @@ class Flow:
 
     def _find_by_members(self, uses: Iterable[tuple[Record, Datum]]) -> None:
         members = [(user, whole, self._keyed_members(whole)) for user, whole in uses]
-        self._prepare_candidates(key for _, _, some in members for _, keys in some for _, key in keys)
+        self._generators.prepare((key, user) for user, _, some in members for _, keys in some for _, key in keys)
         for user, whole, some in members:
             self._keep(user, whole.role, tuple(self._member_origins(user, some)) if some else ())
 
@@ -254,18 +248,6 @@ class Flow:
             return self._texts[value]
         except KeyError:
             return self._texts.setdefault(value, content_key(value))
-
-    def _prepare_candidates(self, keys: Iterable[str]) -> None:
-        new = dict.fromkeys(key for key in keys if key not in self._only and key not in self._candidates)
-        self._lookups.load_generated(new)
-        several: list[Record] = []
-        for key in new:
-            found = self._lookups.generated(key)
-            if len(found) > 1:
-                several += [occurrence.record for occurrence in found]
-            elif found and "ended_at" in found[0].record.plain:  # as it mostly is; what has not ended is judged apart
-                self._only[key] = Candidate(found[0].record, (found[0].role,))
-        self._lookups.load_ancestors(several)
 
     def _linked(self, user: Record, role: str) -> tuple[Origin, ...] | None:
         """Return the origins that links declare; ``None`` where none says anything of this role."""
@@ -326,12 +308,11 @@ class Flow:
         datum: Datum,
         allowed: Callable[[Record], bool] | None = None,
     ) -> Origin | None:
-        only = self._only.get(key) if allowed is None else None
+        only = self._generators.only.get(key) if allowed is None else None
         if only is not None:
             is_before = only.record.plain["ended_at"] <= user.plain["started_at"] and only.record.id != user.id
             return self._origin_in_only(only, evidence, key, datum) if is_before else None
-        candidates = self.candidates(key)
-        found = self._latest(user, candidates.where(allowed) if allowed else candidates, inside=bool(allowed))
+        found = self._latest_inside(key, user, allowed) if allowed else self._latest(key, user)
         return self._origin(*found, evidence, key, datum) if found else None
 
     def _origin_in_only(self, only: Candidate, evidence: Evidence, key: str, datum: Datum) -> Origin:
@@ -349,12 +330,24 @@ class Flow:
             whole = self._key_of(evidence, candidate.record.plain.get("generated", {}).get(role)) == key
         return Origin(candidate.record, role, evidence, count, datum.label, whole)
 
-    def _latest(self, user: Record, candidates: Candidates, *, inside: bool) -> tuple[Candidate, int] | None:
+    def _latest(self, key: str, user: Record) -> tuple[Candidate, int] | None:
+        wanted = Wanted(key, user, user.plain["started_at"])
+        near = self._generators.near(wanted)
+        own = near and near.of_run(user.run)
+        return self._latest_of(own, wanted) or self._latest_of(self._generators.all(key), wanted)
+
+    def _latest_inside(
+        self, key: str, outer: Record, is_inside: Callable[[Record], bool]
+    ) -> tuple[Candidate, int] | None:
+        wanted = Wanted(key, outer, generated_at(outer))
+        inside = self._generators.near(wanted).where(is_inside)
+        return self._latest_of(inside.of_run(outer.run), wanted) or self._latest_of(inside, wanted)
+
+    def _latest_of(self, candidates: Candidates, wanted: Wanted) -> tuple[Candidate, int] | None:
         if not candidates:
             return None
-        time = generated_at(user) if inside else user.plain["started_at"]
-        excluded = {user.id, *(self._open_ancestors(user) if candidates.has_open else ())}
-        return candidates.of_run(user.run).latest(time, excluded) or candidates.latest(time, excluded)
+        excluded = {wanted.user.id, *(self._open_ancestors(wanted.user) if candidates.has_open else ())}
+        return candidates.latest(wanted.time, excluded)
 
     def _open_ancestors(self, record: Record) -> Iterator[str]:
         for identity in self._lookups.ancestors(record):

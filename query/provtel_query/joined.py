@@ -71,6 +71,13 @@ class JoinedReader:
         """Return who generated each datum, oldest first."""
         return _joined(data_keys, [reader.generated(data_keys) for reader in self._readers])
 
+    def generated_in(
+        self, runs: Collection[str], data_keys: Collection[str]
+    ) -> tuple[Mapping[str, Sequence[Occurrence]], Collection[str]]:
+        """Return who generated each datum, in whatever runs: of which a record is, its merge tells."""
+        del runs
+        return self.generated(data_keys), ()
+
     def used(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who used each datum, oldest first."""
         return _joined(data_keys, [reader.used(data_keys) for reader in self._readers])

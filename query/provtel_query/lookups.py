@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from provtel_model.components import Steady
+from provtel_model.dataflow import NAME
 from provtel_model.filters import Query
+from provtel_model.record import key_of
 
 from provtel_query.annotations import KIND as ANNOTATION
 
@@ -13,12 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from provtel_model.components import Occurrence, Reader
-    from provtel_model.record import Record
+    from provtel_model.record import Key, Record
 
 T = TypeVar("T")
 
 _AT_ONCE: Final = 500  # readers look for so many ids one by one, and walk through everything for more
 _OLDEST_FIRST: Final = (("started_at", 1),)
+_NAMED: Final = f"{NAME}:"
 
 
 def steadily(reader: Reader, work: Callable[[], T]) -> T:
@@ -94,6 +97,30 @@ class Lookups:
     def load_generated(self, keys: Iterable[str]) -> None:
         """Look up who generated some data."""
         _load(self._generated, keys, self._reader.generated)
+
+    def load_generated_in(self, runs: Collection[str], keys: Iterable[str]) -> Mapping[str, Sequence[Occurrence]]:
+        """Look up who generated some data, where many did only in some runs; return these data, and who did there."""
+        wanted = [key for key in keys if key not in self._generated]
+        answer, many = self._reader.generated_in(runs, wanted) if wanted else ({}, ())
+        found = {key: _flowing(occurrences) for key, occurrences in answer.items()}
+        some = {key: found.pop(key) for key in many if not key.startswith(_NAMED)}  # a name is known in one run alone
+        self._generated.update(found)
+        return some
+
+    def inside(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield the activities that ran inside some, however deep; those around an activity of several starts too."""
+        level = sorted({record.id for record in records})
+        seen: set[Key] = set()
+        while level:
+            found = [
+                record
+                for some in _batches(level)
+                for record in self._reader.find(Query({"parent_id": {"$in": some}}, sort=_OLDEST_FIRST))
+                if key_of(record.plain) not in seen
+            ]
+            seen.update(key_of(record.plain) for record in found)
+            level = sorted({record.id for record in found})
+            yield from (record for record in found if record.kind != ANNOTATION)
 
     def load_used(self, keys: Iterable[str]) -> None:
         """Look up who used some data."""

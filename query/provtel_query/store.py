@@ -27,7 +27,7 @@ from provtel_query.annotations import (
     with_annotations,
 )
 from provtel_query.difference import compare
-from provtel_query.entities import NEEDED, entities_of
+from provtel_query.entities import entities_of, records_with
 from provtel_query.evidence import chosen
 from provtel_query.flow import Flow
 from provtel_query.frames import converted, frame
@@ -258,7 +258,7 @@ class Store:
             UserError: There is no such run.
         """
         scope = {"kind": {"$ne": ANNOTATION}} | ({} if all_runs else self._run(run))
-        found = self._reader.find(Query(where=_both(scope, where), fields=NEEDED))
+        found = records_with(self._reader, _both(scope, where), content if content and all_runs else "")
         return sorted_rows(entities_of(found, role, content or ""), sort)[:limit]
 
     def frame(

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from provtel_model.components import WriteResult
+from provtel_model.components import Occurrence, WriteResult
 from provtel_model.dataflow import data_keys
 from provtel_model.errors import PermanentError
 from provtel_model.filters import Query
-from provtel_model.record import PlainRecord, key_of
+from provtel_model.record import Key, PlainRecord, key_of
 
 from tests.exporters.backends import Backend, Place, thinned
-from tests.exporters.records import BATCHES, IDS, PLAIN_RECORDS, QUERIES, TRACES, content, merged, numbered
+from tests.exporters.records import BATCHES, IDS, PLAIN_RECORDS, QUERIES, RUNS, TRACES, content, merged, numbered
 
 ALL = Query(sort=(("started_at", 1), ("id", 1)))
 
@@ -149,6 +149,52 @@ def test_data_keys_lead_to_occurrences(backend: Backend, plains: list[PlainRecor
                 ]
 
                 assert [(key_of(occurrence.record.plain), occurrence.role) for occurrence in found] == expected
+
+
+@given(
+    plains=st.lists(PLAIN_RECORDS, max_size=20),
+    runs=st.sets(st.sampled_from([*RUNS, *TRACES]), max_size=2),
+    alike=st.lists(st.sampled_from([0.123456789, "a text of some length"]), min_size=20, max_size=20),
+)
+@settings(max_examples=60)
+@thinned
+def test_generators_of_some_runs_are_all_there(
+    backend: Backend, plains: list[PlainRecord], runs: set[str], alike: list[float | str]
+) -> None:
+    """`generated_in` gives all who generated a datum in some runs, and of which it left out others, of other runs."""
+    for plain, value in zip(plains, alike, strict=False):
+        plain["generated"] = {**plain.get("generated", {}), "loss": value}
+    with backend.new() as place:
+        place.writer().write(plains)
+        reader = place.reader()
+        keys = {key for plain in plains for key, _ in data_keys(plain, plain["generated"])}
+        answers, left_out = reader.generated_in(runs, keys)
+        whole = reader.generated(keys)
+
+        assert set(answers) == keys >= {*left_out}
+        for key, found in answers.items():
+            missing = [one for one in map(_placed, whole[key]) if one not in [*map(_placed, found)]]
+
+            assert [one for one in map(_placed, whole[key]) if one not in missing] == [*map(_placed, found)]
+            assert not missing or key in left_out
+            assert not {run for _, _, run in missing} & runs
+
+
+def test_generators_of_other_runs_are_left_out_where_they_are_many(place: Place) -> None:
+    """Of a datum that thirty runs generated, who asks for one of these gets its own."""
+    same = {"model": "a text of some length"}
+    plains = [numbered(number, workflow_id=f"run {number}", generated=same) for number in range(30)]
+    place.writer().write(plains)
+    key = next(key for key, _ in data_keys(plains[0], same) if key.startswith("content:"))
+
+    found, left_out = place.reader().generated_in({"run 7"}, [key])
+
+    assert [occurrence.record.run for occurrence in found[key]] == ["run 7"]
+    assert [*left_out] == [key]
+
+
+def _placed(occurrence: Occurrence) -> tuple[Key, str, str]:
+    return key_of(occurrence.record.plain), occurrence.role, occurrence.record.run
 
 
 def test_an_open_reader_sees_later_writes(place: Place) -> None:

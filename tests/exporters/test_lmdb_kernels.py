@@ -89,9 +89,28 @@ def test_keys_are_merged(blocks: list[list[tuple[int, int]]], gone: set[int]) ->
 @given(known=st.lists(DIGESTS, max_size=40), wanted=st.lists(DIGESTS, max_size=10))
 def test_keys_are_found(known: list[int], wanted: list[int]) -> None:
     """Each wanted key is found wherever it is."""
-    found = both(_keys, "search", array("Q", sorted(known)), array("Q", wanted))
+    found = both(_keys, "search", array("Q", sorted(known)), array("Q", wanted), 100)
 
     assert len(found) == sum(known.count(digest) for digest in wanted)
+
+
+@given(
+    known=st.lists(st.tuples(DIGESTS, st.integers(0, 9)), max_size=40),
+    wanted=st.lists(DIGESTS, max_size=10),
+    mask=st.lists(st.integers(0, 1), min_size=10, max_size=10).map(bytes),
+    most=st.integers(0, 3),
+)
+def test_some_of_the_keys_are_found(known: list[tuple[int, int]], wanted: list[int], mask: bytes, most: int) -> None:
+    """Of each wanted key the first are found, or those of the wanted rows."""
+    in_order = sorted(known)
+    digests, rows = array("Q", [digest for digest, _ in in_order]), array("H", [row for _, row in in_order])
+
+    first = both(_keys, "search", digests, array("Q", wanted), most)
+    within = both(_keys, "search_within", digests, rows, array("Q", wanted), mask)
+
+    places = [[place for place, digest in enumerate(digests) if digest == one] for one in wanted]
+    assert first == [(number, place) for number, some in enumerate(places) for place in some[:most]]
+    assert within == [(number, place) for number, some in enumerate(places) for place in some if mask[rows[place]]]
 
 
 @given(given_=numbers(), name=st.sampled_from(["$eq", "$lt", "$lte", "$gt", "$gte"]), data=st.data())
@@ -217,7 +236,9 @@ def test_durations_are_computed(given_: tuple[int, Any], starts: list[int], ends
     [
         ("sort_keys", ([bytes(9)],)),
         ("merge_keys", ([(bytes(8), b"\5\0", bytes(4))],)),
-        ("search", (bytes(7), bytes(8))),
+        ("search", (bytes(7), bytes(8), 1)),
+        ("search_within", (bytes(8), b"", bytes(8), b"\1")),
+        ("search_within", (bytes(8), b"\5\0", bytes(8), b"\1")),
         ("compare", (bytes(7), "q", "$eq", 1)),
         ("compare", (bytes(8), "x", "$eq", 1)),
         ("compare", (bytes(8), "q", "$ne", 1)),

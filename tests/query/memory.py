@@ -77,6 +77,14 @@ class MemoryReader:
         """Return who generated each datum."""
         return {key: self._occurrences(key, "generated") for key in data_keys}
 
+    def generated_in(
+        self, runs: Collection[str], data_keys: Collection[str]
+    ) -> tuple[Mapping[str, Sequence[Occurrence]], Collection[str]]:
+        """Return who generated each datum in some runs, and the keys of what was generated in others too."""
+        every = self.generated(data_keys)
+        found = {key: [one for one in known if one.record.run in runs] for key, known in every.items()}
+        return found, {key for key in every if len(found[key]) < len(every[key])}
+
     def used(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who used each datum."""
         return {key: self._occurrences(key, "used") for key in data_keys}

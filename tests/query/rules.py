@@ -24,13 +24,14 @@ _TELLING: Final = {repr(encode(value)) for value in (FLOAT, LARGE, *CONTAINERS, 
 
 
 class Edge(NamedTuple):
-    """A use of what an activity generated, and how it is known."""
+    """A use of what an activity generated, how it is known, and how many may have generated it."""
 
     source: str
     source_role: str
     user: str
     role: str
     evidence: str
+    candidates: int
 
 
 def edges(plains: Sequence[PlainRecord]) -> set[Edge]:
@@ -63,22 +64,25 @@ def _of_use(plains: Sequence[PlainRecord], user: PlainRecord, role: str) -> Iter
     ]
     if declared:
         known = {_id(plain) for plain in plains}
-        yield from (Edge(source, str(of), name, role, "declared") for source, of in declared if source in known)
+        yield from (Edge(source, str(of), name, role, "declared", 1) for source, of in declared if source in known)
         return
     for evidence in ("same_file", "same_content", "same_name_and_value"):
         found = _latest(plains, user, role, value, evidence)
         if found:
-            yield Edge(*found, name, role, evidence)
+            yield Edge(*found[:2], name, role, evidence, found[2])
             return
+    of_members: dict[tuple[str, str], int] = {}
     for member in _members(value):
         found = _latest(plains, user, role, member, "same_content")
         if found:
-            yield Edge(*found, name, role, "same_content")
+            of_members.setdefault(found[:2], found[2])
+    for source, count in of_members.items():
+        yield Edge(*source, name, role, "same_content", count)
 
 
 def _latest(
     plains: Sequence[PlainRecord], user: PlainRecord, role: str, value: Any, evidence: str
-) -> tuple[str, str] | None:
+) -> tuple[str, str, int] | None:
     made = {
         _id(plain): roles
         for plain in plains
@@ -97,7 +101,7 @@ def _latest(
     if best is None:
         return None
     roles = made[_id(best)]
-    return _id(best), role if role in roles else min(roles)
+    return _id(best), role if role in roles else min(roles), len(here or able)
 
 
 def _links(plain: PlainRecord, made_in: str, user: PlainRecord, role: str, value: Any, evidence: str) -> bool:

@@ -265,6 +265,26 @@ CASES: list[tuple[str, list[PlainRecord], list[Edge]]] = [
         [Edge("t1", "x", SAME_CONTENT)],
     ),
     (
+        "the task inside, though it is of another run and the one around it of the user's own",
+        [
+            activity(1, at=(1, 4), generated={"y": LARGE}, workflow_id="a"),
+            activity(2, at=(2, 4), parent=1, workflow_id="b"),
+            activity(3, generated={"z": LARGE}, parent=2, workflow_id="c"),
+            activity(5, used={"x": LARGE}, workflow_id="a"),
+        ],
+        [Edge("t3", "z", SAME_CONTENT)],
+    ),
+    (
+        "another of the user's own run, where the latest of it only passed the value on",
+        [
+            activity(1, generated={"w": LARGE}, workflow_id="a"),
+            activity(2, at=(2, 5), generated={"y": LARGE}, workflow_id="a"),
+            activity(3, generated={"z": LARGE}, parent=2, workflow_id="b"),
+            activity(6, used={"x": LARGE}, workflow_id="a"),
+        ],
+        [Edge("t1", "w", SAME_CONTENT)],
+    ),
+    (
         "never to an open activity around it",
         [activity(1, at=(1, None), generated={"x": 4}, status="running"), activity(2, used={"x": 4}, parent=1)],
         [],

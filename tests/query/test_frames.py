@@ -187,6 +187,9 @@ def test_answers_are_those_of_a_list(backend: Backend, plains: list[PlainRecord]
     with held(backend, plains) as store:
         found, wanted = (each.entities(where, all_runs=True, limit=None) for each in (store, memory))
         assert content(found) == content(wanted)
+        for known in {row["hash"] for row in wanted[:3]}:
+            found = store.entities(where, all_runs=True, limit=None, content=known)
+            assert content(found) == content([row for row in wanted if row["hash"] == known])
         found, wanted = (each.frame(where, library="arrow", all_runs=True) for each in (store, memory))
         assert _columns(found) == _columns(wanted)
         question = "select kind, status, count(*), max(duration) from records group by all order by all"

@@ -115,6 +115,12 @@ class FileReader:
         """Return who generated each datum, oldest first."""
         return self._ask(lambda memory: memory.generated(data_keys))
 
+    def generated_in(
+        self, runs: Collection[str], data_keys: Collection[str]
+    ) -> tuple[Mapping[str, Sequence[Occurrence]], Collection[str]]:
+        """Return who generated each datum in some runs, and the keys of what was generated in others too."""
+        return self._ask(lambda memory: memory.generated_in(runs, data_keys))
+
     def used(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who used each datum, oldest first."""
         return self._ask(lambda memory: memory.used(data_keys))

@@ -249,6 +249,10 @@ class KafkaReader:
         """Refuse: `changes` alone is offered."""
         self._refuse(data_keys)
 
+    def generated_in(self, runs: Collection[str], data_keys: Collection[str]) -> NoReturn:
+        """Refuse: `changes` alone is offered."""
+        self._refuse(runs, data_keys)
+
     def used(self, data_keys: Collection[str]) -> NoReturn:
         """Refuse: `changes` alone is offered."""
         self._refuse(data_keys)

@@ -20,7 +20,7 @@ from provtel_exporters.lmdb.index.keys import GENERATED, LINK, PARENT, USED, dat
 from provtel_exporters.lmdb.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from provtel_model.aggregation import Aggregation
@@ -99,11 +99,20 @@ class LmdbReader:
 
     def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who generated each datum, by keys of `provtel_model.dataflow`, oldest first."""
-        return self._occurrences(GENERATED, data_keys, lambda plain: plain.get("generated", {}))
+        return self._occurrences(GENERATED, data_keys, _generated)
+
+    def generated_in(
+        self, runs: Collection[str], data_keys: Collection[str]
+    ) -> tuple[Mapping[str, Sequence[Occurrence]], Collection[str]]:
+        """Return who generated each datum; of one that many did, those of some runs, without reading the others."""
+        wanted = [*data_keys]
+        numbers = [data_key(GENERATED, key) for key in wanted]
+        found, many = self._read(lambda snapshot: snapshot.led_to_in(runs, numbers, GENERATED, _generated))
+        return _occurrences(wanted, found), {wanted[number] for number in many}
 
     def used(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who used each datum, by keys of `provtel_model.dataflow`, oldest first."""
-        return self._occurrences(USED, data_keys, lambda plain: plain.get("used", {}))
+        return self._occurrences(USED, data_keys, _used)
 
     def points(self, window: Window) -> Sequence[PlainPoint]:
         """Return the data points of a window, oldest first."""
@@ -142,17 +151,11 @@ class LmdbReader:
             environment.release()
 
     def _occurrences(
-        self, letter: str, keys: Collection[str], values: Callable[[PlainRecord], dict[str, AnyValue]]
+        self, letter: str, keys: Collection[str], made_of: Callable[[PlainRecord], _Seen]
     ) -> Mapping[str, Sequence[Occurrence]]:
         wanted = [*keys]
         numbers = [data_key(letter, key) for key in wanted]
-        found = self._read(lambda snapshot: snapshot.led_to(numbers, letter, lambda plain: _seen(plain, values(plain))))
-        occurrences: dict[str, list[Occurrence]] = {}
-        for key, known in zip(wanted, found, strict=True):
-            if len(known) > 1:
-                known.sort(key=lambda one: one.age)
-            occurrences[key] = [occurrence for one in known for occurrence in one.by_key.get(key, ())]
-        return occurrences
+        return _occurrences(wanted, self._read(lambda snapshot: snapshot.led_to(numbers, letter, made_of)))
 
     def _read(self, work: Callable[[Snapshot], T]) -> T:
         if self._environment is None:
@@ -168,6 +171,24 @@ class _Seen(NamedTuple):
 
     age: tuple[int, str]
     by_key: dict[str, list[Occurrence]]
+
+
+def _generated(plain: PlainRecord) -> _Seen:
+    return _seen(plain, plain.get("generated", {}))
+
+
+def _used(plain: PlainRecord) -> _Seen:
+    return _seen(plain, plain.get("used", {}))
+
+
+def _occurrences(keys: Sequence[str], found: Iterable[list[_Seen]]) -> dict[str, list[Occurrence]]:
+    """Return the occurrences of each key, oldest first, in what it led to."""
+    occurrences: dict[str, list[Occurrence]] = {}
+    for key, known in zip(keys, found, strict=True):
+        if len(known) > 1:
+            known.sort(key=lambda one: one.age)
+        occurrences[key] = [occurrence for one in known for occurrence in one.by_key.get(key, ())]
+    return occurrences
 
 
 def _seen(plain: PlainRecord, values: dict[str, AnyValue]) -> _Seen:

@@ -24,7 +24,7 @@ from provtel_exporters.lmdb.parts import Parts
 from provtel_exporters.lmdb.rows import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from provtel_model.aggregation import Aggregation
     from provtel_model.anyvalue import AnyValue
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MOST_AT_ONCE: Final = 10_000
+_FEW: Final = 4  # so many records are read sooner than told apart
 _FIRST_START: Final[Mapping[tuple[tuple[str, int], ...], Callable[[Block], int]]] = {
     (("started_at", -1),): lambda block: -block.latest,
     (("started_at", 1),): lambda block: block.earliest,
@@ -94,14 +95,51 @@ class Snapshot:
             made_of: Makes it.
         """
         found: list[list[T]] = [[] for _ in keys]
+        self._add_made(found, self._blocks.find(keys), name, made_of)
+        return found
+
+    def led_to_in(
+        self, runs: Collection[str], keys: Sequence[int], name: str, made_of: Callable[[PlainRecord], T]
+    ) -> tuple[list[list[T]], set[int]]:
+        """Return what `led_to` does; of a key that leads to many records only of those of some runs.
+
+        Args:
+            runs: The runs, by `provtel_model.record.run_of`.
+            keys: The keys.
+            name: As for `led_to`.
+            made_of: As for `led_to`.
+
+        Returns:
+            It, and the numbers of the keys that lead to many.
+        """
+        found: list[list[T]] = [[] for _ in keys]
+        of_few, many = self._blocks.find_few(keys, _FEW)
+        self._add_made(found, of_few, name, made_of)
+        if many:
+            numbers = sorted(many)
+            of_runs = self._blocks.find_within([keys[number] for number in numbers], partial(self._rows_of, runs))
+            self._add_made(found, ((numbers[number], block, place) for number, block, place in of_runs), name, made_of)
+        return found, many
+
+    def _rows_of(self, runs: Collection[str], block: Block) -> bytes | None:
+        """Return the mask of the rows of a block that are of some runs; ``None`` where none is."""
+        rows = Conditions(block, self._parts).matching({"run": {"$in": [*runs]}}).maybe
+        return rows if 1 in rows else None
+
+    def _add_made(
+        self,
+        found: list[list[T]],
+        rows: Iterable[tuple[int, Block, int]],
+        name: str,
+        made_of: Callable[[PlainRecord], T],
+    ) -> None:
         made = self._transaction.known.made
-        for number, block, place in self._blocks.find(keys):
+        for number, block, place in rows:
             at = name, block.row(place)
             one = made.get(at)
             if one is None:
                 one = made[at] = made_of(self._remembered(block, place))
             found[number].append(one)
-        return found
 
     def points(self, window: Window) -> list[PlainPoint]:
         """Return the data points of a window."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from provtel_exporters.mongodb.address import Address
 
 _AT_ONCE: Final = 500
+_FEW: Final = 4  # so many of a datum are read sooner than told apart
 _MOST_KEPT: Final = 10_000
 _TRIES: Final = 3
 
@@ -124,6 +125,22 @@ class MongodbReader:
     def generated(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who generated each datum, by keys of `provtel_model.dataflow`, oldest first."""
         return self._occurrences("generated", data_keys)
+
+    def generated_in(
+        self, runs: Collection[str], data_keys: Collection[str]
+    ) -> tuple[Mapping[str, Sequence[Occurrence]], Collection[str]]:
+        """Return who generated each datum; where many did, those of some runs, without reading the others."""
+        numbers = {key: layout.key_number(key) for key in data_keys}
+        plains: list[PlainRecord] = []
+        many: set[int] = set()
+        for some in _batches({*numbers.values()}):
+            wanted: Filter = {layout.GENERATED: {"$in": some}}
+            found = [*self._records(wanted, limit=_FEW * len(some) + 1)]
+            if len(found) > _FEW * len(some):
+                found = [*self._records(wanted | {"run": {"$in": sorted(runs)}})]
+                many.update(some)
+            plains += found
+        return _by_key(plains, "generated", data_keys), {key for key, number in numbers.items() if number in many}
 
     def used(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who used each datum, by keys of `provtel_model.dataflow`, oldest first."""
@@ -217,18 +234,9 @@ class MongodbReader:
         self, role: Literal["used", "generated"], data_keys: Collection[str]
     ) -> Mapping[str, Sequence[Occurrence]]:
         field = layout.USED if role == "used" else layout.GENERATED
-        numbers = sorted({layout.key_number(key) for key in data_keys})
-        plains: dict[str, PlainRecord] = {}
-        for start in range(0, len(numbers), _AT_ONCE):
-            wanted = {field: {"$in": numbers[start : start + _AT_ONCE]}}
-            plains |= {layout.id_of(key_of(plain)): plain for plain in self._records(wanted)}
-        result: dict[str, list[Occurrence]] = {key: [] for key in data_keys}
-        for plain in sorted(plains.values(), key=_age):
-            record = Record(plain)
-            for key, name in sorted(data_keys_of(plain, plain.get(role, {})), key=itemgetter(1)):
-                if key in result:
-                    result[key].append(Occurrence(record, name))
-        return result
+        numbers = {layout.key_number(key) for key in data_keys}
+        found = (plain for some in _batches(numbers) for plain in self._records({field: {"$in": some}}))
+        return _by_key(found, role, data_keys)
 
     def _within(self, collection: str, window: Window) -> list[Any]:
         found: list[Any] = []
@@ -294,6 +302,26 @@ class MongodbReader:
             except PartsLostError:
                 current = self._database[collection].find_one({"_id": document["_id"]}, fields)
         raise StoreError(f"the store {self._address} lacks a part of the document {document['_id']}")
+
+
+def _batches(numbers: Collection[int]) -> Iterator[list[int]]:
+    in_order = sorted(numbers)
+    for start in range(0, len(in_order), _AT_ONCE):
+        yield in_order[start : start + _AT_ONCE]
+
+
+def _by_key(
+    found: Iterable[PlainRecord], role: Literal["used", "generated"], data_keys: Collection[str]
+) -> Mapping[str, Sequence[Occurrence]]:
+    """Return where each datum occurs in records, some of which may have been found twice, oldest first."""
+    plains = {layout.id_of(key_of(plain)): plain for plain in found}
+    result: dict[str, list[Occurrence]] = {key: [] for key in data_keys}
+    for plain in sorted(plains.values(), key=_age):
+        record = Record(plain)
+        for key, name in sorted(data_keys_of(plain, plain.get(role, {})), key=itemgetter(1)):
+            if key in result:
+                result[key].append(Occurrence(record, name))
+    return result
 
 
 def _require(database: Database[dict[str, Any]], address: Address) -> None:

@@ -266,39 +266,94 @@ static bool add_found(PyObject *found, Py_ssize_t number, Py_ssize_t place)
     return is_added;
 }
 
-static bool search_all(const void *digests, Py_ssize_t count, const char *wanted, Py_ssize_t many, PyObject *found)
+/* Which rows may be found: those of a mask, where there is one; of each digest at most so many. */
+typedef struct {
+    const char *rows;
+    const unsigned char *mask;
+    Py_ssize_t mask_size, most;
+} Wanted;
+
+/* Add what lies from a place on under one digest. */
+static bool add_all(PyObject *found, Py_ssize_t number, const void *digests, Py_ssize_t count, Py_ssize_t place, const Wanted *wanted)
+{
+    uint64_t digest = place < count ? u64_at(digests, place) : 0;
+    Py_ssize_t left = wanted->most;
+    for (; place < count && left > 0 && u64_at(digests, place) == digest; place++) {
+        if (wanted->mask != NULL) {
+            uint16_t row = u16_at(wanted->rows, place);
+            if (row >= wanted->mask_size) {
+                return wrong("a key leads to a row that is not there") == 0;
+            }
+            if (!wanted->mask[row]) {
+                continue;
+            }
+        }
+        if (!add_found(found, number, place)) {
+            return false;
+        }
+        left--;
+    }
+    return true;
+}
+
+static bool search_all(const void *digests, Py_ssize_t count, const char *keys, Py_ssize_t many, const Wanted *wanted, PyObject *found)
 {
     Py_ssize_t guesses[TOGETHER];
     for (Py_ssize_t number = 0; number < many; number++) {
         if (number % TOGETHER == 0) {
             Py_ssize_t some = many - number < TOGETHER ? many - number : TOGETHER;
-            guess_together(digests, count, wanted + 8 * number, some, guesses);
+            guess_together(digests, count, keys + 8 * number, some, guesses);
         }
-        uint64_t digest = u64_at(wanted, number);
+        uint64_t digest = u64_at(keys, number);
         Py_ssize_t place = first_not_below(digests, count, digest, guesses[number % TOGETHER]);
-        for (; place < count && u64_at(digests, place) == digest; place++) {
-            if (!add_found(found, number, place)) {
-                return false;
-            }
+        if (place < count && u64_at(digests, place) == digest && !add_all(found, number, digests, count, place, wanted)) {
+            return false;
         }
     }
     return true;
 }
 
+/* Search, and release what is searched. */
+static PyObject *found_in(Py_buffer *digests, Py_buffer *keys, const Wanted *wanted)
+{
+    Py_ssize_t count = count_in(digests, 8), many = count_in(keys, 8);
+    PyObject *found = count < 0 || many < 0 ? NULL : PyList_New(0);
+    if (found != NULL && count > 0 && !search_all(digests->buf, count, keys->buf, many, wanted, found)) {
+        Py_CLEAR(found);
+    }
+    return found;
+}
+
 static PyObject *search(PyObject *module, PyObject *arguments)
 {
     (void)module;
-    Py_buffer digests, wanted;
-    if (!PyArg_ParseTuple(arguments, "y*y*", &digests, &wanted)) {
+    Py_buffer digests, keys;
+    Wanted wanted = {NULL, NULL, 0, 0};
+    if (!PyArg_ParseTuple(arguments, "y*y*n", &digests, &keys, &wanted.most)) {
         return NULL;
     }
-    Py_ssize_t count = count_in(&digests, 8), many = count_in(&wanted, 8);
-    PyObject *found = count < 0 || many < 0 ? NULL : PyList_New(0);
-    if (found != NULL && count > 0 && !search_all(digests.buf, count, wanted.buf, many, found)) {
-        Py_CLEAR(found);
+    PyObject *found = found_in(&digests, &keys, &wanted);
+    PyBuffer_Release(&digests);
+    PyBuffer_Release(&keys);
+    return found;
+}
+
+static PyObject *search_within(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    Py_buffer digests, rows, keys, mask;
+    if (!PyArg_ParseTuple(arguments, "y*y*y*y*", &digests, &rows, &keys, &mask)) {
+        return NULL;
+    }
+    Wanted wanted = {rows.buf, mask.buf, mask.len, PY_SSIZE_T_MAX};
+    PyObject *found = NULL;
+    if (rows.len == digests.len / 4 || wrong("there are not as many rows as digests") == 0) {
+        found = found_in(&digests, &keys, &wanted);
     }
     PyBuffer_Release(&digests);
-    PyBuffer_Release(&wanted);
+    PyBuffer_Release(&rows);
+    PyBuffer_Release(&keys);
+    PyBuffer_Release(&mask);
     return found;
 }
 
@@ -306,6 +361,7 @@ static PyMethodDef METHODS[] = {
     {"sort_keys", sort_keys, METH_O, "Return the keys of rows in order."},
     {"merge_keys", merge_keys, METH_O, "Return the keys of several blocks as those of one."},
     {"search", search, METH_VARARGS, "Return where wanted digests are."},
+    {"search_within", search_within, METH_VARARGS, "Return where wanted digests are that lead to some rows."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -8,11 +8,13 @@ block is marked as dead beside it, and gone when the block is next merged.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_exporters.lmdb import layout
 from provtel_exporters.lmdb.index.block import MOST_ROWS, Block, Entries, Head, block_of, merged, parse
-from provtel_exporters.lmdb.index.kernels import search
+from provtel_exporters.lmdb.index.kernels import search, search_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -71,11 +73,43 @@ class Blocks:
         wanted = array("Q", keys)
         for block in self._all():
             if may_have(block):
-                dead = self.dead(block)
-                places = memoryview(block.places).cast("B").cast("H")
-                for number, found in search(block.digests, wanted):
-                    if places[found] not in dead:
-                        yield number, block, places[found]
+                yield from self._living(block, search(block.digests, wanted, MOST_ROWS))
+
+    def find_few(self, keys: Sequence[int], few: int) -> tuple[Iterator[tuple[int, Block, int]], set[int]]:
+        """Return what `find` yields of the keys that lead to few rows, and the numbers of the other keys.
+
+        Args:
+            keys: Keys, in any order.
+            few: How many rows are few; of a key that leads to more, no more are counted.
+        """
+        wanted = array("Q", keys)
+        found = [(block, search(block.digests, wanted, few + 1)) for block in self._all()]
+        rows = Counter(number for _, pairs in found for number, _ in pairs)  # the dead count: not all were looked at
+        many = {number for number, count in rows.items() if count > few}
+        living = chain.from_iterable(self._living(block, pairs) for block, pairs in found)
+        return (one for one in living if one[0] not in many), many
+
+    def find_within(
+        self, keys: Sequence[int], rows_of: Callable[[Block], bytes | None]
+    ) -> Iterator[tuple[int, Block, int]]:
+        """Yield what `find` does of some rows.
+
+        Args:
+            keys: Keys, in any order.
+            rows_of: Returns the mask of those of a block; ``None`` for none.
+        """
+        wanted = array("Q", keys)
+        for block in self._all():
+            mask = rows_of(block)
+            if mask is not None:
+                yield from self._living(block, search_within(block.digests, block.places, wanted, mask))
+
+    def _living(self, block: Block, found: Iterable[tuple[int, int]]) -> Iterator[tuple[int, Block, int]]:
+        dead = self.dead(block)
+        places = memoryview(block.places).cast("B").cast("H")
+        for number, place in found:
+            if places[place] not in dead:
+                yield number, block, places[place]
 
     def add(self, entries: Entries) -> None:
         """Add a block of new rows, the last there are, and merge what is to be merged."""

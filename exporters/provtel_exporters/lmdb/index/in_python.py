@@ -12,11 +12,11 @@ import struct
 from array import array
 from bisect import bisect_left
 from heapq import nsmallest
-from itertools import compress
+from itertools import compress, islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 Ranking: TypeAlias = tuple[str, Any, Any, Any, bool]
 """What rows are ordered by: a type code, numbers or codes, the rows (H) that have one or ``None``, the rank (Q) of each
@@ -70,16 +70,48 @@ def merge_keys(parts: Sequence[tuple[Any, Any, Any]]) -> tuple[bytes, bytes]:
     return _in_order(pairs)
 
 
-def search(digests: Any, wanted: Any) -> list[tuple[int, int]]:
-    """Return the place of each wanted digest (Q) that is there, and every place in the digests (Q, sorted) with it."""
+def search(digests: Any, wanted: Any, most: int) -> list[tuple[int, int]]:
+    """Return the place of each wanted digest (Q) that is there, and the places in the digests (Q, sorted) with it.
+
+    Args:
+        digests: The digests.
+        wanted: The wanted ones.
+        most: How many places to return of each at most: the first ones.
+    """
     known = _view(digests, "Q")
-    found: list[tuple[int, int]] = []
-    for number, digest in enumerate(_view(wanted, "Q")):
-        place = bisect_left(known, digest)
-        while place < len(known) and known[place] == digest:
-            found.append((number, place))
-            place += 1
-    return found
+    return [
+        (number, place)
+        for number, digest in enumerate(_view(wanted, "Q"))
+        for place in islice(_places(known, digest), max(most, 0))
+    ]
+
+
+def search_within(digests: Any, rows: Any, wanted: Any, mask: bytes) -> list[tuple[int, int]]:
+    """Return what `search` does of every place of a wanted digest whose row is in a mask.
+
+    Args:
+        digests: The digests.
+        rows: The row (H) of each.
+        wanted: The wanted ones.
+        mask: The rows.
+    """
+    known, of = _view(digests, "Q"), _view(rows, "H")
+    if len(known) != len(of):
+        raise ValueError("there are not as many rows as digests")
+    return [
+        (number, place)
+        for number, digest in enumerate(_view(wanted, "Q"))
+        for place in _places(known, digest)
+        if mask[of[place]]
+    ]
+
+
+def _places(known: Sequence[int], digest: int) -> Iterator[int]:
+    """Yield every place of a digest."""
+    place = bisect_left(known, digest)
+    while place < len(known) and known[place] == digest:
+        yield place
+        place += 1
 
 
 def compare(values: Any, code: str, name: str, operand: float) -> bytes:

@@ -32,6 +32,7 @@ __all__ = [
     "outside",
     "rank_of_number",
     "search",
+    "search_within",
     "seconds",
     "sort_keys",
     "spread",
@@ -43,7 +44,8 @@ _rows: Final[ModuleType] = load("provtel_exporters.lmdb.index._row_kernels") or 
 
 sort_keys: Final[Callable[[Sequence[bytes]], tuple[bytes, bytes]]] = _keys.sort_keys
 merge_keys: Final[Callable[[Sequence[tuple[Any, Any, Any]]], tuple[bytes, bytes]]] = _keys.merge_keys
-search: Final[Callable[[Any, Any], list[tuple[int, int]]]] = _keys.search
+search: Final[Callable[[Any, Any, int], list[tuple[int, int]]]] = _keys.search
+search_within: Final[Callable[[Any, Any, Any, bytes], list[tuple[int, int]]]] = _keys.search_within
 compare: Final[Callable[[Any, str, str, float], bytes]] = _columns.compare
 map_codes: Final[Callable[[Any, str, bytes], bytes]] = _columns.map_codes
 spread: Final[Callable[[int, Any, bytes, int], bytes]] = _columns.spread

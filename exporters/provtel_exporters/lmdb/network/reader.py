@@ -83,6 +83,12 @@ class SegmentReader:
         """Return who generated each datum, oldest first."""
         return self._ask(lambda reader: reader.generated(data_keys))
 
+    def generated_in(
+        self, runs: Collection[str], data_keys: Collection[str]
+    ) -> tuple[Mapping[str, Sequence[Occurrence]], Collection[str]]:
+        """Return who generated each datum; of one that many did, those of some runs, without reading the others."""
+        return self._ask(lambda reader: reader.generated_in(runs, data_keys))
+
     def used(self, data_keys: Collection[str]) -> Mapping[str, Sequence[Occurrence]]:
         """Return who used each datum, oldest first."""
         return self._ask(lambda reader: reader.used(data_keys))
