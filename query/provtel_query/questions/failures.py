@@ -9,6 +9,7 @@ from provtel_model.dataflow import is_known_whole, name_key
 from provtel_model.hashing import canonical_bytes, content_hash
 
 from provtel_query.flow import Flow
+from provtel_query.lookups import steadily
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,11 +39,15 @@ def failures(store: Store, where: Mapping[str, Any] | None = None, *, limit: int
     Raises:
         FilterError: A field or operator is unknown, or an operand of the wrong type.
     """
-    failed = store.tasks({"$and": [{"status": "error"}, where or {}]}, all_runs=True, limit=limit)
-    flow = Flow(store.reader)
-    flow.prepare_origins(failed)
-    attempts = _Attempts(store, failed)
-    return [Failure(record, _producers(flow, record), attempts.at(record)) for record in failed]
+
+    def found() -> list[Failure]:
+        failed = store.tasks({"$and": [{"status": "error"}, where or {}]}, all_runs=True, limit=limit)
+        flow = Flow(store.reader)
+        flow.prepare_origins(failed)
+        attempts = _Attempts(store, failed)
+        return [Failure(record, _producers(flow, record), attempts.at(record)) for record in failed]
+
+    return steadily(store.reader, found)
 
 
 def unfinished(store: Store, where: Mapping[str, Any] | None = None) -> list[Record]:
