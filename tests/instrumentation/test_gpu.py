@@ -505,13 +505,15 @@ AS_IF_THE_KERNEL_HAD_THE_DRIVER = """
     """
 
 
-def ran_on_amd(stage: Stage, library: Path, script: dict[str, object]) -> tuple[list[Any], list[Any]]:
+def ran_on_amd(
+    stage: Stage, library: Path, script: dict[str, object], program: str = "work(0.2)"
+) -> tuple[list[Any], list[Any]]:
     """Run a task where AMD's library answers by a script; return the data points and the records."""
     (stage.folder / "script").write_text("".join(f"{key} {value}\n" for key, value in script.items()))
     stage.environment |= {"PROVTEL_SAMPLER": "100ms", "PROVTEL_SAMPLER_GROUPS": "gpu"}
     stage.environment |= {"PYTHONPATH": str(library), "ROCM_PATH": str(library)}
     stage.environment |= {"AMDSMI_SCRIPT": str(stage.folder / "script")}
-    return ran(stage, AS_IF_THE_KERNEL_HAD_THE_DRIVER + WORK + "sampled()\n    work(0.2)")
+    return ran(stage, AS_IF_THE_KERNEL_HAD_THE_DRIVER + WORK + f"sampled()\n    {program}")
 
 
 @pytest.mark.parametrize("visible", [None, "0"])
@@ -541,6 +543,17 @@ def test_amd(stage: Stage, amdsmi_library: Path, visible: str | None) -> None:
     assert points[0]["attributes"]["hw.name"] == "Instinct"
     assert points[0]["attributes"]["hw.driver_version"] == "6.8"
     assert records[-1].telemetry["gpu.memory"] == 2 * GIB
+
+
+def test_amd_is_busy_for_a_while(stage: Stage, amdsmi_library: Path) -> None:
+    """What the library cannot tell now is asked for again; what it does not support is not."""
+    later = """with open(os.environ["AMDSMI_SCRIPT"], "a") as script:
+        script.write("0.power 100\\n0.fan 51\\n")
+    work(0.4)"""
+    script = {"count": 1, "0.uuid": "uuid-0", "0.power": "error:30", "0.graphics": 70, "0.fan": "error:2"}
+    points, _ = ran_on_amd(stage, amdsmi_library, script, later)
+
+    assert last(points, "uuid-0") == {"hw.gpu.utilization/general": 0.7, "hw.power": 100}
 
 
 def test_amd_says_by_its_greatest_numbers_that_it_does_not_know(stage: Stage, amdsmi_library: Path) -> None:

@@ -33,6 +33,8 @@ _REGULATORS: Final = {
     "temperature_vrsoc": "soc_regulator",
     "temperature_vrmem": "memory_regulator",
 }
+_PASSING: Final = frozenset({8, 9, 11, 30, 40})
+"""What the library answers where it may know later: it took too long, try again, interrupted, busy, no data."""
 _GREATEST: Final = tuple(2**bits - 1 for bits in (16, 32, 64))
 _DOMAINS: Final = {
     "GFX": "graphics",
@@ -100,8 +102,9 @@ class _Card:
         try:
             function: Callable[..., Any] = getattr(self._smi, name)
             return function(self._handle, *arguments)
-        except Exception:  # noqa: BLE001  # versions differ in what they have, and in what they raise
-            self._unsupported.add(key)
+        except Exception as error:  # noqa: BLE001  # versions differ in what they have, and in what they raise
+            if getattr(error, "err_code", None) not in _PASSING:
+                self._unsupported.add(key)
             return None
 
     def read(self) -> Reading:
