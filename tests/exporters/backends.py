@@ -19,7 +19,7 @@ from provtel_exporters.lmdb import LmdbWriter, open_reader, open_writer
 from provtel_exporters.lmdb.network.cache import VARIABLE as CACHE
 from provtel_exporters.mongodb import open_reader as open_mongodb_reader
 from provtel_exporters.mongodb import open_writer as open_mongodb_writer
-from provtel_model.components import Reader, Writer
+from provtel_model.components import Reader, Writer, WriteResult
 from provtel_model.file_systems import VARIABLE as FILE_SYSTEMS
 from provtel_model.store_folder import LMDB_FOLDER
 from pymongo import MongoClient
@@ -43,6 +43,7 @@ class Backend:
         no_processes: It cannot be written by several processes at once.
         no_files: It lies on a server, whose disk and whose files are that one's own matter.
         service: Name of the fixture that runs the server that it needs.
+        no_duplicates: It does not know what it has when it writes, and counts everything as stored.
         one_in: Of how many examples of a property one is tried, where each takes long.
     """
 
@@ -53,7 +54,12 @@ class Backend:
     no_processes: bool = False
     no_files: bool = False
     service: str | None = None
+    no_duplicates: bool = False
     one_in: int = 1
+
+    def written(self, stored: int, duplicates: int) -> WriteResult:
+        """Return what a writer says of so much that is new to the store, and so much that is not."""
+        return WriteResult(stored + duplicates, 0) if self.no_duplicates else WriteResult(stored, duplicates)
 
     @contextmanager
     def new(self) -> Iterator[Place]:
@@ -147,8 +153,8 @@ MONGODB = Backend(
     "mongodb", _database, open_mongodb_writer, open_mongodb_reader, no_files=True, service="mongodb", one_in=4
 )
 
-SEGMENTS = Backend("segments", _network_folder, open_writer, open_reader, one_in=4)
-"""The same folders on a network file system; what the suite says of it beside LMDB has a module of its own."""
+SEGMENTS = Backend("segments", _network_folder, open_writer, open_reader, no_duplicates=True, one_in=4)
+"""The same folders on a network file system; what the suite says of it beside LMDB has modules of its own."""
 
 BACKENDS = {backend.name: backend for backend in (FILE, LMDB, MONGODB)}
 
