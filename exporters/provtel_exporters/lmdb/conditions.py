@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import partial, reduce
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
 
 from provtel_model.fields import MISSING, elements, is_nan, is_number
 from provtel_model.filters import COMBINATORS, Condition, comparable, conditions_on
@@ -34,6 +34,21 @@ _ASK: Final = 2  # in a mask: the record is to be asked
 _IN_ORDER: Final = _COMPARING | {"$eq"}
 _SPAN_DIGITS: Final = 16
 _INTEGERS: Final = range(-(2**63), 2**63)
+Read: TypeAlias = "Callable[[str, Any], list[Condition]]"
+"""Returns what a condition asks of a field: `conditions_on`, or what does the same."""
+
+
+def reading_once() -> Read:
+    """Return `conditions_on` that reads each condition of one filter once, however many blocks it is asked of."""
+    known: dict[tuple[str, int], list[Condition]] = {}
+
+    def read(name: str, condition: Any) -> list[Condition]:
+        at = name, id(condition)  # the filter keeps it, so that no other gets its id
+        if at not in known:
+            known[at] = conditions_on(name, condition)
+        return known[at]
+
+    return read
 
 
 class Bounds(NamedTuple):
@@ -81,11 +96,13 @@ class Conditions:
     Args:
         block: The block.
         parts: The interned parts of the store.
+        read: Reads a condition; by default anew for each block.
     """
 
-    def __init__(self, block: Block, parts: Parts) -> None:
+    def __init__(self, block: Block, parts: Parts, read: Read = conditions_on) -> None:
         self._block = block
         self._parts = parts
+        self._read = read
         self._all = Bounds.exactly(b"\1" * block.count)
         self._none = Bounds.exactly(bytes(block.count))
 
@@ -113,7 +130,7 @@ class Conditions:
         return found
 
     def _field(self, name: str, condition: Any) -> Bounds:
-        return self._all_of(partial(self._condition, name, one) for one in conditions_on(name, condition))
+        return self._all_of(partial(self._condition, name, one) for one in self._read(name, condition))
 
     def _condition(self, name: str, condition: Condition) -> Bounds:
         if condition.operator == "$not":

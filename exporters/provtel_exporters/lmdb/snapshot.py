@@ -13,7 +13,7 @@ from provtel_model.paging import Place
 from provtel_model.record import key_of
 
 from provtel_exporters.lmdb import layout, observations
-from provtel_exporters.lmdb.conditions import Bounds, Conditions, rows_in
+from provtel_exporters.lmdb.conditions import Bounds, Conditions, Read, reading_once, rows_in
 from provtel_exporters.lmdb.figures import Figures, different_values
 from provtel_exporters.lmdb.groups import counts_of
 from provtel_exporters.lmdb.index.blocks import Blocks
@@ -232,13 +232,14 @@ class Snapshot:
 
     def _bounds(self, where: Mapping[str, Any]) -> Iterator[tuple[Block, Bounds]]:
         """Yield the blocks that may have matches, with the living rows that match for sure, and that may."""
+        read = reading_once()
         for block in self._blocks:
-            bounds = self._bounds_of(block, where)
+            bounds = self._bounds_of(block, where, read)
             if 1 in bounds.maybe:
                 yield block, bounds
 
-    def _bounds_of(self, block: Block, where: Mapping[str, Any]) -> Bounds:
-        bounds = Conditions(block, self._parts).matching(where)
+    def _bounds_of(self, block: Block, where: Mapping[str, Any], read: Read) -> Bounds:
+        bounds = Conditions(block, self._parts, read).matching(where)
         dead = self._blocks.dead(block)
         if not dead:
             return bounds
@@ -273,6 +274,7 @@ class Snapshot:
         start_of = _FIRST_START.get(tuple(query.sort[:1]))
         blocks = [*self._blocks] if start_of is None else sorted(self._blocks, key=start_of)
         known: dict[int, Bounds] = {}
+        read = reading_once()
         found: list[PlainRecord] = []
         most = limit
         while len(found) < limit:
@@ -284,7 +286,7 @@ class Snapshot:
                     if len(candidates) == most and candidates[-1].start_in_order < start_of(block):
                         break
                 if block.first not in known:
-                    known[block.first] = self._bounds_of(block, query.where)
+                    known[block.first] = self._bounds_of(block, query.where, read)
                 if 1 in known[block.first].maybe:
                     heads.append(page.first_of(block, known[block.first].maybe, after, most))
             candidates = _first_of(heads, most)
