@@ -150,7 +150,7 @@ class Environment:
     def _adopt_size(self) -> None:
         with self.gate.alone():
             if self._files is not None:
-                self._files.env.set_mapsize(0)
+                self._files.resize(0)
 
     def _grow(self) -> None:
         with self.gate.alone():
@@ -159,7 +159,7 @@ class Environment:
             size = self._files.env.info()["map_size"] * 2
             if size > _LARGEST_MAP_SIZE:
                 raise lmdb.MapFullError(f"{self.folder} has reached {_LARGEST_MAP_SIZE} bytes")
-            self._files.env.set_mapsize(size)
+            self._files.resize(size)
 
     def _drop_dead_readers(self) -> None:
         with self.gate:

@@ -77,6 +77,11 @@ class Files:
         with self.env.begin(write=True, buffers=True) as txn:
             return work(Transaction(txn, self.databases, self.known))
 
+    def resize(self, size: int) -> None:
+        """Map so many bytes, or with 0 as many as the files have; no transaction may be open."""
+        self.known.blocks = -1, ()
+        self.env.set_mapsize(size)
+
     def close(self) -> None:
         """Close the files."""
         self.env.close()

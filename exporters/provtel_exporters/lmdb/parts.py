@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
@@ -9,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import ormsgpack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import lmdb
 
     from provtel_exporters.lmdb.layout import Databases
@@ -21,7 +20,7 @@ _DIGEST: Final = 16
 _MOST_KNOWN: Final = 20_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KnownParts:
     """Parts that were committed, as this process remembers them.
 
@@ -30,12 +29,15 @@ class KnownParts:
         numbers: Numbers by packed part.
         made: What was made of the records in rows, by what it is and the number of the row: a row never changes.
         heads: The heads of blocks, by their bytes; see `provtel_exporters.lmdb.index.block`.
+        blocks: The number of a transaction that was committed, and where the blocks lie in what it left. A snapshot of
+            the same number has them there too, as long as the map stays where it is.
     """
 
     contents: dict[int, Any] = field(default_factory=dict)
     numbers: dict[bytes, int] = field(default_factory=dict)
     made: dict[tuple[str, int], Any] = field(default_factory=dict)
     heads: dict[bytes, Any] = field(default_factory=dict)
+    blocks: tuple[int, Sequence[Any]] = (-1, ())
 
     def forget_some(self) -> None:
         """Keep memory bounded where every record brings parts of its own."""

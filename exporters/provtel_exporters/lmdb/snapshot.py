@@ -55,7 +55,7 @@ class Snapshot:
         self._txn = transaction.txn
         self._databases = transaction.databases
         self._parts = Parts(transaction.txn, transaction.databases, transaction.known)
-        self._blocks = Blocks(transaction.txn, transaction.databases, transaction.known.heads)
+        self._blocks = Blocks(transaction.txn, transaction.databases, transaction.known)
 
     def find(self, query: Query) -> list[PlainRecord]:
         """Return the records that a query selects, in its order, with its fields."""

@@ -13,13 +13,15 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from provtel_exporters.lmdb import layout
-from provtel_exporters.lmdb.index.block import MOST_ROWS, Block, Entries, Head, block_of, merged, parse
+from provtel_exporters.lmdb.index.block import MOST_ROWS, Block, Entries, block_of, merged, parse
 from provtel_exporters.lmdb.index.kernels import search, search_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import lmdb
+
+    from provtel_exporters.lmdb.parts import KnownParts
 
 _TOGETHER: Final = 4
 _MOST_DEAD: Final = 4  # one in so many rows; more make a block be written anew
@@ -33,14 +35,14 @@ class Blocks:
     Args:
         txn: The transaction.
         databases: The store's databases.
-        heads: Heads of blocks that were parsed before.
+        known: What this process knows of blocks that were committed, for a transaction that writes nothing.
     """
 
     def __init__(
-        self, txn: lmdb.Transaction[Any], databases: layout.Databases, heads: dict[bytes, Head] | None = None
+        self, txn: lmdb.Transaction[Any], databases: layout.Databases, known: KnownParts | None = None
     ) -> None:
         self._txn = txn
-        self._heads = heads
+        self._known = known
         self._databases = databases
         self._blocks: list[Block] | None = None
         self._dead: dict[int, frozenset[int]] | None = None
@@ -143,9 +145,19 @@ class Blocks:
 
     def _all(self) -> list[Block]:
         if self._blocks is None:
-            with self._txn.cursor(self._databases.blocks) as cursor:
-                self._blocks = [parse(value, self._heads) for value in cursor.iternext(keys=False)]
+            heads = None if self._known is None else self._known.heads
+            self._blocks = [parse(value, heads) for value in self._values()]
         return self._blocks
+
+    def _values(self) -> Sequence[Any]:
+        """Return the bytes of all blocks, where they lie; py-lmdb touches every page of what it looks up."""
+        number, values = (-1, ()) if self._known is None else self._known.blocks
+        if number != self._txn.id():
+            with self._txn.cursor(self._databases.blocks) as cursor:
+                values = [*cursor.iternext(keys=False)]
+            if self._known is not None:
+                self._known.blocks = self._txn.id(), values
+        return values
 
     def _merge(self, begin: int, end: int) -> None:
         """Put one block in the place of some that follow each other."""
