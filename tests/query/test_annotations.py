@@ -6,38 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from prov.model import ProvDocument
-from provtel_exporters.lmdb import LmdbWriter, open_reader
-from provtel_model.components import DrainReport
 from provtel_model.errors import UserError
-from provtel_model.store_folder import LMDB_FOLDER
-from provtel_query import Store
 from provtel_query.constraints import check
 
 from tests.query.activities import LARGE, activity, file, id_of, quickstart
+from tests.query.stores import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from provtel_query import Store
+
+    from tests.exporters.backends import Backend
 
 OTHER = "bb" * 16
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(backend: Backend) -> Iterator[Store]:
     """Return a store with the quickstart, and two runs that used one file and one text."""
-    writer = LmdbWriter(tmp_path / LMDB_FOLDER)
     data = file("file:///data/anatomy1.img")
-    writer.write(
-        [
-            *quickstart(),
-            activity(21, "align", used={"image": data}, generated={"text": LARGE}, workflow_id="one"),
-            activity(22, "align", used={"image": data, "text": LARGE}, trace_id=OTHER, workflow_id="two"),
-        ]
-    )
-    writer.close()
-    store = Store(str(tmp_path), open_reader(str(tmp_path)), DrainReport(0, 0, {}))
-    yield store
-    store.close()
+    records = [
+        *quickstart(),
+        activity(21, "align", used={"image": data}, generated={"text": LARGE}, workflow_id="one"),
+        activity(22, "align", used={"image": data, "text": LARGE}, trace_id=OTHER, workflow_id="two"),
+    ]
+    with held(backend, records) as store:
+        yield store
 
 
 def test_of_an_activity(store: Store) -> None:
