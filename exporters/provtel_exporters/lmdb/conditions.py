@@ -35,7 +35,7 @@ _IN_ORDER: Final = _COMPARING | {"$eq"}
 _SPAN_DIGITS: Final = 16
 _INTEGERS: Final = range(-(2**63), 2**63)
 Read: TypeAlias = "Callable[[str, Any], list[Condition]]"
-"""Returns what a condition asks of a field: `conditions_on`, or what does the same."""
+"""Returns what a condition asks of a field, as `conditions_on` does."""
 
 
 def reading_once() -> Read:
@@ -96,10 +96,10 @@ class Conditions:
     Args:
         block: The block.
         parts: The interned parts of the store.
-        read: Reads a condition; by default anew for each block.
+        read: Reads a condition: what `reading_once` returned for the filter.
     """
 
-    def __init__(self, block: Block, parts: Parts, read: Read = conditions_on) -> None:
+    def __init__(self, block: Block, parts: Parts, read: Read) -> None:
         self._block = block
         self._parts = parts
         self._read = read

@@ -117,13 +117,14 @@ class Snapshot:
         self._add_made(found, of_few, name, made_of)
         if many:
             numbers = sorted(many)
-            of_runs = self._blocks.find_within([keys[number] for number in numbers], partial(self._rows_of, runs))
+            rows_of = partial(self._rows_of, {"run": {"$in": [*runs]}}, reading_once())
+            of_runs = self._blocks.find_within([keys[number] for number in numbers], rows_of)
             self._add_made(found, ((numbers[number], block, place) for number, block, place in of_runs), name, made_of)
         return found, many
 
-    def _rows_of(self, runs: Collection[str], block: Block) -> bytes | None:
-        """Return the mask of the rows of a block that are of some runs; ``None`` where none is."""
-        rows = Conditions(block, self._parts).matching({"run": {"$in": [*runs]}}).maybe
+    def _rows_of(self, where: Mapping[str, Any], read: Read, block: Block) -> bytes | None:
+        """Return the mask of the rows of a block that may match a filter; ``None`` where none may."""
+        rows = Conditions(block, self._parts, read).matching(where).maybe
         return rows if 1 in rows else None
 
     def _add_made(
